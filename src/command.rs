@@ -1,0 +1,255 @@
+//! The command line: one file a verb.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Loaded};
+use crate::rule::Rule;
+use crate::sink::stdout;
+use crate::source::{NoticeLevel, Notify};
+use crate::untrusted::Untrusted;
+
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "aws")]
+mod demo;
+mod report;
+mod rules;
+mod scan;
+mod tail;
+mod time;
+
+/// Follows AWS CloudTrail, matches every event against rules, hands on the findings.
+#[derive(Debug, Parser)]
+#[command(name = "trailwatch", version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows what Trailwatch does, on made-up events, without an AWS account.
+    #[cfg(feature = "aws")]
+    Demo(demo::Demo),
+    /// Prints CloudTrail events as they come, and the findings among them.
+    Tail(tail::Tail),
+    /// Runs the rules over events in files, and prints the findings.
+    Scan(scan::Scan),
+    /// Lists, checks and tests rules.
+    #[command(subcommand)]
+    Rules(rules::Rules),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; also after Ctrl-C while following, and when the reader of the output has gone
+  1    findings at or above --fail-on; a rule that is broken or fails its tests (rules check, rules test)
+  2    the arguments are wrong
+  3    done, but some input could not be decoded or read
+  130  interrupted before the end (scan)
+  253  rules cannot be used
+  254  AWS, or the way to it, refused
+  255  something else went wrong";
+
+/// What a program ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done = 0,
+    Found = 1,
+    Usage = 2,
+    Incomplete = 3,
+    Interrupted = 130,
+    BadRules = 253,
+    SourceFailed = 254,
+    Internal = 255,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        #[cfg(feature = "aws")]
+        Command::Demo(demo) => demo.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Scan(scan) => scan.run(),
+        Command::Rules(rules) => rules.run(),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            say("error", &format!("{error:#}"));
+            Exit::Internal.into()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// Where rules come from.
+#[derive(Debug, Clone, Args)]
+struct RuleArgs {
+    /// A rule file, or a folder of them; may be repeated. The shipped rules if none is given.
+    #[arg(long, value_name = "PATH")]
+    rules: Vec<PathBuf>,
+}
+
+impl RuleArgs {
+    /// The rules; `None` if any is broken, after saying how.
+    fn load(&self) -> Option<Vec<Rule>> {
+        let loaded = config::rules(&self.rules);
+        if loaded.is_good() {
+            return Some(loaded.rules);
+        }
+        complain(&loaded);
+        None
+    }
+}
+
+/// Says everything that is wrong with rules.
+fn complain(loaded: &Loaded) {
+    for problem in &loaded.problems {
+        line(&format!("{problem}\n"));
+    }
+    for (path, error) in &loaded.unreadable {
+        say("error", &format!("{}: {error}", path.display()));
+    }
+    let files: std::collections::BTreeSet<&str> =
+        loaded.problems.iter().map(|problem| problem.source.name.as_str()).collect();
+    if !files.is_empty() {
+        let (problems, files) = (count(loaded.problems.len(), "problem"), count(files.len(), "rule file"));
+        say("error", &format!("{problems} in {files}"));
+    }
+}
+
+/// How output looks.
+#[derive(Debug, Clone, Args)]
+struct OutputArgs {
+    /// How events and findings are written.
+    #[arg(long, short, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    output: OutputFormat,
+    /// Whether to colour; `auto` colours on a terminal, and respects NO_COLOR and CLICOLOR_FORCE.
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    color: ColorChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Standard output, as a printer writes it.
+type Output = io::BufWriter<anstream::AutoStream<io::Stdout>>;
+
+impl OutputArgs {
+    fn printer(&self) -> stdout::Printer<Output> {
+        let choice = match self.color {
+            ColorChoice::Auto => anstream::AutoStream::choice(&io::stdout()),
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        let format = match self.output {
+            OutputFormat::Text => stdout::Format::Text,
+            OutputFormat::Json => stdout::Format::Json,
+        };
+        stdout::Printer::new(io::BufWriter::new(anstream::AutoStream::new(io::stdout(), choice)), format)
+    }
+}
+
+/// Writes a line of text to standard error, as it is. A reader that has gone is no concern.
+fn line(text: &str) {
+    use io::Write as _;
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Says something to the person at standard error.
+fn say(kind: &str, text: &str) {
+    let style = match kind {
+        "error" => anstyle::AnsiColor::Red.on_default().bold(),
+        "warning" => anstyle::AnsiColor::Yellow.on_default().bold(),
+        _ => anstyle::Style::new().bold(),
+    };
+    line(&format!("{style}{kind}{style:#}: {}", Untrusted(text)));
+}
+
+/// Notices go to standard error.
+fn notify() -> Notify {
+    Arc::new(|notice| {
+        let kind = match notice.level {
+            NoticeLevel::Info => "note",
+            NoticeLevel::Warn => "warning",
+            NoticeLevel::Error => "error",
+        };
+        say(kind, &notice.text);
+    })
+}
+
+/// `1 event`, `2 events`, with thousands apart.
+fn count(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut spaced = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            spaced.push(',');
+        }
+        spaced.push(digit);
+    }
+    spaced
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// A token that the first Ctrl-C or SIGTERM cancels; a second one ends the program at once.
+fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        signalled().await;
+        told.cancel();
+        signalled().await;
+        std::process::exit(Exit::Interrupted as i32);
+    });
+    stop
+}
+
+async fn signalled() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}

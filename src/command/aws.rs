@@ -1,0 +1,122 @@
+//! Log groups as sources: from names, ARNs and trails to what is read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use clap::Args;
+
+use super::time::Moment;
+use super::{Exit, notify, say};
+use crate::source::cloudwatch_logs::{
+    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
+};
+use crate::source::{Source, SourceError};
+
+/// The habits of the AWS CLI.
+#[derive(Debug, Clone, Args)]
+pub struct AwsArgs {
+    /// A profile of the AWS configuration.
+    #[arg(long)]
+    profile: Option<String>,
+    /// The region of the log group.
+    #[arg(long)]
+    region: Option<String>,
+    /// The URL of another endpoint.
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+/// What is wanted of every log group.
+#[derive(Debug, Clone)]
+pub struct Wanted<'w> {
+    /// Names and ARNs of groups.
+    pub groups: &'w [String],
+    /// Names and ARNs of trails.
+    pub trails: &'w [String],
+    /// Where to start.
+    pub since: Option<Moment>,
+    /// Where to end.
+    pub until: Option<Moment>,
+    /// Only the last so many of what is there.
+    pub last: Option<usize>,
+    /// Whether to go on.
+    pub follow: bool,
+    /// What the service is to leave out.
+    pub pattern: Option<&'w str>,
+}
+
+impl AwsArgs {
+    /// Makes a source of each group and trail; what is wrong has been said.
+    pub async fn sources(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
+        let places = self.places(wanted).await.map_err(|error| {
+            say("error", &error.to_string());
+            Exit::SourceFailed
+        })?;
+        let mut quotas: HashMap<String, Arc<Quota>> = HashMap::new();
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        for (group, region) in places {
+            let quota = quotas.entry(region.clone()).or_insert_with(|| Arc::new(Quota::new(&region, DEFAULT_SHARE)));
+            let access = Access { region: Some(region.clone()), ..self.access() };
+            let settings = settings(wanted, group, region);
+            match CloudWatchLogs::new(settings, Arc::clone(quota), connector(access), notify()) {
+                Ok(source) => sources.push(Arc::new(source)),
+                Err(error) => {
+                    say("error", &error.to_string());
+                    return Err(Exit::Usage);
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    fn access(&self) -> Access {
+        Access { profile: self.profile.clone(), region: self.region.clone(), endpoint_url: self.endpoint_url.clone() }
+    }
+
+    /// Every group with its region.
+    async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, SourceError> {
+        let mut places = Vec::new();
+        let mut config = None;
+        for group in wanted.groups {
+            let region = match region_of_arn(group) {
+                Some(region) => region.to_owned(),
+                None => {
+                    let config = match &config {
+                        Some(config) => config,
+                        None => config.insert(load(&self.access()).await?),
+                    };
+                    config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
+                }
+            };
+            places.push((group.clone(), region));
+        }
+        for trail in wanted.trails {
+            let config = load(&self.access()).await?;
+            let found = find_trail_group(&config, trail).await?;
+            say("note", &format!("trail `{}` delivers to {} in {}", found.trail, found.group_arn, found.region));
+            places.push((found.group_arn, found.region));
+        }
+        Ok(places)
+    }
+}
+
+fn region_of_arn(group: &str) -> Option<&str> {
+    group.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
+}
+
+fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings {
+    let now = SystemTime::now();
+    let since = wanted.since.or(wanted.last.is_none().then_some(SINCE_DEFAULT));
+    Settings {
+        start_ms: since.map(|moment| moment.ms(now)),
+        end_ms: wanted.until.map(|moment| moment.ms(now)),
+        follow: wanted.follow,
+        filter_pattern: wanted.pattern.map(str::to_owned),
+        last: wanted.last,
+        ..Settings::new(group, region)
+    }
+}
+
+/// How far back a log group is read where nothing else is said, as the AWS CLI has it.
+const SINCE_DEFAULT: Moment = Moment::Ago(std::time::Duration::from_secs(600));

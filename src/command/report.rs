@@ -1,0 +1,166 @@
+//! The summary at the end of a run, on standard error.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{Exit, count, line, say, thousands};
+use crate::pipeline::{Ended, Summary};
+use crate::rule::Severity;
+use crate::source::SourceReport;
+use crate::untrusted::{Untrusted, shortened};
+
+/// Prints the summary: what was read, what was odd, what was found.
+pub fn summary(summary: &Summary) {
+    line(&text(summary));
+}
+
+fn text(summary: &Summary) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<11}{value}");
+    };
+    row("events", &events(summary));
+    if let Some((first, last)) = summary.times {
+        row("from", &format!("{first:.0} to {last:.0}"));
+    }
+    if let Some(odd) = odd(summary) {
+        row("odd", &odd);
+    }
+    let live = summary.sources.iter().any(|(_, report)| report.calls > 0);
+    if let Some(lag) = lag(summary).filter(|_| live) {
+        row("lag", &lag);
+    }
+    for (name, report) in &summary.sources {
+        if report.calls > 0 {
+            row("read", &format!("{}: {}", Untrusted(name), calls(report)));
+        }
+    }
+    row("findings", &findings(summary));
+    for (rule, severity, number) in by_severity(summary) {
+        row("", &format!("{:>7}  {severity:<14} {}", thousands(number), Untrusted(rule)));
+    }
+    text
+}
+
+fn events(summary: &Summary) -> String {
+    let kinds = [
+        (summary.insights, "insight"),
+        (summary.aggregated, "aggregated"),
+        (summary.findings_as_events, "finding"),
+        (summary.others, "not CloudTrail's"),
+    ];
+    let mut text = thousands(summary.events());
+    let named: Vec<String> =
+        kinds.iter().filter(|(number, _)| *number > 0).map(|(n, kind)| format!("{} {kind}", thousands(*n))).collect();
+    if !named.is_empty() {
+        let _ = write!(text, " ({})", named.join(", "));
+    }
+    if summary.filtered > 0 {
+        let _ = write!(text, ", {} left out by the filter", thousands(summary.filtered));
+    }
+    text
+}
+
+/// What was not as it should be; `None` if all was.
+fn odd(summary: &Summary) -> Option<String> {
+    let sum = |of: fn(&SourceReport) -> u64| summary.sources.iter().map(|(_, report)| of(report)).sum::<u64>();
+    let counts = [
+        (summary.duplicates, "repeated".to_owned()),
+        (sum(|report| report.late), late(summary)),
+        (sum(|report| report.future), "from the future".to_owned()),
+        (summary.rejects, "not decoded".to_owned()),
+        (sum(|report| report.unreadable), "unreadable".to_owned()),
+        (summary.timeless, "without a readable time".to_owned()),
+        (summary.keys_forgotten, "keys forgotten (repeats of them are not seen)".to_owned()),
+        (sum(|report| report.memory_overflows), "ids forgotten by the source".to_owned()),
+        (summary.commit_retries, "commits made again".to_owned()),
+        (summary.delivery_retries, "deliveries made again".to_owned()),
+        (summary.undelivered, "findings not delivered".to_owned()),
+    ];
+    let named: Vec<String> = counts
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", thousands(number)))
+        .collect();
+    (!named.is_empty()).then(|| named.join(", "))
+}
+
+fn late(summary: &Summary) -> String {
+    let worst = summary.sources.iter().map(|(_, report)| report.lateness_ms_max).max().unwrap_or(0);
+    format!("late (by up to {})", duration(worst))
+}
+
+fn calls(report: &SourceReport) -> String {
+    let mut text = count(report.calls, "API call");
+    for (number, what) in [
+        (report.empty_pages, "empty page"),
+        (report.throttles, "throttled"),
+        (report.retries, "made again"),
+        (report.expired_tokens, "token expired"),
+        (report.credential_waits, "waits for credentials"),
+    ] {
+        if number > 0 {
+            let _ = write!(text, ", {} {what}", thousands(number));
+        }
+    }
+    text
+}
+
+fn findings(summary: &Summary) -> String {
+    match summary.findings_total() {
+        0 => "none".to_owned(),
+        total => thousands(total),
+    }
+}
+
+fn by_severity(summary: &Summary) -> Vec<(&str, Severity, u64)> {
+    let mut rules: Vec<_> =
+        summary.findings.iter().map(|(rule, (severity, number))| (rule.as_str(), *severity, *number)).collect();
+    rules.sort_by_key(|&(rule, severity, number)| (std::cmp::Reverse((severity, number)), rule));
+    rules
+}
+
+/// How long after they happened events were here.
+fn lag(summary: &Summary) -> Option<String> {
+    let median = summary.lag.median_ms()?;
+    Some(format!("half within {}, all within {}", duration(median), duration(summary.lag.max_ms())))
+}
+
+/// A duration to two parts: `3m 20s`.
+pub fn duration(ms: u64) -> String {
+    let rounded = if ms < 1_000 { Duration::from_millis(ms) } else { Duration::from_secs(ms.div_ceil(1_000)) };
+    let text = humantime::format_duration(rounded).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Shows the first parts that did not decode, and how many more there were.
+pub fn rejects(summary: &Summary) {
+    for reject in &summary.first_rejects {
+        reject_line(reject);
+    }
+    let more = summary.rejects - summary.first_rejects.len() as u64;
+    if more > 0 {
+        say("warning", &format!("{} more not decoded", thousands(more)));
+    }
+}
+
+/// Shows one part that did not decode.
+pub fn reject_line(reject: &crate::decode::Reject) {
+    let excerpt = shortened(&reject.excerpt, 60);
+    say("warning", &format!("{}: {}: {excerpt}", reject.origin, reject.reason));
+}
+
+/// The exit code that a run ends with, `--fail-on` aside.
+pub fn exit(summary: &Summary, ended: &Ended) -> Exit {
+    let unreadable = summary.sources.iter().any(|(_, report)| report.unreadable > 0);
+    match ended {
+        Ended::SourceFailed(error) => {
+            say("error", &error.to_string());
+            Exit::SourceFailed
+        }
+        Ended::OutputClosed => Exit::Done,
+        Ended::Finished if summary.rejects > 0 || unreadable => Exit::Incomplete,
+        Ended::Finished if summary.undelivered > 0 => Exit::Incomplete,
+        Ended::Finished => Exit::Done,
+    }
+}

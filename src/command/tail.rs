@@ -1,0 +1,216 @@
+//! `trailwatch tail`: `tail -f` for CloudTrail.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::time::{Moment, moment};
+use super::{Exit, OutputArgs, RuleArgs, line, notify, report, runtime, say, stop_on_signal};
+use crate::condition::{Condition, Field, Test};
+use crate::decode::{Limits, Reject};
+use crate::engine::RuleSet;
+use crate::event::{Base, Case, Path, RawEvent};
+use crate::finding::Finding;
+use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
+use crate::rule::filter_pattern::{self, PATTERN_LENGTH_MAX};
+use crate::sink::stdout::Printer;
+use crate::source::Source;
+use crate::source::file::{FileLimits, Files};
+use crate::store::MemoryStore;
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// Files or folders in place of a log group; `-` is standard input.
+    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "follow"])]
+    paths: Vec<PathBuf>,
+    /// The name or ARN of CloudTrail's log group; may be repeated.
+    #[arg(long, value_name = "NAME|ARN")]
+    log_group: Vec<String>,
+    /// A trail, whose log group is looked up; may be repeated.
+    #[arg(long, value_name = "NAME|ARN")]
+    trail: Vec<String>,
+    /// Goes on with what comes.
+    #[arg(long, short)]
+    follow: bool,
+    /// Where to start: `10m`, `2h30m`, or a time. For log groups by delivery (10m if not given), for files by event time.
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    since: Option<Moment>,
+    /// Where to end.
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    until: Option<Moment>,
+    /// Shows only the last N of what is there at the start.
+    #[arg(long = "lines", short = 'n', value_name = "N")]
+    last: Option<usize>,
+    /// A CloudWatch Logs filter pattern: `{ $.errorCode = "AccessDenied*" }`.
+    #[arg(long, value_name = "PATTERN")]
+    filter: Option<String>,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    aws: super::aws::AwsArgs,
+}
+
+impl Tail {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let from_files = !self.paths.is_empty();
+        if !from_files && self.log_group.is_empty() && self.trail.is_empty() {
+            say("error", "nothing to read (name a --log-group, a --trail or a file; `trailwatch demo` needs nothing)");
+            return Ok(Exit::Usage);
+        }
+        let filter = match self.filter.as_deref().map(|pattern| filter_pattern::parse("--filter", pattern)) {
+            None => None,
+            Some(Ok(condition)) => Some(condition),
+            Some(Err(problem)) => {
+                line(&problem.to_string());
+                return Ok(Exit::Usage);
+            }
+        };
+        let Some(rules) = self.rules.load() else { return Ok(Exit::BadRules) };
+        let (summary, ended) = match runtime()?.block_on(self.tail(rules, filter)) {
+            Ok(done) => done,
+            Err(exit) => return exit,
+        };
+        if self.follow {
+            line("");
+            report::summary(&summary);
+        } else if summary.rejects > 0 {
+            say("warning", &format!("{} not decoded", super::count(summary.rejects, "part")));
+        }
+        Ok(report::exit(&summary, &ended))
+    }
+
+    async fn tail(
+        &self,
+        rules: Vec<crate::rule::Rule>,
+        filter: Option<Condition>,
+    ) -> Result<(Summary, Ended), anyhow::Result<Exit>> {
+        let stop = stop_on_signal();
+        let from_files = !self.paths.is_empty();
+        let (sources, filter) = if from_files {
+            let files = Files::new(self.paths.clone(), FileLimits::default(), notify());
+            (vec![Arc::new(files) as Arc<dyn Source>], self.within_times(filter).map_err(Err)?)
+        } else {
+            (self.log_groups().await?, filter)
+        };
+        let ring = self.last.filter(|_| from_files);
+        let pipeline = Pipeline {
+            rules: Arc::new(RuleSet::new(rules)),
+            filter,
+            sources,
+            store: Box::new(MemoryStore::default()),
+            sinks: Vec::new(),
+            tap: Some(Box::new(TailTap::new(self.output.printer(), ring))),
+            limits: Limits::default(),
+            bounds: Bounds::default(),
+            notify: notify(),
+            stop,
+        };
+        Ok(pipeline.run().await)
+    }
+
+    /// Files hold any times, so `--since` and `--until` are part of the filter there.
+    fn within_times(&self, filter: Option<Condition>) -> anyhow::Result<Option<Condition>> {
+        let now = std::time::SystemTime::now();
+        let before = |moment: Moment| -> anyhow::Result<Condition> {
+            let path = Path::parse(Base::EventTime.path(), Case::Sensitive)?;
+            let time = Timestamp::from_millisecond(moment.ms(now)).context("a time out of range")?;
+            Ok(Condition::is(Field::Path(path), Test::Before(time)))
+        };
+        let mut parts: Vec<Condition> = filter.into_iter().collect();
+        if let Some(since) = self.since {
+            parts.push(before(since)?.negated());
+        }
+        if let Some(until) = self.until {
+            parts.push(before(until)?);
+        }
+        Ok((!parts.is_empty()).then(|| Condition::all(parts)))
+    }
+
+    #[cfg(feature = "aws")]
+    async fn log_groups(&self) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        let wanted = super::aws::Wanted {
+            groups: &self.log_group,
+            trails: &self.trail,
+            since: self.since,
+            until: self.until,
+            last: self.last,
+            follow: self.follow,
+            // The service takes no longer ones; whatever it lets through is judged here again.
+            pattern: self.filter.as_deref().filter(|pattern| pattern.chars().count() <= PATTERN_LENGTH_MAX),
+        };
+        self.aws.sources(&wanted).await.map_err(Ok)
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn log_groups(&self) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        say("error", "this build cannot talk to AWS (build it with the feature `aws`)");
+        Err(Ok(Exit::Usage))
+    }
+}
+
+/// Prints events and findings as they are committed.
+pub(super) struct TailTap<W: Write> {
+    printer: Printer<W>,
+    /// The last events, where only so many are wanted; they are printed at the end.
+    ring: Option<Ring>,
+    rejects_shown: u64,
+}
+
+struct Ring {
+    size: usize,
+    events: VecDeque<(RawEvent, Vec<Arc<Finding>>)>,
+}
+
+/// How many rejects a tail shows one by one.
+const REJECTS_SHOWN_MAX: u64 = 20;
+
+impl<W: Write> TailTap<W> {
+    pub fn new(printer: Printer<W>, last: Option<usize>) -> Self {
+        let ring = last.map(|size| Ring { size, events: VecDeque::new() });
+        Self { printer, ring, rejects_shown: 0 }
+    }
+
+    fn print(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
+        self.printer.event(&raw.bytes)?;
+        findings.iter().try_for_each(|finding| self.printer.finding(finding, true))
+    }
+}
+
+impl<W: Write + Send> Tap for TailTap<W> {
+    fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
+        let Some(ring) = &mut self.ring else { return self.print(raw, findings) };
+        ring.events.push_back((raw.clone(), findings.to_vec()));
+        if ring.events.len() > ring.size {
+            ring.events.pop_front();
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: &Reject) -> io::Result<()> {
+        self.rejects_shown += 1;
+        match self.rejects_shown {
+            ..=REJECTS_SHOWN_MAX => report::reject_line(reject),
+            n if n == REJECTS_SHOWN_MAX + 1 => say("warning", "more that is not decoded is only counted"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.printer.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let events = self.ring.as_mut().map(|ring| std::mem::take(&mut ring.events)).unwrap_or_default();
+        events.iter().try_for_each(|(raw, findings)| self.print(raw, findings))?;
+        self.printer.flush()
+    }
+}

@@ -1,0 +1,106 @@
+//! The one intermediate form that every dialect of rules compiles into.
+//!
+//! A [`Condition`] says what must hold of an event; it says nothing about how to find out quickly. The
+//! [`explain`](explain::explain) evaluator beside it is deliberately naive: it says why, and it is the oracle that the
+//! fast matcher is tested against.
+
+use std::fmt;
+
+use crate::event::{Derived, Path};
+
+pub mod explain;
+pub mod test;
+
+pub use explain::{Explanation, explain, holds};
+pub use test::{Comparison, Literal, Number, Pattern, Relation, Test, Text};
+
+/// What must hold of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// Every one must hold; true of an empty list.
+    All(Vec<Condition>),
+    /// At least one must hold; false of an empty list.
+    Any(Vec<Condition>),
+    /// It must not hold.
+    Not(Box<Condition>),
+    /// A predicate of one field.
+    Is(Predicate),
+}
+
+/// A test of a field's values: it holds if any of them passes. So a missing field fails every test.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Predicate {
+    /// The field.
+    pub field: Field,
+    /// What one of its values must pass.
+    pub test: Test,
+}
+
+/// A field of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// A field of the record.
+    Path(Path),
+    /// A field that is worked out.
+    Derived(Derived),
+}
+
+impl Condition {
+    /// The condition that a field passes a test.
+    pub fn is(field: Field, test: Test) -> Self {
+        Self::Is(Predicate { field, test })
+    }
+
+    /// The opposite; `not not x` is `x`.
+    pub fn negated(self) -> Self {
+        match self {
+            Self::Not(inner) => *inner,
+            other => Self::Not(Box::new(other)),
+        }
+    }
+
+    /// All of the conditions; a single one stands for itself.
+    pub fn all(mut conditions: Vec<Condition>) -> Self {
+        if conditions.len() == 1 { conditions.remove(0) } else { Self::All(conditions) }
+    }
+
+    /// Any of the conditions; a single one stands for itself.
+    pub fn any(mut conditions: Vec<Condition>) -> Self {
+        if conditions.len() == 1 { conditions.remove(0) } else { Self::Any(conditions) }
+    }
+
+    /// Calls `visit` with every predicate, in writing order.
+    pub fn visit<'c>(&'c self, visit: &mut dyn FnMut(&'c Predicate)) {
+        match self {
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().for_each(|inner| inner.visit(visit)),
+            Self::Not(inner) => inner.visit(visit),
+            Self::Is(predicate) => visit(predicate),
+        }
+    }
+}
+
+impl Predicate {
+    /// Every field that the predicate reads: one, or two where it compares fields.
+    pub fn fields(&self) -> impl Iterator<Item = &Field> {
+        let other = match &self.test {
+            Test::Relates(_, other) => Some(other),
+            _ => None,
+        };
+        std::iter::once(&self.field).chain(other)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.fmt(f),
+            Self::Derived(derived) => f.write_str(derived.name()),
+        }
+    }
+}
+
+impl fmt::Display for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.test)
+    }
+}

@@ -1,0 +1,236 @@
+//! The naive evaluator: judges a condition predicate by predicate over the record's text, and keeps what it saw.
+//!
+//! It shares no index and no projection with the matcher, so that each can be held against the other.
+
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Condition, Field, Predicate, Test};
+use crate::event::projection::unescape;
+use crate::event::{Event, Path, Value};
+
+/// How a condition fared with an event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Explanation {
+    /// Every one had to hold.
+    All(bool, Vec<Explanation>),
+    /// At least one had to hold.
+    Any(bool, Vec<Explanation>),
+    /// The inner one had to fail.
+    Not(bool, Box<Explanation>),
+    /// A predicate, and the values that the field had.
+    Is(bool, Predicate, Vec<Seen>),
+}
+
+/// A value that was seen, owned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// JSON `null`.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A number's text.
+    Number(String),
+    /// A string.
+    String(String),
+    /// An object.
+    Object,
+    /// An array and its length.
+    Array(u32),
+    /// A number that was worked out.
+    Integer(i64),
+}
+
+/// Whether a condition holds of an event.
+pub fn holds(condition: &Condition, event: &Event<'_>) -> bool {
+    explain(condition, event).holds()
+}
+
+/// Judges every predicate of a condition, also where the outcome is already clear.
+pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
+    match condition {
+        Condition::All(inner) => {
+            let inner: Vec<_> = inner.iter().map(|condition| explain(condition, event)).collect();
+            Explanation::All(inner.iter().all(Explanation::holds), inner)
+        }
+        Condition::Any(inner) => {
+            let inner: Vec<_> = inner.iter().map(|condition| explain(condition, event)).collect();
+            Explanation::Any(inner.iter().any(Explanation::holds), inner)
+        }
+        Condition::Not(inner) => {
+            let inner = explain(inner, event);
+            Explanation::Not(!inner.holds(), Box::new(inner))
+        }
+        Condition::Is(predicate) => {
+            let seen = values(&predicate.field, event);
+            let found = seen.iter().map(Seen::value);
+            let holds = match &predicate.test {
+                Test::Relates(relation, other) => {
+                    let others = values(other, event);
+                    relation.holds(found, others.iter().map(Seen::value))
+                }
+                test => test.passes(found),
+            };
+            Explanation::Is(holds, predicate.clone(), seen)
+        }
+    }
+}
+
+impl Explanation {
+    /// Whether the condition held.
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::All(holds, _) | Self::Any(holds, _) | Self::Not(holds, _) | Self::Is(holds, ..) => *holds,
+        }
+    }
+
+    /// Calls `visit` with the predicates that made a condition hold (or fail), and whether each was wanted not to
+    /// hold. Of alternatives only those that decided it.
+    pub fn decisive<'e>(&'e self, visit: &mut dyn FnMut(&'e Predicate, &'e [Seen], bool)) {
+        self.walk(false, visit);
+    }
+
+    fn walk<'e>(&'e self, negated: bool, visit: &mut dyn FnMut(&'e Predicate, &'e [Seen], bool)) {
+        match self {
+            Self::All(holds, inner) | Self::Any(holds, inner) => {
+                for explanation in inner.iter().filter(|explanation| explanation.holds() == *holds) {
+                    explanation.walk(negated, visit);
+                }
+            }
+            Self::Not(_, inner) => inner.walk(!negated, visit),
+            Self::Is(_, predicate, seen) => visit(predicate, seen, negated),
+        }
+    }
+}
+
+impl Seen {
+    /// The value, borrowed.
+    pub fn value(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(truth) => Value::Bool(*truth),
+            Self::Number(text) => Value::Number(text),
+            Self::String(text) => Value::String(text),
+            Self::Object => Value::Object,
+            Self::Array(count) => Value::Array(*count),
+            Self::Integer(number) => Value::Integer(*number),
+        }
+    }
+
+    /// The value, owned.
+    pub fn of(value: Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(truth) => Self::Bool(truth),
+            Value::Number(text) => Self::Number(text.to_owned()),
+            Value::String(text) => Self::String(text.to_owned()),
+            Value::Object => Self::Object,
+            Value::Array(count) => Self::Array(count),
+            Value::Integer(number) => Self::Integer(number),
+        }
+    }
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(truth) => truth.fmt(f),
+            Self::Number(text) | Self::String(text) => f.write_str(text),
+            Self::Object => f.write_str("{…}"),
+            Self::Array(count) => write!(f, "[{count}]"),
+            Self::Integer(number) => number.fmt(f),
+        }
+    }
+}
+
+/// Every value of a field, found the slow way.
+pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
+    match field {
+        Field::Path(path) => {
+            let mut found = Vec::new();
+            if let Ok(record) = serde_json::from_str::<&RawValue>(event.text()) {
+                resolve(record, path, 0, &mut found);
+            }
+            found
+        }
+        Field::Derived(derived) => derived.of(event).map(Seen::of).into_iter().collect(),
+    }
+}
+
+/// Follows a path from its name number `depth` on.
+fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
+    let text = raw.get();
+    let ends = depth == path.segments().len();
+    match text.as_bytes().first() {
+        Some(b'[') => {
+            let elements = elements(text);
+            if ends {
+                found.push(Seen::Array(elements.len() as u32));
+            }
+            elements.into_iter().for_each(|element| resolve(element, path, depth, found));
+        }
+        Some(b'{') if ends => found.push(Seen::Object),
+        Some(b'{') => {
+            for (key, value) in members(text) {
+                if path.case().same(&path.segments()[depth], &key) {
+                    resolve(value, path, depth + 1, found);
+                }
+            }
+        }
+        _ if ends => found.push(scalar(text)),
+        _ => {}
+    }
+}
+
+fn scalar(text: &str) -> Seen {
+    match text.as_bytes().first() {
+        Some(b'"') => {
+            let mut string = String::new();
+            unescape(text, &mut string);
+            Seen::String(string)
+        }
+        Some(b't') => Seen::Bool(true),
+        Some(b'f') => Seen::Bool(false),
+        Some(b'n') => Seen::Null,
+        _ => Seen::Number(text.to_owned()),
+    }
+}
+
+fn elements(text: &str) -> Vec<&RawValue> {
+    struct All;
+    impl<'de> Visitor<'de> for All {
+        type Value = Vec<&'de RawValue>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an array")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(element) = array.next_element()? {
+                all.push(element);
+            }
+            Ok(all)
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_seq(All).unwrap_or_default()
+}
+
+fn members(text: &str) -> Vec<(String, &RawValue)> {
+    struct All;
+    impl<'de> Visitor<'de> for All {
+        type Value = Vec<(String, &'de RawValue)>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some((key, value)) = object.next_entry::<&RawValue, &RawValue>()? {
+                let mut name = String::new();
+                unescape(key.get(), &mut name);
+                all.push((name, value));
+            }
+            Ok(all)
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_map(All).unwrap_or_default()
+}

@@ -1,0 +1,519 @@
+//! The tests that a value can be put to, with their exact meaning.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+use regex::Regex;
+
+use super::Field;
+use crate::event::{Value, time};
+
+/// What a value must pass.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Test {
+    /// Anything is there, `null` and empty objects and arrays included.
+    Exists,
+    /// The value is `null`.
+    Null,
+    /// The value is this one. See [`Literal`].
+    Equals(Literal),
+    /// A string that starts so.
+    StartsWith(Text),
+    /// A string that ends so.
+    EndsWith(Text),
+    /// A string that holds this.
+    Contains(Text),
+    /// A string that fits a glob or a regular expression.
+    Fits(Pattern),
+    /// A string that is an address of this network. What is no address fails.
+    InNetwork(IpNet),
+    /// A number that compares so.
+    Number(Comparison, Number),
+    /// A length that compares so: of a string in bytes, of an array in elements. Where the field holds an array, only
+    /// arrays are measured, not what is in them.
+    Length(Comparison, u64),
+    /// A time whose hour of the day, in UTC, compares so.
+    Hour(Comparison, u64),
+    /// A time that falls on this day, in UTC.
+    Day(Day),
+    /// A time before this one.
+    Before(Timestamp),
+    /// A plain value, neither object nor array, that fails this test.
+    AnythingBut(Box<Test>),
+    /// A string that stands so to a string of another field.
+    Relates(Relation, Field),
+}
+
+/// A string to look for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Text {
+    /// The string, in lower case where case is ignored.
+    wanted: String,
+    nocase: bool,
+}
+
+/// A value to be equal to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Literal {
+    /// A string.
+    Text(Text),
+    /// A number: equal as numbers are, so 1.0 is 1; never equal to a string.
+    Number(Number),
+    /// A truth value: also equal to its own spelling as a string, since CloudTrail writes some flags so.
+    Bool(bool),
+}
+
+/// A number, by its text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Number(String);
+
+/// How two numbers must compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Comparison {
+    /// Equal.
+    Equal,
+    /// Less.
+    Less,
+    /// Less or equal.
+    LessOrEqual,
+    /// Greater.
+    Greater,
+    /// Greater or equal.
+    GreaterOrEqual,
+}
+
+/// How two strings must stand to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Relation {
+    /// The manner.
+    pub how: How,
+    /// Whether the case of letters is ignored.
+    pub nocase: bool,
+}
+
+/// The manners in which one string stands to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum How {
+    /// They are the same.
+    Equals,
+    /// The first starts with the second.
+    StartsWith,
+    /// The first ends with the second.
+    EndsWith,
+    /// The first contains the second.
+    Contains,
+}
+
+/// A compiled pattern with the text it was compiled from.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    regex: Regex,
+    source: String,
+    glob: bool,
+    nocase: bool,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day(pub Weekday);
+
+/// The largest automaton that one pattern may compile into, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// The deepest nesting of groups in a regular expression.
+pub const PATTERN_NESTING_MAX: u32 = 50;
+/// The longest text of a pattern, in bytes.
+pub const PATTERN_TEXT_MAX: usize = 4_096;
+
+impl Test {
+    /// Whether a field with these values passes: whether any of them does. Tests that compare two fields never pass
+    /// here; [`Relation::holds`] is theirs.
+    pub fn passes<'v>(&self, values: impl Iterator<Item = Value<'v>> + Clone) -> bool {
+        if let Self::Length(comparison, length) = self {
+            return length_passes(values, *comparison, *length);
+        }
+        let mut values = values;
+        values.any(|value| self.passes_one(value))
+    }
+
+    fn passes_one(&self, value: Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Exists, _) | (Self::Null, Value::Null) => true,
+            (Self::Equals(literal), value) => literal.equals(value),
+            (Self::StartsWith(text), Value::String(value)) => text.starts(value),
+            (Self::EndsWith(text), Value::String(value)) => text.ends(value),
+            (Self::Contains(text), Value::String(value)) => text.is_in(value),
+            (Self::Fits(pattern), Value::String(value)) => pattern.regex.is_match(value),
+            (Self::InNetwork(network), Value::String(value)) => in_network(network, value),
+            (Self::Number(comparison, number), value) => {
+                number.order_of(value).is_some_and(|order| comparison.holds(order))
+            }
+            (Self::Hour(comparison, hour), Value::String(value)) => {
+                hour_of(value).is_some_and(|found| comparison.holds(found.cmp(hour)))
+            }
+            (Self::Day(day), Value::String(value)) => day_of(value) == Some(day.0),
+            (Self::AnythingBut(_), Value::Object | Value::Array(_)) => false,
+            (Self::AnythingBut(test), value) => !test.passes_one(value),
+            (Self::Before(end), Value::String(value)) => time::parse(value).is_some_and(|found| found < *end),
+            _ => false,
+        }
+    }
+
+    /// The word for the test, as findings and explanations use it.
+    pub fn operator(&self) -> &'static str {
+        match self {
+            Self::Exists => "exists",
+            Self::Null => "is null",
+            Self::Equals(_) => "equals",
+            Self::StartsWith(_) => "starts with",
+            Self::EndsWith(_) => "ends with",
+            Self::Contains(_) => "contains",
+            Self::Fits(pattern) if pattern.glob => "fits glob",
+            Self::Fits(_) => "fits regex",
+            Self::InNetwork(_) => "in network",
+            Self::Number(comparison, _) => comparison.word(),
+            Self::Length(..) => "has length",
+            Self::Hour(..) => "has hour",
+            Self::Day(_) => "falls on",
+            Self::Before(_) => "before",
+            Self::AnythingBut(_) => "anything but",
+            Self::Relates(relation, _) => relation.how.word(),
+        }
+    }
+
+    /// What the value is tested against; empty where the word says it all.
+    pub fn operand(&self) -> String {
+        match self {
+            Self::Exists | Self::Null => String::new(),
+            Self::Equals(literal) => literal.to_string(),
+            Self::StartsWith(text) | Self::EndsWith(text) | Self::Contains(text) => text.wanted.clone(),
+            Self::Fits(pattern) => pattern.source.clone(),
+            Self::InNetwork(network) => network.to_string(),
+            Self::Number(_, number) => number.0.clone(),
+            Self::Length(comparison, n) | Self::Hour(comparison, n) => format!("{} {n}", comparison.sign()),
+            Self::Day(day) => day.name().to_owned(),
+            Self::Before(end) => end.to_string(),
+            Self::AnythingBut(test) => test.to_string(),
+            Self::Relates(_, field) => format!("{{{field}}}"),
+        }
+    }
+
+    /// Whether the test ignores the case of letters.
+    pub fn nocase(&self) -> bool {
+        match self {
+            Self::Equals(Literal::Text(text))
+            | Self::StartsWith(text)
+            | Self::EndsWith(text)
+            | Self::Contains(text) => text.nocase,
+            Self::Fits(pattern) => pattern.nocase,
+            Self::Relates(relation, _) => relation.nocase,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operator())?;
+        match self {
+            Self::Exists | Self::Null => {}
+            Self::Equals(Literal::Text(text))
+            | Self::StartsWith(text)
+            | Self::EndsWith(text)
+            | Self::Contains(text) => write!(f, " {:?}", text.wanted)?,
+            Self::Fits(pattern) => write!(f, " {:?}", pattern.source)?,
+            other => write!(f, " {}", other.operand())?,
+        }
+        if self.nocase() { f.write_str(" (any case)") } else { Ok(()) }
+    }
+}
+
+fn length_passes<'v>(values: impl Iterator<Item = Value<'v>> + Clone, comparison: Comparison, length: u64) -> bool {
+    let arrays_only = values.clone().any(|value| matches!(value, Value::Array(_)));
+    let mut values = values;
+    values.any(|value| match value {
+        Value::Array(count) => comparison.holds(u64::from(count).cmp(&length)),
+        Value::String(text) if !arrays_only => comparison.holds((text.len() as u64).cmp(&length)),
+        _ => false,
+    })
+}
+
+fn in_network(network: &IpNet, value: &str) -> bool {
+    value.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))
+}
+
+fn hour_of(value: &str) -> Option<u64> {
+    Some(time::parse(value)?.to_zoned(TimeZone::UTC).hour() as u64)
+}
+
+fn day_of(value: &str) -> Option<Weekday> {
+    Some(time::parse(value)?.to_zoned(TimeZone::UTC).weekday())
+}
+
+impl Text {
+    /// A string to look for, as it is or in any case.
+    pub fn new(wanted: &str, nocase: bool) -> Self {
+        Self { wanted: if nocase { wanted.to_lowercase() } else { wanted.to_owned() }, nocase }
+    }
+
+    /// The string; in lower case where case is ignored.
+    pub fn as_str(&self) -> &str {
+        &self.wanted
+    }
+
+    /// Whether the case of letters is ignored.
+    pub fn nocase(&self) -> bool {
+        self.nocase
+    }
+
+    fn equals(&self, value: &str) -> bool {
+        self.judge(value, |value, wanted| value == wanted)
+    }
+
+    fn starts(&self, value: &str) -> bool {
+        self.judge(value, |value, wanted| value.starts_with(wanted))
+    }
+
+    fn ends(&self, value: &str) -> bool {
+        self.judge(value, |value, wanted| value.ends_with(wanted))
+    }
+
+    fn is_in(&self, value: &str) -> bool {
+        self.judge(value, |value, wanted| value.contains(wanted))
+    }
+
+    /// Case is ignored as Unicode's lower case has it, so that `É` is `é`.
+    fn judge(&self, value: &str, by: impl Fn(&str, &str) -> bool) -> bool {
+        if self.nocase { by(&value.to_lowercase(), &self.wanted) } else { by(value, &self.wanted) }
+    }
+}
+
+impl Literal {
+    fn equals(&self, value: Value<'_>) -> bool {
+        match (self, value) {
+            (Self::Text(text), Value::String(value)) => text.equals(value),
+            (Self::Number(number), value) => number.order_of(value) == Some(Ordering::Equal),
+            (Self::Bool(wanted), Value::Bool(value)) => *wanted == value,
+            (Self::Bool(wanted), Value::String(value)) => value == if *wanted { "true" } else { "false" },
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(&text.wanted),
+            Self::Number(number) => f.write_str(&number.0),
+            Self::Bool(truth) => truth.fmt(f),
+        }
+    }
+}
+
+impl Number {
+    /// Reads a number as JSON or TOML write it; `None` for what is none, and for infinities.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = text.replace('_', "");
+        let plain = plain.strip_prefix('+').unwrap_or(&plain);
+        match plain.parse::<f64>() {
+            Ok(number) if number.is_finite() => Some(Self(plain.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The number's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// How a value compares to this number; `None` for what is no number.
+    fn order_of(&self, value: Value<'_>) -> Option<Ordering> {
+        match value {
+            Value::Number(text) => compare(text, &self.0),
+            Value::Integer(number) => compare_integer(number, &self.0),
+            _ => None,
+        }
+    }
+}
+
+fn compare_integer(a: i64, b: &str) -> Option<Ordering> {
+    match b.parse::<i128>() {
+        Ok(b) => Some(i128::from(a).cmp(&b)),
+        Err(_) => (a as f64).partial_cmp(&b.parse().ok()?),
+    }
+}
+
+/// Compares whole numbers exactly, whatever their size up to 38 digits, and all others as doubles.
+fn compare(a: &str, b: &str) -> Option<Ordering> {
+    if let (Ok(a), Ok(b)) = (a.parse::<i128>(), b.parse::<i128>()) {
+        return Some(a.cmp(&b));
+    }
+    a.parse::<f64>().ok()?.partial_cmp(&b.parse().ok()?)
+}
+
+impl Comparison {
+    /// Whether an order of value to operand is the one asked for.
+    pub fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Equal => order.is_eq(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Equal => "equals",
+            Self::Less => "less than",
+            Self::LessOrEqual => "at most",
+            Self::Greater => "greater than",
+            Self::GreaterOrEqual => "at least",
+        }
+    }
+
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+}
+
+impl Relation {
+    /// Whether any string of the first field stands so to any string of the second.
+    pub fn holds<'v>(
+        self,
+        values: impl Iterator<Item = Value<'v>>,
+        others: impl Iterator<Item = Value<'v>> + Clone,
+    ) -> bool {
+        let mut values = values;
+        values.any(|value| others.clone().any(|other| self.holds_between(value, other)))
+    }
+
+    fn holds_between(self, value: Value<'_>, other: Value<'_>) -> bool {
+        match (value, other) {
+            (Value::String(value), Value::String(other)) => {
+                let other = Text::new(other, self.nocase);
+                match self.how {
+                    How::Equals => other.equals(value),
+                    How::StartsWith => other.starts(value),
+                    How::EndsWith => other.ends(value),
+                    How::Contains => other.is_in(value),
+                }
+            }
+            (Value::Bool(value), Value::Bool(other)) => self.how == How::Equals && value == other,
+            (value, other) => self.how == How::Equals && same_number(value, other),
+        }
+    }
+}
+
+fn same_number(a: Value<'_>, b: Value<'_>) -> bool {
+    let order = match (a, b) {
+        (Value::Integer(a), Value::Integer(b)) => Some(a.cmp(&b)),
+        (Value::Integer(a), Value::Number(b)) | (Value::Number(b), Value::Integer(a)) => compare_integer(a, b),
+        (Value::Number(a), Value::Number(b)) => compare(a, b),
+        _ => None,
+    };
+    order == Some(Ordering::Equal)
+}
+
+impl How {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Equals => "equals",
+            Self::StartsWith => "starts with",
+            Self::EndsWith => "ends with",
+            Self::Contains => "contains",
+        }
+    }
+}
+
+impl Pattern {
+    /// Compiles a regular expression, which may fit anywhere in a value.
+    pub fn regex(source: &str, nocase: bool) -> Result<Self, String> {
+        Self::compile(source, source, false, nocase)
+    }
+
+    /// Compiles a glob, which must fit a whole value: `*` is any text, `?` any one character, `\` takes the next
+    /// character as it is.
+    pub fn glob(source: &str, nocase: bool) -> Result<Self, String> {
+        let mut regex = String::from(r"(?s)\A");
+        let mut chars = source.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '*' => regex.push_str(".*"),
+                '?' => regex.push('.'),
+                '\\' => match chars.next() {
+                    Some(escaped) => regex.push_str(&regex::escape(&escaped.to_string())),
+                    None => return Err("a lone `\\` at the end (write `\\\\` for a backslash)".to_owned()),
+                },
+                other => regex.push_str(&regex::escape(&other.to_string())),
+            }
+        }
+        regex.push_str(r"\z");
+        Self::compile(source, &regex, true, nocase)
+    }
+
+    fn compile(source: &str, regex: &str, glob: bool, nocase: bool) -> Result<Self, String> {
+        if source.len() > PATTERN_TEXT_MAX {
+            return Err(format!("longer than {PATTERN_TEXT_MAX} bytes"));
+        }
+        let regex = regex::RegexBuilder::new(regex)
+            .case_insensitive(nocase)
+            .size_limit(PATTERN_BYTES_MAX)
+            .nest_limit(PATTERN_NESTING_MAX)
+            .build()
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => format!("compiles to more than {PATTERN_BYTES_MAX} bytes"),
+                // The rest of the message draws the pattern again; its last line says what is wrong.
+                other => other.to_string().lines().last().unwrap_or("").trim_start_matches("error: ").to_owned(),
+            })?;
+        Ok(Self { regex, source: source.to_owned(), glob, nocase })
+    }
+}
+
+/// Patterns are the same if they were written the same.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.source, self.glob, self.nocase) == (&other.source, other.glob, other.nocase)
+    }
+}
+impl Eq for Pattern {}
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.source, self.glob, self.nocase).hash(state);
+    }
+}
+
+impl Day {
+    /// The names that rules use, Monday first.
+    pub const NAMES: [&'static str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+    /// The day of that name, short or long, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        const LONG: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+        let name = name.to_ascii_lowercase();
+        let number = LONG.iter().zip(Self::NAMES).position(|(long, short)| *long == name || short == name)?;
+        Weekday::from_monday_zero_offset(number as i8).ok().map(Self)
+    }
+
+    fn name(self) -> &'static str {
+        Self::NAMES[self.0.to_monday_zero_offset() as usize]
+    }
+}
+
+impl Hash for Day {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.to_monday_zero_offset().hash(state);
+    }
+}

@@ -1,0 +1,91 @@
+//! Loading of what a run is made of: rules from folders, or the shipped ones from the binary itself.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::rule::{self, Diagnostic, Rule};
+
+/// The shipped rules: their paths and texts.
+const PACK: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pack.rs"));
+
+/// The largest rule file, in bytes.
+const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Rules that were loaded, and everything that was wrong with others.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The good ones, by path.
+    pub rules: Vec<Rule>,
+    /// What is wrong in files that could be read.
+    pub problems: Vec<Diagnostic>,
+    /// Files and folders that could not be read, with the reason.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Loaded {
+    /// Whether nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty() && self.unreadable.is_empty()
+    }
+}
+
+/// Loads the rules under paths, or the shipped ones where there are no paths.
+pub fn rules(paths: &[PathBuf]) -> Loaded {
+    let mut loaded = Loaded::default();
+    if paths.is_empty() {
+        for (name, text) in PACK {
+            take(Path::new(name), text.as_bytes().to_vec(), &mut loaded);
+        }
+    }
+    for path in paths {
+        load(path, &mut loaded);
+    }
+    loaded.problems.extend(rule::duplicates(&loaded.rules));
+    loaded
+}
+
+fn load(path: &Path, loaded: &mut Loaded) {
+    let before = loaded.rules.len() + loaded.problems.len() + loaded.unreadable.len();
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let named = entry.depth() == 0;
+                if named || entry.path().extension().is_some_and(|extension| extension == "toml") {
+                    load_file(entry.path(), loaded);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let at = error.path().unwrap_or(path).to_owned();
+                let reason = error.into_io_error().unwrap_or_else(|| io::Error::other("a loop of symbolic links"));
+                loaded.unreadable.push((at, reason));
+            }
+        }
+    }
+    if loaded.rules.len() + loaded.problems.len() + loaded.unreadable.len() == before {
+        let nothing = io::Error::new(io::ErrorKind::NotFound, "no rule files (`*.toml`) in it");
+        loaded.unreadable.push((path.to_owned(), nothing));
+    }
+}
+
+fn load_file(path: &Path, loaded: &mut Loaded) {
+    let read = || {
+        let bytes = std::fs::metadata(path)?.len();
+        if bytes > RULE_FILE_BYTES_MAX {
+            let message = format!("a rule file of {bytes} bytes, more than {RULE_FILE_BYTES_MAX}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        std::fs::read(path)
+    };
+    match read() {
+        Ok(bytes) => take(path, bytes, loaded),
+        Err(error) => loaded.unreadable.push((path.to_owned(), error)),
+    }
+}
+
+fn take(name: &Path, bytes: Vec<u8>, loaded: &mut Loaded) {
+    match Rule::read(name, bytes) {
+        Ok(rule) => loaded.rules.push(rule),
+        Err(problems) => loaded.problems.extend(problems),
+    }
+}

@@ -1,0 +1,97 @@
+//! What a source hands over, before anything is known about it: bytes, where they came from, and a receipt.
+//!
+//! Pure, so that decoding knows where its bytes came from without knowing any source.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A unit of transport, with its bytes as they came: one log event, one queue message, one object, one chunk of
+/// whole lines of a file.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The bytes as the service or file gave them: maybe compressed, maybe wrapped, maybe no JSON at all.
+    pub body: Bytes,
+    /// Where the bytes came from.
+    pub origin: Origin,
+    /// What commits this delivery once everything in it has been dealt with.
+    pub receipt: Receipt,
+}
+
+/// The opaque token by which a source is told that a delivery is dealt with. Rises by delivery within one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt(pub u64);
+
+/// Where bytes came from, precise enough to find them again. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The source's name: a log group, a file's path, `-` for standard input.
+    pub source: Arc<str>,
+    /// The place within the source.
+    pub place: Place,
+}
+
+/// A place within a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing more is known than the source.
+    Whole,
+    /// A line of a file, counted from 1. For a chunk of lines: its first line.
+    Line(u64),
+    /// An event of a CloudWatch Logs group.
+    LogEvent(Arc<LogPlace>),
+}
+
+/// The coordinates of a CloudWatch Logs event, as `FilterLogEvents` gives them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlace {
+    /// The log stream's name.
+    pub stream: String,
+    /// CloudWatch's id of the event; empty where the way of reading gives none.
+    pub event_id: String,
+    /// The log event's timestamp in milliseconds since 1970; for CloudTrail about the time of delivery, not of the call.
+    pub timestamp_ms: i64,
+    /// When CloudWatch took the event in, in milliseconds since 1970.
+    pub ingestion_ms: i64,
+}
+
+impl Origin {
+    /// The start of a source, with no finer place.
+    pub fn whole(source: impl Into<Arc<str>>) -> Self {
+        Self { source: source.into(), place: Place::Whole }
+    }
+
+    /// A line of a file.
+    pub fn line(source: impl Into<Arc<str>>, line: u64) -> Self {
+        Self { source: source.into(), place: Place::Line(line) }
+    }
+
+    /// The same source, `lines` further on. Places that are not lines stay as they are.
+    pub fn advanced(&self, lines: u64) -> Self {
+        let place = match &self.place {
+            Place::Line(first) => Place::Line(first + lines),
+            other => other.clone(),
+        };
+        Self { source: Arc::clone(&self.source), place }
+    }
+
+    /// When the bytes were handed to us by the service, if it said: the log event's timestamp in milliseconds.
+    pub fn delivered_ms(&self) -> Option<i64> {
+        match &self.place {
+            Place::LogEvent(place) => Some(place.timestamp_ms),
+            _ => None,
+        }
+    }
+}
+
+/// `NAME`, `NAME:LINE` or `GROUP/STREAM@EVENT_ID`. Not escaped: whoever prints it does that.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Whole => write!(f, "{}", self.source),
+            Place::Line(line) => write!(f, "{}:{line}", self.source),
+            Place::LogEvent(place) => write!(f, "{} {} {}", self.source, place.stream, place.event_id),
+        }
+    }
+}

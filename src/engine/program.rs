@@ -1,0 +1,194 @@
+//! Conditions over numbered predicates, evaluated lazily: a predicate that several rules share is judged once.
+
+use std::collections::HashSet;
+
+use super::{Builder, RuleId, Slot};
+use crate::condition::{Condition, Literal, Predicate, Relation, Test};
+use crate::event::{Event, Value};
+
+/// The number of a predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AtomId(u32);
+
+/// A predicate, ready to be judged.
+#[derive(Debug)]
+pub enum Atom {
+    /// One of the field's values passes the test.
+    Test(Slot, Test),
+    /// One of the field's strings is in the set.
+    OneOf(Slot, HashSet<Box<str>>),
+    /// The strings of two fields stand to each other so.
+    Relates(Slot, Relation, Slot),
+}
+
+/// A condition whose predicates are numbers.
+#[derive(Debug)]
+pub enum Program {
+    All(Box<[Program]>),
+    Any(Box<[Program]>),
+    Not(Box<Program>),
+    Is(AtomId),
+}
+
+/// From how many exact strings on a set is faster than going through them.
+const SET_MIN: usize = 4;
+
+impl Builder {
+    /// Compiles a condition.
+    pub(super) fn program(&mut self, condition: &Condition) -> Program {
+        match condition {
+            Condition::All(inner) => Program::All(self.ordered(inner)),
+            Condition::Any(inner) => match self.set(inner) {
+                Some(atom) => Program::Is(atom),
+                None => Program::Any(self.ordered(inner)),
+            },
+            Condition::Not(inner) => Program::Not(Box::new(self.program(inner))),
+            Condition::Is(predicate) => Program::Is(self.intern(vec![predicate.clone()])),
+        }
+    }
+
+    /// Compiles parts, the cheap ones first.
+    fn ordered(&mut self, inner: &[Condition]) -> Box<[Program]> {
+        let mut parts: Vec<&Condition> = inner.iter().collect();
+        parts.sort_by_key(|condition| effort(condition));
+        parts.into_iter().map(|condition| self.program(condition)).collect()
+    }
+
+    /// A list of exact strings of one field is one look-up.
+    fn set(&mut self, inner: &[Condition]) -> Option<AtomId> {
+        let mut predicates = Vec::with_capacity(inner.len());
+        for condition in inner {
+            match condition {
+                Condition::Is(predicate) if exact(predicate).is_some() => predicates.push(predicate.clone()),
+                _ => return None,
+            }
+        }
+        let field = &predicates.first()?.field;
+        let one_field = predicates.iter().all(|predicate| predicate.field == *field);
+        (one_field && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
+    }
+
+    fn intern(&mut self, predicates: Vec<Predicate>) -> AtomId {
+        if let Some(&atom) = self.interned.get(&predicates) {
+            return atom;
+        }
+        let slot = self.slot(&predicates[0].field);
+        let atom = match (predicates.len(), &predicates[0].test) {
+            (1, Test::Relates(relation, other)) => {
+                let other = self.slot(other);
+                Atom::Relates(slot, *relation, other)
+            }
+            (1, test) => Atom::Test(slot, test.clone()),
+            _ => Atom::OneOf(slot, predicates.iter().filter_map(exact).map(Into::into).collect()),
+        };
+        let id = AtomId(self.atoms.len() as u32);
+        self.atoms.push(atom);
+        self.interned.insert(predicates, id);
+        id
+    }
+}
+
+fn exact(predicate: &Predicate) -> Option<&str> {
+    match &predicate.test {
+        Test::Equals(Literal::Text(text)) if !text.nocase() => Some(text.as_str()),
+        _ => None,
+    }
+}
+
+/// How much work a condition is, roughly.
+fn effort(condition: &Condition) -> u32 {
+    match condition {
+        Condition::Is(predicate) => match &predicate.test {
+            Test::Equals(_) | Test::Exists | Test::Null => 1,
+            Test::Fits(_) => 20,
+            Test::Relates(..) | Test::Hour(..) | Test::Day(_) | Test::Before(_) => 10,
+            _ => 3,
+        },
+        Condition::Not(inner) => effort(inner),
+        Condition::All(inner) | Condition::Any(inner) => {
+            inner.iter().map(effort).fold(0, u32::saturating_add).saturating_add(1)
+        }
+    }
+}
+
+impl Program {
+    /// Whether the condition holds of the event.
+    pub fn holds(&self, atoms: &[Atom], event: &Event<'_>, memo: &mut Memo) -> bool {
+        match self {
+            Self::All(inner) => inner.iter().all(|program| program.holds(atoms, event, memo)),
+            Self::Any(inner) => inner.iter().any(|program| program.holds(atoms, event, memo)),
+            Self::Not(inner) => !inner.holds(atoms, event, memo),
+            Self::Is(id) => match memo.known(*id) {
+                Some(truth) => truth,
+                None => memo.learn(*id, atoms[id.0 as usize].holds(event)),
+            },
+        }
+    }
+}
+
+impl Atom {
+    fn holds(&self, event: &Event<'_>) -> bool {
+        match self {
+            Self::Test(Slot::Read(field), test) => test.passes(event.values(*field)),
+            Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
+            Self::OneOf(slot, texts) => slot.with(event, |mut values| {
+                Iterator::any(&mut values, |value| matches!(value, Value::String(text) if texts.contains(text)))
+            }),
+            Self::Relates(slot, relation, other) => slot.with(event, |values| match other {
+                Slot::Read(field) => relation.holds(values, event.values(*field)),
+                Slot::Derived(derived) => relation.holds(values, derived.of(event).into_iter()),
+            }),
+        }
+    }
+}
+
+/// What is known of the event at hand. A stamp tells what belongs to it, so that nothing has to be wiped.
+#[derive(Debug, Default)]
+pub struct Memo {
+    epoch: u32,
+    /// By predicate: twice the epoch in which it was judged, plus its truth.
+    truths: Vec<u64>,
+    /// By rule: the epoch in which it was proposed.
+    proposed: Vec<u32>,
+    candidates: Vec<RuleId>,
+}
+
+impl Memo {
+    /// Forgets the last event.
+    pub fn next_event(&mut self, atoms: usize, rules: usize) {
+        self.candidates.clear();
+        if self.epoch == u32::MAX || self.truths.len() != atoms || self.proposed.len() != rules {
+            *self = Self {
+                epoch: 0,
+                truths: vec![0; atoms],
+                proposed: vec![0; rules],
+                candidates: std::mem::take(&mut self.candidates),
+            };
+        }
+        self.epoch += 1;
+    }
+
+    /// Notes a rule to be evaluated, once.
+    pub fn propose(&mut self, rule: RuleId) {
+        let stamp = &mut self.proposed[rule.0 as usize];
+        if *stamp != self.epoch {
+            *stamp = self.epoch;
+            self.candidates.push(rule);
+        }
+    }
+
+    /// The rules to be evaluated.
+    pub fn candidates(&self) -> &[RuleId] {
+        &self.candidates
+    }
+
+    fn known(&self, atom: AtomId) -> Option<bool> {
+        let truth = self.truths[atom.0 as usize];
+        (truth >> 1 == u64::from(self.epoch)).then_some(truth & 1 == 1)
+    }
+
+    fn learn(&mut self, atom: AtomId, truth: bool) -> bool {
+        self.truths[atom.0 as usize] = u64::from(self.epoch) << 1 | u64::from(truth);
+        truth
+    }
+}

@@ -1,0 +1,35 @@
+//! Trying rules: their own tests, and why they came out as they did.
+
+use super::{RuleSet, Scratch};
+use crate::condition::{Explanation, explain};
+use crate::event::{Event, Fields, projection_of};
+use crate::rule::{Rule, RuleTest};
+
+/// How one test of a rule went.
+#[derive(Debug)]
+pub struct TestOutcome {
+    /// Whether the rule matched the event.
+    pub matched: bool,
+    /// Whether that was expected.
+    pub passed: bool,
+    /// How each predicate fared.
+    pub explanation: Explanation,
+}
+
+/// Runs a rule's tests through the matcher. The explanation comes from the naive evaluator; if the two disagree the
+/// test fails, whatever it expected.
+pub fn run_tests(rule: &Rule) -> Vec<(&RuleTest, TestOutcome)> {
+    let rules = RuleSet::new(vec![rule.clone()]);
+    let mut scratch = Scratch::default();
+    rule.tests.iter().map(|test| (test, run_test(&rules, rule, test, &mut scratch))).collect()
+}
+
+fn run_test(rules: &RuleSet, rule: &Rule, test: &RuleTest, scratch: &mut Scratch) -> TestOutcome {
+    let matched = rules.evaluate(&test.event, scratch).is_ok_and(|evaluated| !evaluated.matches.is_empty());
+    let mut fields = Fields::default();
+    let explanation = match Event::read(&test.event, &projection_of([]), &mut fields) {
+        Ok(event) => explain(&rule.condition, &event),
+        Err(_) => Explanation::Any(false, Vec::new()),
+    };
+    TestOutcome { matched, passed: matched == test.matches && matched == explanation.holds(), explanation }
+}

@@ -1,0 +1,340 @@
+//! One event: its bytes, and a view of the fields that somebody asked for.
+//!
+//! A [`RawEvent`] is owned and goes between tasks; an [`Event`] borrows a raw event and the buffers of a
+//! [`Projection`], lives inside one synchronous call, and never builds a tree of JSON values.
+
+use std::cell::OnceCell;
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::delivery::{Origin, Place};
+
+pub mod derived;
+pub mod dictionary;
+pub mod identity;
+pub mod path;
+pub mod projection;
+pub mod time;
+
+pub use derived::Derived;
+pub use identity::{Actor, ActorKind};
+pub use path::{Case, Path};
+pub use projection::{FieldId, Fields, Projection, Value, Values};
+
+/// One event, owned, cheap to send between tasks.
+#[derive(Debug, Clone)]
+pub struct RawEvent {
+    /// The record's own bytes: one JSON object, exactly as it came.
+    pub bytes: Bytes,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// What an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A CloudTrail record: an API call, a sign-in, a service's own event.
+    CloudTrail,
+    /// A CloudTrail Insights record.
+    Insight,
+    /// A CloudTrail summary of data events.
+    Aggregated,
+    /// A finding of Trailwatch, come back as an event.
+    Finding,
+    /// Any other JSON object.
+    Other,
+}
+
+macro_rules! base_fields {
+    ($($(#[$doc:meta])* $name:ident = $path:literal,)*) => {
+        /// The fields that identity, keys, derived fields and outputs read: wanted of every event.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Base { $(#[doc = concat!("`", $path, "`")] $name,)* }
+
+        impl Base {
+            /// The paths, in the order of their numbers.
+            const PATHS: &'static [&'static str] = &[$($path,)*];
+            const ALL: &'static [Base] = &[$(Base::$name,)*];
+        }
+    };
+}
+
+base_fields! {
+    EventVersion = "eventVersion",
+    EventId = "eventID",
+    EventTime = "eventTime",
+    EventSource = "eventSource",
+    EventName = "eventName",
+    EventType = "eventType",
+    EventCategory = "eventCategory",
+    AwsRegion = "awsRegion",
+    RecipientAccountId = "recipientAccountId",
+    AccountId = "accountId",
+    SourceIpAddress = "sourceIPAddress",
+    UserAgent = "userAgent",
+    ErrorCode = "errorCode",
+    ErrorMessage = "errorMessage",
+    ReadOnly = "readOnly",
+    ConsoleSession = "sessionCredentialFromConsole",
+    ConsoleLogin = "responseElements.ConsoleLogin",
+    IdentityType = "userIdentity.type",
+    IdentityPrincipal = "userIdentity.principalId",
+    IdentityArn = "userIdentity.arn",
+    IdentityAccount = "userIdentity.accountId",
+    IdentityKey = "userIdentity.accessKeyId",
+    IdentityUser = "userIdentity.userName",
+    IdentityInvokedBy = "userIdentity.invokedBy",
+    IdentityOnBehalfOf = "userIdentity.onBehalfOf.userId",
+    IssuerType = "userIdentity.sessionContext.sessionIssuer.type",
+    IssuerArn = "userIdentity.sessionContext.sessionIssuer.arn",
+    IssuerAccount = "userIdentity.sessionContext.sessionIssuer.accountId",
+    IssuerUser = "userIdentity.sessionContext.sessionIssuer.userName",
+    SessionMfa = "userIdentity.sessionContext.attributes.mfaAuthenticated",
+    SessionCreated = "userIdentity.sessionContext.attributes.creationDate",
+    InsightSource = "insightDetails.eventSource",
+    InsightName = "insightDetails.eventName",
+    InsightState = "insightDetails.state",
+    ResourceAccount = "resources.accountId",
+    ResourceArn = "resources.ARN",
+    RequestRoleArn = "requestParameters.roleArn",
+    RequestRoleName = "requestParameters.roleName",
+    RequestUserName = "requestParameters.userName",
+    RequestBucket = "requestParameters.bucketName",
+    DetailType = "detail-type",
+    EnvelopeId = "id",
+    SchemaVersion = "schema_version",
+    FindingRule = "rule.id",
+}
+
+impl Base {
+    /// What an event's kind, key and time are told by.
+    pub const KEYS: &'static [Base] = &[
+        Base::EventId,
+        Base::EventTime,
+        Base::EventSource,
+        Base::EventName,
+        Base::EventType,
+        Base::EventCategory,
+        Base::RecipientAccountId,
+        Base::AccountId,
+        Base::EnvelopeId,
+        Base::DetailType,
+        Base::InsightSource,
+        Base::InsightName,
+        Base::SchemaVersion,
+        Base::FindingRule,
+    ];
+
+    /// The path of the field, as rules write it.
+    pub fn path(self) -> &'static str {
+        Self::PATHS[self as usize]
+    }
+}
+
+/// A projection that reads every base field and whatever else is wanted. The base fields' numbers are those of
+/// [`Base`]; the other paths follow.
+pub fn projection_of(wanted: impl IntoIterator<Item = Path>) -> Projection {
+    Projection::new(paths_of(wanted))
+}
+
+/// A projection for matching: of the base fields it reads only [`Base::KEYS`] and those that the derived fields need,
+/// so that a record is not searched for what no rule asks. An event read with it has an actor, an outcome and so on
+/// only as far as those derived fields were named.
+pub fn matching_projection(
+    wanted: impl IntoIterator<Item = Path>,
+    derived: impl IntoIterator<Item = Derived>,
+) -> Projection {
+    let mut needed = vec![false; Base::PATHS.len()];
+    let inputs = derived.into_iter().flat_map(Derived::inputs).chain(Base::KEYS);
+    inputs.for_each(|&base| needed[base as usize] = true);
+    Projection::of_some(paths_of(wanted), |field| needed.get(field.0 as usize).copied().unwrap_or(true))
+}
+
+fn paths_of(wanted: impl IntoIterator<Item = Path>) -> Vec<Path> {
+    let base = Base::PATHS.iter().filter_map(|path| Path::parse(path, Case::Insensitive).ok());
+    base.chain(wanted).collect()
+}
+
+/// The number that the `n`th wanted path has in a projection made by [`projection_of`].
+pub fn wanted_field(n: usize) -> FieldId {
+    FieldId((Base::PATHS.len() + n) as u32)
+}
+
+/// A view of an event: what a projection found in it.
+pub struct Event<'a> {
+    text: &'a str,
+    fields: &'a Fields,
+    kind: EventKind,
+    actor: OnceCell<Actor<'a>>,
+}
+
+impl<'a> Event<'a> {
+    /// Reads a record through a projection made by [`projection_of`].
+    pub fn read(text: &'a str, projection: &Projection, fields: &'a mut Fields) -> Result<Self, serde_json::Error> {
+        projection.read(text, fields)?;
+        let fields = &*fields;
+        let mut event = Self { text, fields, kind: EventKind::Other, actor: OnceCell::new() };
+        event.kind = event.find_kind();
+        Ok(event)
+    }
+
+    /// The record's text.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// What the event is.
+    pub fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// The values of a field, in the record's order; none if the field is missing.
+    pub fn values(&self, field: FieldId) -> Values<'a> {
+        self.fields.values(self.text, field)
+    }
+
+    /// The first value of a base field, if it is a string that is not empty.
+    pub fn text_of(&self, field: Base) -> Option<&'a str> {
+        match self.values(FieldId(field as u32)).next() {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The first value of a base field.
+    pub fn value_of(&self, field: Base) -> Option<Value<'a>> {
+        self.values(FieldId(field as u32)).next()
+    }
+
+    /// Who did it. Worked out once.
+    pub fn actor(&self) -> &Actor<'a> {
+        self.actor.get_or_init(|| Actor::of(self))
+    }
+
+    /// When it happened, by the event's own account.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.text_of(Base::EventTime).and_then(time::parse)
+    }
+
+    /// The account whose trail recorded it.
+    pub fn account(&self) -> Option<&'a str> {
+        self.text_of(Base::RecipientAccountId).or_else(|| self.text_of(Base::AccountId))
+    }
+
+    /// The service called, as CloudTrail names it (`xray.amazonaws.com`). Insights keep it among their details.
+    pub fn source(&self) -> Option<&'a str> {
+        self.text_of(Base::EventSource).or_else(|| self.text_of(Base::InsightSource))
+    }
+
+    /// The call made. Insights keep it among their details.
+    pub fn name(&self) -> Option<&'a str> {
+        self.text_of(Base::EventName).or_else(|| self.text_of(Base::InsightName))
+    }
+
+    fn find_kind(&self) -> EventKind {
+        let is = |field, text| self.text_of(field) == Some(text);
+        if is(Base::EventCategory, "Insight") || is(Base::EventType, "AwsCloudTrailInsight") {
+            EventKind::Insight
+        } else if is(Base::EventCategory, "Aggregated") || is(Base::EventType, "AwsAggregatedEvent") {
+            EventKind::Aggregated
+        } else if self.text_of(Base::EventSource).is_some() && self.text_of(Base::EventName).is_some() {
+            EventKind::CloudTrail
+        } else if self.value_of(Base::SchemaVersion).is_some() && self.text_of(Base::FindingRule).is_some() {
+            EventKind::Finding
+        } else {
+            EventKind::Other
+        }
+    }
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("kind", &self.kind).field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
+/// What makes two events the same event, over all sources: the recipient's account and `eventID`, exact where they
+/// have CloudTrail's form and hashed where they have not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventKey([u8; 24]);
+
+impl EventKey {
+    /// The key of an event. Events without an `eventID` go by the id of their transport, and at last by their bytes.
+    pub fn of(event: &Event<'_>, origin: &Origin) -> Self {
+        let account = event.account().unwrap_or("");
+        match event.text_of(Base::EventId).or_else(|| envelope_id(event)) {
+            Some(id) => Self::exact(account, id).unwrap_or_else(|| Self::hashed("id", account, id.as_bytes())),
+            None => match &origin.place {
+                Place::LogEvent(place) if !place.event_id.is_empty() => {
+                    Self::hashed("log event", &origin.source, place.event_id.as_bytes())
+                }
+                _ => Self::hashed("bytes", "", event.text().as_bytes()),
+            },
+        }
+    }
+
+    /// The bytes of the key.
+    pub fn as_bytes(&self) -> &[u8; 24] {
+        &self.0
+    }
+
+    /// A twelve-digit account beside a UUID fits as it is.
+    fn exact(account: &str, id: &str) -> Option<Self> {
+        if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let account: u64 = account.parse().ok()?;
+        let mut key = [0; 24];
+        key[..8].copy_from_slice(&account.to_be_bytes());
+        uuid(id, &mut key[8..])?;
+        Some(Self(key))
+    }
+
+    /// The first byte of an exact key is zero; that of a hashed one is not.
+    fn hashed(scope: &str, owner: &str, id: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [scope.as_bytes(), owner.as_bytes(), id] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let mut key = [0; 24];
+        key.copy_from_slice(&digest[..24]);
+        key[0] |= 0x80;
+        Self(key)
+    }
+}
+
+/// The id of an EventBridge envelope. An `id` of other JSON is anything.
+fn envelope_id<'a>(event: &Event<'a>) -> Option<&'a str> {
+    event.text_of(Base::DetailType).and_then(|_| event.text_of(Base::EnvelopeId))
+}
+
+/// Writes the sixteen bytes of a lower-case UUID. Upper case would make two ids one, so it is not taken.
+fn uuid(text: &str, out: &mut [u8]) -> Option<()> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 36 {
+        return None;
+    }
+    let mut digits = 0;
+    for (i, &b) in bytes.iter().enumerate() {
+        if matches!(i, 8 | 13 | 18 | 23) {
+            if b != b'-' {
+                return None;
+            }
+            continue;
+        }
+        let digit = match b {
+            b'0'..=b'9' => b - b'0',
+            b'a'..=b'f' => b - b'a' + 10,
+            _ => return None,
+        };
+        out[digits / 2] = out[digits / 2] << 4 | digit;
+        digits += 1;
+    }
+    Some(())
+}

@@ -1,0 +1,166 @@
+//! What leaves: a rule that matched, with the evidence. Its JSON is a public, versioned format (`docs/findings.md`).
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::condition::explain::{self, Seen};
+use crate::condition::{Field, explain as judge};
+use crate::event::{Base, Event, EventKey};
+use crate::rule::{Rule, Severity};
+use crate::untrusted::shortened;
+
+/// The version of the format. The second number rises when fields are added, the first when any changes its meaning.
+pub const SCHEMA_VERSION: &str = "1.0";
+
+/// A rule that matched, and what it matched.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// The version of this format.
+    pub schema_version: &'static str,
+    /// The same for the same rule and events, however often and by whatever way they come.
+    pub id: String,
+    /// When the event happened, by its own account, in RFC 3339; null where it does not say.
+    pub time: Option<String>,
+    /// The rule.
+    pub rule: FindingRule,
+    /// The rule's severity.
+    #[serde(serialize_with = "severity")]
+    pub severity: Severity,
+    /// The rule's title with the event's values filled in.
+    pub title: String,
+    /// Who did it.
+    pub actor: FindingActor,
+    /// The account that recorded the event.
+    pub account: Option<String>,
+    /// The region it was recorded in.
+    pub region: Option<String>,
+    /// The source address, or the service that called.
+    pub source_ip: Option<String>,
+    /// The values that say what belongs together, in the order of the rule's `group_by`; null where a field is missing.
+    pub group: Vec<Option<String>>,
+    /// CloudTrail's ids of the events.
+    pub event_ids: Vec<String>,
+    /// The events as they were recorded.
+    pub events: Vec<Box<RawValue>>,
+    /// The predicates that held.
+    pub why: Vec<Why>,
+}
+
+/// What a finding says of its rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct FindingRule {
+    /// The rule's id.
+    pub id: String,
+    /// The rule's title, its values not filled in.
+    pub title: String,
+    /// The rule's severity.
+    #[serde(serialize_with = "severity")]
+    pub severity: Severity,
+    /// The rule's tags.
+    pub tags: Vec<String>,
+}
+
+/// What a finding says of the actor.
+#[derive(Debug, Clone, Serialize)]
+pub struct FindingActor {
+    /// The name a person would use.
+    pub name: String,
+    /// The sort of actor.
+    pub kind: &'static str,
+    /// The actor's own account.
+    pub account: Option<String>,
+    /// The actor's ARN without a session.
+    pub arn: Option<String>,
+    /// The name of the role session.
+    pub session: Option<String>,
+}
+
+/// A predicate that held.
+#[derive(Debug, Clone, Serialize)]
+pub struct Why {
+    /// The field.
+    pub field: String,
+    /// How it was tested.
+    pub operator: String,
+    /// What it was tested against.
+    pub value: String,
+    /// What the event had, at most 500 characters; null where the field was missing.
+    pub seen: Option<String>,
+}
+
+fn severity<S: serde::Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(severity.as_str())
+}
+
+/// The longest seen value that a finding carries outside the event itself, in characters.
+const SEEN_WIDTH_MAX: usize = 500;
+
+impl Finding {
+    /// Makes the finding of a rule that matched an event.
+    pub fn new(rule: &Rule, event: &Event<'_>, key: &EventKey) -> Self {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let actor = event.actor();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            id: id(rule, key),
+            time: event.time().map(|time| time.to_string()),
+            rule: FindingRule {
+                id: rule.id.clone(),
+                title: rule.title.unfilled(),
+                severity: rule.severity,
+                tags: rule.tags.clone(),
+            },
+            severity: rule.severity,
+            title: rule.title.render(|field| value(field, event)),
+            actor: FindingActor {
+                name: actor.name.to_owned(),
+                kind: actor.kind.as_str(),
+                account: own(actor.account),
+                arn: own(actor.arn),
+                session: own(actor.session),
+            },
+            account: own(event.account()),
+            region: own(event.text_of(Base::AwsRegion)),
+            source_ip: own(event.text_of(Base::SourceIpAddress)),
+            group: rule.group_by.iter().map(|field| value(field, event)).collect(),
+            event_ids: own(event.text_of(Base::EventId)).into_iter().collect(),
+            events: RawValue::from_string(event.text().to_owned()).into_iter().collect(),
+            why: why(rule, event),
+        }
+    }
+
+    /// The finding as one line of JSON.
+    pub fn to_json(&self) -> String {
+        // Every field is a string, a list or raw JSON: there is nothing that could fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+fn id(rule: &Rule, key: &EventKey) -> String {
+    let mut hash = Sha256::new();
+    hash.update((rule.id.len() as u64).to_be_bytes());
+    hash.update(rule.id.as_bytes());
+    hash.update(key.as_bytes());
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first value of a field, for a person to read.
+fn value(field: &Field, event: &Event<'_>) -> Option<String> {
+    explain::values(field, event).into_iter().find(|seen| !matches!(seen, Seen::Null)).map(|seen| seen.to_string())
+}
+
+fn why(rule: &Rule, event: &Event<'_>) -> Vec<Why> {
+    let mut all = Vec::new();
+    judge(&rule.condition, event).decisive(&mut |predicate, seen, negated| {
+        let operator = predicate.test.operator();
+        let shown: Vec<String> = seen.iter().map(Seen::to_string).collect();
+        all.push(Why {
+            field: predicate.field.to_string(),
+            operator: if negated { format!("not {operator}") } else { operator.to_owned() },
+            value: predicate.test.operand(),
+            seen: (!shown.is_empty()).then(|| shortened(&shown.join(", "), SEEN_WIDTH_MAX)),
+        });
+    });
+    all
+}

@@ -1,0 +1,213 @@
+//! From sources to sinks: receive, decode and match, sequence, commit, deliver.
+//!
+//! The only module that knows both ends. Sources run side by side; batches are decoded and matched in parallel, in
+//! order; one sequencer owns everything that has memory. What is handed to a source as committed has been in the
+//! store before.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::condition::Condition;
+use crate::decode::{Limits, Reject};
+use crate::delivery::Delivery;
+use crate::engine::RuleSet;
+use crate::event::RawEvent;
+use crate::finding::Finding;
+use crate::sink::Sink;
+use crate::source::{Notify, Source, SourceError};
+use crate::store::Store;
+
+mod evaluate;
+mod sequencer;
+pub mod summary;
+
+use evaluate::{Evaluated, Evaluator};
+use sequencer::Sequencer;
+pub use summary::Summary;
+
+/// Everything a run is made of.
+pub struct Pipeline {
+    /// What is matched.
+    pub rules: Arc<RuleSet>,
+    /// What an event must fulfil to be shown and matched at all.
+    pub filter: Option<Condition>,
+    /// Where deliveries come from.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// What survives.
+    pub store: Box<dyn Store>,
+    /// Where findings go.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// Who watches every event, if anybody.
+    pub tap: Option<Box<dyn Tap>>,
+    /// The bounds of decoding.
+    pub limits: Limits,
+    /// The bounds of the pipeline itself.
+    pub bounds: Bounds,
+    /// Where notices go.
+    pub notify: Notify,
+    /// Ends the run: what has been received is dealt with, nothing more is received.
+    pub stop: CancellationToken,
+}
+
+/// Sees every event once, after it is committed, in the order of commits.
+pub trait Tap: Send {
+    /// An event, and the findings it led to.
+    fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()>;
+
+    /// Bytes that did not decode.
+    fn reject(&mut self, reject: &Reject) -> io::Result<()>;
+
+    /// The end of a group: whatever is buffered has to go out.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// The end of the run.
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+/// The bounds of the pipeline.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Batches that wait between a source and the matcher.
+    pub batches_waiting: usize,
+    /// Batches that are decoded and matched at the same time.
+    pub batches_matched: usize,
+    /// Batches that one transaction takes in at most.
+    pub batches_committed: usize,
+    /// Event keys that are remembered at most, in two generations.
+    pub keys_remembered: usize,
+    /// Times that a finding is brought to a sink that asks for it again.
+    pub deliveries_tried: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            batches_waiting: 4,
+            batches_matched: cores,
+            batches_committed: 16,
+            keys_remembered: 2_000_000,
+            deliveries_tried: 10,
+        }
+    }
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Every source has ended, or the run was told to stop.
+    Finished,
+    /// Nobody reads the output any more.
+    OutputClosed,
+    /// A source could not go on.
+    SourceFailed(SourceError),
+}
+
+/// A batch with the number of its source.
+type Received = (usize, Vec<Delivery>);
+
+impl Pipeline {
+    /// Runs to the end.
+    pub async fn run(self) -> (Summary, Ended) {
+        let Pipeline { rules, filter, sources, store, sinks, tap, limits, bounds, notify, stop } = self;
+        let evaluator = Arc::new(Evaluator::new(rules, filter, limits, tap.is_some()));
+        let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
+        let mut readers = JoinSet::new();
+        for (number, source) in sources.iter().enumerate() {
+            readers.spawn(read(number, Arc::clone(source), sender.clone(), stop.clone()));
+        }
+        drop(sender);
+
+        let mut groups = Box::pin(evaluated(receiver, evaluator, &bounds).ready_chunks(bounds.batches_committed));
+        let mut sequencer = Sequencer::new(sources.clone(), store, sinks, tap, bounds, notify, stop.clone());
+        let mut closed = false;
+        while let Some(group) = groups.next().await {
+            if sequencer.take(group).await.is_err() {
+                closed = true;
+                stop.cancel();
+                break;
+            }
+        }
+        drop(groups);
+        let failure = join_all_readers(&mut readers).await;
+        let (mut summary, finished) = sequencer.finish();
+        closed |= finished.is_err();
+        summary.sources = sources.iter().map(|source| (source.name(), source.report())).collect();
+        let ended = match failure {
+            _ if closed => Ended::OutputClosed,
+            Some(error) => Ended::SourceFailed(error),
+            None => Ended::Finished,
+        };
+        (summary, ended)
+    }
+}
+
+/// Hands on what a source gives until it ends, fails, or the run stops.
+async fn read(
+    number: usize,
+    source: Arc<dyn Source>,
+    sender: mpsc::Sender<Received>,
+    stop: CancellationToken,
+) -> Result<(), SourceError> {
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            batch = source.next() => batch?,
+        };
+        let Some(batch) = batch else { return Ok(()) };
+        if sender.send((number, batch)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Decodes and matches batches side by side; what comes out is in the order of what came in.
+fn evaluated(
+    receiver: mpsc::Receiver<Received>,
+    evaluator: Arc<Evaluator>,
+    bounds: &Bounds,
+) -> impl Stream<Item = Evaluated> + use<> {
+    let batches = stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+    batches
+        .map(move |(source, batch)| {
+            let evaluator = Arc::clone(&evaluator);
+            tokio::task::spawn_blocking(move || evaluator.evaluate(source, batch))
+        })
+        .buffered(bounds.batches_matched)
+        .map(|joined| match joined {
+            Ok(evaluated) => evaluated,
+            // Going on without the batch would lose it; a panic here is a defect and has to end the run.
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        })
+}
+
+/// Waits for every source; the first failure is the one told.
+async fn join_all_readers(readers: &mut JoinSet<Result<(), SourceError>>) -> Option<SourceError> {
+    let mut failure = None;
+    while let Some(ended) = readers.join_next().await {
+        match ended {
+            Ok(Err(error)) => failure = failure.or(Some(error)),
+            Ok(Ok(())) => {}
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    failure
+}
+
+/// Tells every source which of its receipts are committed.
+async fn acknowledge(sources: &[Arc<dyn Source>], receipts: &[Vec<crate::delivery::Receipt>], notify: &Notify) {
+    let told = sources.iter().zip(receipts).filter(|(_, receipts)| !receipts.is_empty());
+    let results = join_all(told.map(|(source, receipts)| source.commit(receipts))).await;
+    for error in results.into_iter().filter_map(Result::err) {
+        notify(crate::source::Notice { level: crate::source::NoticeLevel::Warn, text: error.to_string() });
+    }
+}

@@ -1,0 +1,116 @@
+//! Decoding and matching of a batch: pure work, done off the async threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::condition::{self, Condition};
+use crate::decode::{self, Decoded, Limits, Reason, Reject};
+use crate::delivery::{Delivery, Receipt};
+use crate::engine::{RuleId, RuleSet, Scratch};
+use crate::event::{Event, EventKey, EventKind, Fields, Projection, RawEvent, projection_of};
+use crate::finding::Finding;
+
+/// What came of a batch.
+pub struct Evaluated {
+    /// The number of the source.
+    pub source: usize,
+    /// The receipts of the batch.
+    pub receipts: Vec<Receipt>,
+    /// What was in it, in order.
+    pub items: Vec<Item>,
+    /// Probes of CloudWatch that carry no event.
+    pub controls: u64,
+}
+
+/// One thing that was in a batch.
+pub enum Item {
+    /// An event.
+    Event(Judged),
+    /// Bytes that did not decode.
+    Reject(Reject),
+}
+
+/// An event that was held against the rules.
+pub struct Judged {
+    /// What makes it the same as another.
+    pub key: EventKey,
+    /// What it is.
+    pub kind: EventKind,
+    /// When it happened.
+    pub time: Option<Timestamp>,
+    /// Whether it passes the filter.
+    pub wanted: bool,
+    /// What it led to.
+    pub findings: Vec<Arc<Finding>>,
+    /// The event itself, if somebody watches.
+    pub raw: Option<RawEvent>,
+}
+
+/// Holds what evaluating needs; shared by the threads that do it.
+pub struct Evaluator {
+    rules: Arc<RuleSet>,
+    whole: Projection,
+    filter: Option<Condition>,
+    limits: Limits,
+    keep: bool,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Evaluator {
+    /// `keep` says whether events are handed on whole.
+    pub fn new(rules: Arc<RuleSet>, filter: Option<Condition>, limits: Limits, keep: bool) -> Self {
+        Self { rules, whole: projection_of([]), filter, limits, keep, scratches: Mutex::default() }
+    }
+
+    /// Decodes and matches a batch.
+    pub fn evaluate(&self, source: usize, batch: Vec<Delivery>) -> Evaluated {
+        let mut scratch = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut evaluated = Evaluated { source, receipts: Vec::new(), items: Vec::new(), controls: 0 };
+        for delivery in batch {
+            let mut decoded = Decoded::default();
+            decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
+            evaluated.receipts.push(delivery.receipt);
+            evaluated.controls += decoded.controls;
+            evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, &mut scratch)));
+            evaluated.items.extend(decoded.rejects.into_iter().map(Item::Reject));
+        }
+        self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        evaluated
+    }
+
+    fn judge(&self, raw: RawEvent, scratch: &mut Scratch) -> Item {
+        let text = match std::str::from_utf8(&raw.bytes) {
+            Ok(text) => text,
+            Err(_) => return reject(raw, Reason::NotUtf8),
+        };
+        let evaluated = match self.rules.evaluate(text, scratch) {
+            Ok(evaluated) => evaluated,
+            Err(error) => return reject(raw, Reason::not_json(&error)),
+        };
+        let event = &evaluated.event;
+        let key = EventKey::of(event, &raw.origin);
+        let wanted = self.filter.as_ref().is_none_or(|filter| condition::holds(filter, event));
+        let matches = if wanted { evaluated.matches } else { &[] };
+        let findings = self.findings(matches, text, &key);
+        let (kind, time) = (event.kind(), event.time());
+        Item::Event(Judged { key, kind, time, wanted, findings, raw: (self.keep && wanted).then_some(raw) })
+    }
+
+    /// Makes findings of matches, for which the event is read whole.
+    fn findings(&self, matches: &[RuleId], text: &str, key: &EventKey) -> Vec<Arc<Finding>> {
+        if matches.is_empty() {
+            return Vec::new();
+        }
+        let mut fields = Fields::default();
+        match Event::read(text, &self.whole, &mut fields) {
+            Ok(event) => matches.iter().map(|&id| Arc::new(Finding::new(self.rules.rule(id), &event, key))).collect(),
+            // It has been read before.
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+fn reject(raw: RawEvent, reason: Reason) -> Item {
+    Item::Reject(Reject::new(raw.origin, reason, &raw.bytes))
+}

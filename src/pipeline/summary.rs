@@ -1,0 +1,144 @@
+//! What a run has done: every event, reject, repeat and wait, counted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::decode::Reject;
+use crate::event::EventKind;
+use crate::rule::Severity;
+use crate::source::SourceReport;
+
+/// The counts of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// CloudTrail records, each once.
+    pub records: u64,
+    /// CloudTrail Insights.
+    pub insights: u64,
+    /// CloudTrail's summaries of data events.
+    pub aggregated: u64,
+    /// Findings of Trailwatch that came as events.
+    pub findings_as_events: u64,
+    /// Other JSON objects.
+    pub others: u64,
+    /// Events that the filter left out.
+    pub filtered: u64,
+    /// Events that came again.
+    pub duplicates: u64,
+    /// Probes of CloudWatch that carry no event.
+    pub controls: u64,
+    /// Events whose time is missing or cannot be read.
+    pub timeless: u64,
+    /// Parts that did not decode.
+    pub rejects: u64,
+    /// The first rejects, for a person to look at: at most [`Summary::REJECTS_KEPT`].
+    pub first_rejects: Vec<Reject>,
+    /// Findings by rule.
+    pub findings: BTreeMap<String, (Severity, u64)>,
+    /// Findings that no sink would take.
+    pub undelivered: u64,
+    /// Findings that were brought to a sink again.
+    pub delivery_retries: u64,
+    /// Commits that failed and were made again.
+    pub commit_retries: u64,
+    /// Event keys that were forgotten since the memory for them is bounded.
+    pub keys_forgotten: u64,
+    /// How long after it happened an event was here.
+    pub lag: Lag,
+    /// The earliest and the latest event time.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// The sources' own counts.
+    pub sources: Vec<(Arc<str>, SourceReport)>,
+}
+
+impl Summary {
+    /// How many rejects are kept to be shown.
+    pub const REJECTS_KEPT: usize = 10;
+
+    /// All events, each once.
+    pub fn events(&self) -> u64 {
+        self.records + self.insights + self.aggregated + self.findings_as_events + self.others
+    }
+
+    /// All findings.
+    pub fn findings_total(&self) -> u64 {
+        self.findings.values().map(|(_, count)| count).sum()
+    }
+
+    /// The findings at least so severe.
+    pub fn findings_from(&self, severity: Severity) -> u64 {
+        self.findings.values().filter(|(found, _)| *found >= severity).map(|(_, count)| count).sum()
+    }
+
+    pub(super) fn count_event(&mut self, kind: EventKind, time: Option<Timestamp>, wanted: bool, now: Timestamp) {
+        match kind {
+            EventKind::CloudTrail => self.records += 1,
+            EventKind::Insight => self.insights += 1,
+            EventKind::Aggregated => self.aggregated += 1,
+            EventKind::Finding => self.findings_as_events += 1,
+            EventKind::Other => self.others += 1,
+        }
+        if !wanted {
+            self.filtered += 1;
+        }
+        let Some(time) = time else {
+            self.timeless += u64::from(kind == EventKind::CloudTrail);
+            return;
+        };
+        self.lag.note(now.duration_since(time).as_millis());
+        self.times = Some(match self.times {
+            None => (time, time),
+            Some((first, last)) => (first.min(time), last.max(time)),
+        });
+    }
+
+    pub(super) fn count_finding(&mut self, rule: &str, severity: Severity) {
+        match self.findings.get_mut(rule) {
+            Some((_, count)) => *count += 1,
+            None => {
+                self.findings.insert(rule.to_owned(), (severity, 1));
+            }
+        }
+    }
+
+    pub(super) fn count_reject(&mut self, reject: &Reject) {
+        self.rejects += 1;
+        if self.first_rejects.len() < Self::REJECTS_KEPT {
+            self.first_rejects.push(reject.clone());
+        }
+    }
+}
+
+/// A distribution of times, in powers of two of a millisecond.
+#[derive(Debug, Clone, Default)]
+pub struct Lag {
+    counts: [u64; 32],
+    max_ms: u64,
+}
+
+impl Lag {
+    fn note(&mut self, ms: i128) {
+        let ms = u64::try_from(ms).unwrap_or(0);
+        let bucket = (64 - ms.leading_zeros() as usize).min(self.counts.len() - 1);
+        self.counts[bucket] += 1;
+        self.max_ms = self.max_ms.max(ms);
+    }
+
+    /// The time that half of the events were here within, to a factor of two, in milliseconds.
+    pub fn median_ms(&self) -> Option<u64> {
+        let total: u64 = self.counts.iter().sum();
+        let mut below = 0;
+        let bucket = self.counts.iter().position(|count| {
+            below += count;
+            total > 0 && below * 2 >= total
+        })?;
+        Some((1 << bucket).min(self.max_ms))
+    }
+
+    /// The longest time, in milliseconds.
+    pub fn max_ms(&self) -> u64 {
+        self.max_ms
+    }
+}

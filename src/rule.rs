@@ -1,0 +1,182 @@
+//! Rules: what was written ([`RuleFile`]), and what it means ([`Rule`]).
+//!
+//! Reading a rule reports everything that is wrong with it, not the first thing, each with its place, a caret and a
+//! hint. What comes out holds a [`Condition`] and nothing of the language it was written in.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::string::FromUtf8Error;
+use std::sync::Arc;
+
+use crate::condition::{Condition, Field};
+
+mod compile;
+pub mod diagnostic;
+mod file;
+pub mod filter_pattern;
+mod key;
+mod operand;
+mod syntax;
+pub mod template;
+
+pub use diagnostic::{Diagnostic, SourceText};
+pub use file::RuleFile;
+pub use template::Template;
+
+/// A rule that has been found good.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// The rule's name: lower case, digits and hyphens; unique among the rules loaded together.
+    pub id: String,
+    /// What a finding is headed with, its values yet to be filled in.
+    pub title: Template,
+    /// What happened, why it matters, what to check first.
+    pub description: String,
+    /// How much a finding matters.
+    pub severity: Severity,
+    /// Free words, among them `attack.…` for ATT&CK and `service.…`.
+    pub tags: Vec<String>,
+    /// Pages to read.
+    pub references: Vec<String>,
+    /// What else may look like this.
+    pub false_positives: Vec<String>,
+    /// What must hold of an event, the exceptions included.
+    pub condition: Condition,
+    /// Fields whose values say what belongs together; findings that agree in them are about one matter.
+    pub group_by: Vec<Field>,
+    /// The rule's own tests.
+    pub tests: Vec<RuleTest>,
+    /// Where it was written.
+    pub source: Arc<SourceText>,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth a line in a log.
+    Informational,
+    /// Worth a look some time.
+    Low,
+    /// Worth a look today.
+    Medium,
+    /// Worth being called.
+    High,
+    /// Worth being woken.
+    Critical,
+}
+
+/// An event and whether the rule must match it.
+#[derive(Debug, Clone)]
+pub struct RuleTest {
+    /// What the test is called.
+    pub name: String,
+    /// Whether the rule must match.
+    pub matches: bool,
+    /// The whole event, the part that was given merged over the neutral record.
+    pub event: String,
+    /// Where the test stands, in bytes of the rule's text.
+    pub offset: usize,
+}
+
+impl Severity {
+    /// Every severity, least first.
+    pub const ALL: [Self; 5] = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word that rules and findings use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Rule {
+    /// Reads a rule from the bytes of its file.
+    pub fn read(name: &Path, bytes: Vec<u8>) -> Result<Self, Vec<Diagnostic>> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(name, text),
+            Err(error) => Err(vec![not_utf8(name, &error)]),
+        }
+    }
+
+    /// Reads a rule from the text of its file.
+    pub fn parse(name: &Path, text: String) -> Result<Self, Vec<Diagnostic>> {
+        // An editor's byte order mark is no part of the text.
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let source = Arc::new(SourceText { name: name.display().to_string(), text });
+        let (document, syntax) = syntax::read(&source);
+        let mut problems = Vec::new();
+        let file = RuleFile::read(&source, document.get_ref(), syntax.is_empty(), &mut problems);
+        let rule = compile::compile(&file, &source, &mut problems);
+        let problems = syntax::together(syntax, problems);
+        match rule {
+            Some(rule) if problems.is_empty() => Ok(rule),
+            _ => Err(problems),
+        }
+    }
+
+    /// Every field that the rule reads, in its condition or its outputs.
+    pub fn fields(&self) -> impl Iterator<Item = &Field> {
+        let mut fields = Vec::new();
+        self.condition.visit(&mut |predicate| fields.extend(predicate.fields()));
+        fields.extend(self.title.fields());
+        fields.extend(&self.group_by);
+        fields.into_iter()
+    }
+}
+
+/// Says where a file is not UTF-8.
+fn not_utf8(name: &Path, error: &FromUtf8Error) -> Diagnostic {
+    let bytes = error.as_bytes();
+    let is_utf16 = bytes.starts_with(&[0xff, 0xfe]);
+    let (text, at) = match is_utf16 {
+        true => {
+            let units = bytes[2..].chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+            (char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect(), 0)
+        }
+        // What is none is drawn as a sign that stands for it; what stands before is as it was.
+        false => (String::from_utf8_lossy(bytes).into_owned(), error.utf8_error().valid_up_to()),
+    };
+    let source = Arc::new(SourceText { name: name.display().to_string(), text });
+    let what = if is_utf16 { "the file is UTF-16, not UTF-8" } else { "the file is not UTF-8" };
+    Diagnostic::new(&source, at..at + char::REPLACEMENT_CHARACTER.len_utf8(), what).hint("save it as UTF-8")
+}
+
+/// Finds rules that bear the same id.
+pub fn duplicates(rules: &[Rule]) -> Vec<Diagnostic> {
+    let mut first = std::collections::HashMap::new();
+    let mut problems = Vec::new();
+    for rule in rules {
+        let earlier: &&Rule = first.entry(rule.id.as_str()).or_insert(rule);
+        if !std::ptr::eq(*earlier, rule) {
+            problems.push(
+                Diagnostic::new(&rule.source, id_place(rule), format!("a second rule `{}`", rule.id))
+                    .label(format!("the first is in {}", earlier.source.name))
+                    .hint("give each rule an id of its own"),
+            );
+        }
+    }
+    problems
+}
+
+/// Where a rule says its id.
+fn id_place(rule: &Rule) -> Range<usize> {
+    let (document, _) = syntax::read(&rule.source);
+    document.get_ref().get("id").map_or(0..0, |id| id.span())
+}

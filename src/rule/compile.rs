@@ -1,0 +1,314 @@
+//! From what was written to what it means: every line becomes a condition, or a complaint.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::diagnostic::{Diagnostic, SourceText};
+use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
+use super::key::{self, Key, Operator, Problem};
+use super::{Rule, RuleTest, Severity, Template, operand};
+use crate::condition::{Condition, Field, Test};
+use crate::event::dictionary::nearest;
+use crate::event::{Base, Case, Path};
+
+/// The longest list of a line, and the most lines of a rule.
+const LIST_MAX: usize = 10_000;
+
+/// Judges a rule; `None` if anything that a rule cannot do without is missing or wrong.
+pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut Vec<Diagnostic>) -> Option<Rule> {
+    let mut compiler = Compiler { source, problems };
+    let id = compiler.id(file);
+    let title = compiler.title(file);
+    let severity = compiler.severity(file);
+    let condition = compiler.condition(file);
+    let group_by = compiler.group_by(file);
+    compiler.suppress(file);
+    compiler.tags(file);
+    let tests = file.tests.iter().filter_map(|test| compiler.test(test)).collect();
+    let texts = |list: &[At<String>]| list.iter().map(|(text, _)| text.clone()).collect();
+    Some(Rule {
+        id: id?,
+        title: title?,
+        description: file.description.as_ref().map_or(String::new(), |(text, _)| text.trim().to_owned()),
+        severity: severity?,
+        tags: texts(&file.tags),
+        references: texts(&file.references),
+        false_positives: texts(&file.false_positives),
+        condition: condition?,
+        group_by,
+        tests,
+        source: Arc::clone(source),
+    })
+}
+
+struct Compiler<'c> {
+    source: &'c Arc<SourceText>,
+    problems: &'c mut Vec<Diagnostic>,
+}
+
+impl Compiler<'_> {
+    fn complain(&mut self, span: &Range<usize>, problem: Problem) {
+        let diagnostic = Diagnostic::new(self.source, span.clone(), problem.message).label(problem.label);
+        self.problems.push(Diagnostic { hint: problem.hint, ..diagnostic });
+    }
+
+    /// Takes a result apart; a problem is complained about.
+    fn ok<T>(&mut self, span: &Range<usize>, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.complain(span, problem)).ok()
+    }
+
+    /// The same for what was made of a text, of which the problem may concern a part.
+    fn ok_part<T>(&mut self, span: &Range<usize>, text: &str, result: Result<T, Problem>) -> Option<T> {
+        let problem = match result {
+            Ok(value) => return Some(value),
+            Err(problem) => problem,
+        };
+        self.complain(&self.source.place(span, text, problem.part.as_ref()), problem);
+        None
+    }
+
+    fn id(&mut self, file: &RuleFile) -> Option<String> {
+        let (id, span) = file.id.as_ref()?;
+        let fine = |id: &str| {
+            (1..=ID_LENGTH_MAX).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if !fine(id) {
+            let mut problem = empty_or(id, "id").label("lower-case letters, digits and hyphens, at most 100");
+            let meant = id.to_ascii_lowercase().replace([' ', '_', '.', '/'], "-");
+            if fine(&meant) {
+                problem = problem.hint(format!("write `{meant}`"));
+            }
+            self.complain(span, problem);
+            return None;
+        }
+        Some(id.clone())
+    }
+
+    fn title(&mut self, file: &RuleFile) -> Option<Template> {
+        let (title, span) = file.title.as_ref()?;
+        if title.trim().is_empty() {
+            self.complain(span, Problem::new("the title is empty").label("it heads every finding"));
+            return None;
+        }
+        self.ok_part(span, title, Template::parse(title))
+    }
+
+    fn severity(&mut self, file: &RuleFile) -> Option<Severity> {
+        let (name, span) = file.severity.as_ref()?;
+        let found = Severity::named(name);
+        if found.is_none() {
+            let names = Severity::ALL.map(Severity::as_str);
+            let problem = Problem::new(format!("unknown severity `{name}`"))
+                .label(format!("expected one of {}", names.join(", ")));
+            let near = match name.as_str() {
+                "info" => Some("informational"),
+                other => nearest(other, names),
+            };
+            self.complain(span, problem.near(near));
+        }
+        found
+    }
+
+    fn tags(&mut self, file: &RuleFile) {
+        for (tag, span) in &file.tags {
+            let fine = |tag: &str| {
+                !tag.is_empty()
+                    && tag.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-:/".contains(&b))
+            };
+            if !fine(tag) {
+                let problem = empty_or(tag, "tag").label("lower-case letters, digits and `._-:/`");
+                let meant = tag.to_ascii_lowercase();
+                self.complain(span, if fine(&meant) { problem.hint(format!("write `{meant}`")) } else { problem });
+            }
+        }
+    }
+
+    fn group_by(&mut self, file: &RuleFile) -> Vec<Field> {
+        file.group_by.iter().filter_map(|(name, span)| self.ok_part(span, name, key::field(name))).collect()
+    }
+
+    fn suppress(&mut self, file: &RuleFile) {
+        let Some((text, span)) = &file.suppress else { return };
+        if humantime::parse_duration(text).is_err() {
+            let problem = Problem::new(format!("`{text}` is no duration"));
+            self.complain(span, problem.hint("write for example `30s`, `10m`, `1h 30m` or `2d`"));
+        }
+    }
+
+    fn condition(&mut self, file: &RuleFile) -> Option<Condition> {
+        let before = self.problems.len();
+        let mut parts = Vec::new();
+        if let Some(block) = &file.matches {
+            parts.extend(self.block(block));
+        }
+        if !file.either.is_empty() {
+            parts.push(Condition::any(
+                file.either
+                    .iter()
+                    .map(|block| Condition::all(self.block_with_lines(block, "this `[[either]]` is empty", "match")))
+                    .collect(),
+            ));
+        }
+        for exception in &file.except {
+            parts.extend(self.exception(exception).map(Condition::negated));
+        }
+        (self.problems.len() == before && !parts.is_empty()).then(|| Condition::all(parts))
+    }
+
+    fn block_with_lines(&mut self, block: &Block, empty: &str, verb: &str) -> Vec<Condition> {
+        if block.is_empty {
+            self.complain(&block.span, Problem::new(empty).label(format!("it would {verb} every event")));
+        }
+        self.block(block)
+    }
+
+    fn block(&mut self, block: &Block) -> Vec<Condition> {
+        block.lines.iter().filter_map(|line| self.line(line)).collect()
+    }
+
+    fn exception(&mut self, file: &ExceptionFile) -> Option<Condition> {
+        let mut lines = self.block_with_lines(file.when.as_ref()?, "this exception is empty", "except");
+        if let Some((date, span)) = &file.expires {
+            lines.push(self.ok(span, still_valid(date))?);
+        }
+        Some(Condition::all(lines))
+    }
+
+    fn line(&mut self, line: &Line) -> Option<Condition> {
+        let (text, key_span) = &line.key;
+        let key = self.ok_part(key_span, text, key::parse(text))?;
+        let (operand, span) = &line.operand;
+        let condition = match operand {
+            Operand::List(list) => self.list(&key, list, span)?,
+            single => {
+                if key.shape.all {
+                    let problem = Problem::new("modifier `all` needs a list")
+                        .hint("write `[\"one\", \"two\"]`, or leave `all` out");
+                    self.complain(span, problem);
+                    return None;
+                }
+                self.ok(span, operand::line(&key, single))?
+            }
+        };
+        Some(if key.shape.not { condition.negated() } else { condition })
+    }
+
+    fn list(&mut self, key: &Key, list: &[At<Operand>], span: &Range<usize>) -> Option<Condition> {
+        if list.is_empty() {
+            let problem = Problem::new("an empty list").label("no value can be in it, so the line can never hold");
+            self.complain(span, problem);
+            return None;
+        }
+        if list.len() > LIST_MAX {
+            let problem = Problem::new(format!("a list of {} values", list.len())).label(format!("at most {LIST_MAX}"));
+            self.complain(span, problem);
+            return None;
+        }
+        if matches!(key.shape.operator, Operator::Exists | Operator::Null | Operator::Compare(_)) {
+            self.complain(span, Problem::new("expected one value, found a list"));
+            return None;
+        }
+        let parts: Vec<Option<Condition>> =
+            list.iter().map(|(operand, span)| self.ok(span, operand::line(key, operand))).collect();
+        let parts: Vec<Condition> = parts.into_iter().collect::<Option<_>>()?;
+        Some(if key.shape.all { Condition::all(parts) } else { Condition::any(parts) })
+    }
+
+    fn test(&mut self, file: &TestFile) -> Option<RuleTest> {
+        let matches = match file.expect.as_ref()? {
+            (expect, _) if expect == "match" => true,
+            (expect, _) if expect == "no match" => false,
+            (expect, span) => {
+                let problem = Problem::new(format!("cannot expect `{expect}`")).label("expected `match` or `no match`");
+                self.complain(span, problem.near(nearest(expect, ["match", "no match"])));
+                return None;
+            }
+        };
+        let mut event = neutral_record();
+        merge(&mut event, &file.event.as_ref()?.0);
+        Some(RuleTest {
+            name: file.name.as_ref()?.0.clone(),
+            matches,
+            event: event.to_string(),
+            offset: file.span.start,
+        })
+    }
+}
+
+/// The longest id, in bytes.
+const ID_LENGTH_MAX: usize = 100;
+
+fn empty_or(text: &str, what: &str) -> Problem {
+    match text {
+        "" => Problem::new(format!("the {what} is empty")),
+        text => Problem::new(format!("`{text}` cannot be {} {what}", if what == "id" { "an" } else { "a" })),
+    }
+}
+
+/// The record that every test's event is merged over: an everyday read. Nothing in it comes from any rule.
+pub(super) fn neutral_record() -> serde_json::Value {
+    serde_json::json!({
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": "AROAEXAMPLEEXAMPLEEXA:alice",
+            "arn": "arn:aws:sts::111122223333:assumed-role/deploy/alice",
+            "accountId": "111122223333",
+            "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "principalId": "AROAEXAMPLEEXAMPLEEXA",
+                    "arn": "arn:aws:iam::111122223333:role/deploy",
+                    "accountId": "111122223333",
+                    "userName": "deploy"
+                },
+                "attributes": { "creationDate": "2026-01-15T11:30:00Z", "mfaAuthenticated": "false" }
+            }
+        },
+        "eventTime": "2026-01-15T12:00:00Z",
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": "DescribeInstances",
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": "198.51.100.7",
+        "userAgent": "aws-cli/2.17.20 md/awscrt#0.20.11 ua/2.0 os/linux#6.1 md/arch#x86_64 lang/python#3.11.8",
+        "requestParameters": null,
+        "responseElements": null,
+        "requestID": "7f5b8f4e-0000-4000-8000-000000000001",
+        "eventID": "7f5b8f4e-0000-4000-8000-000000000002",
+        "readOnly": true,
+        "eventType": "AwsApiCall",
+        "managementEvent": true,
+        "recipientAccountId": "111122223333",
+        "eventCategory": "Management"
+    })
+}
+
+fn merge(base: &mut serde_json::Value, over: &serde_json::Value) {
+    use serde_json::Value::Object;
+    match (base, over) {
+        (Object(base), Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+/// An exception holds through the day on which it expires, by the event's own time. An event without a time that can
+/// be read is not excepted.
+fn still_valid(date: &str) -> Result<Condition, Problem> {
+    let not_a_date = || Problem::new(format!("`{date}` is no date")).hint("write the last day: `expires = 2027-01-31`");
+    let day: Date = date.parse().map_err(|_| not_a_date())?;
+    if date.len() != "2027-01-31".len() {
+        return Err(not_a_date());
+    }
+    let end = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC)).map_err(|_| not_a_date())?;
+    let path = Path::parse(Base::EventTime.path(), Case::Insensitive).map_err(|_| not_a_date())?;
+    Ok(Condition::is(Field::Path(path), Test::Before(end.timestamp())))
+}

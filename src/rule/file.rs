@@ -1,0 +1,542 @@
+//! A rule as it was written: the TOML document with every span, before it is judged.
+//!
+//! The document is walked by hand, since a reader by types would stop at the first mistake. A key that is misspelt, or
+//! has a value of the wrong type, is complained about once, and not a second time for being missing.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, SourceText};
+use crate::event::Derived;
+use crate::event::dictionary::{RECORD_FIELDS, nearest};
+
+/// A value with its place in the text.
+pub type At<T> = (T, Range<usize>);
+
+/// A rule as it was written.
+#[derive(Debug, Default)]
+pub struct RuleFile {
+    /// `id`
+    pub id: Option<At<String>>,
+    /// `title`
+    pub title: Option<At<String>>,
+    /// `description`
+    pub description: Option<At<String>>,
+    /// `severity`
+    pub severity: Option<At<String>>,
+    /// `tags`
+    pub tags: Vec<At<String>>,
+    /// `references`
+    pub references: Vec<At<String>>,
+    /// `false_positives`
+    pub false_positives: Vec<At<String>>,
+    /// `[match]`
+    pub matches: Option<Block>,
+    /// `[[either]]`
+    pub either: Vec<Block>,
+    /// `[[except]]`
+    pub except: Vec<ExceptionFile>,
+    /// `alert.group_by`
+    pub group_by: Vec<At<String>>,
+    /// `alert.suppress`
+    pub suppress: Option<At<String>>,
+    /// `[[test]]`
+    pub tests: Vec<TestFile>,
+}
+
+/// A block of lines that must all hold.
+#[derive(Debug)]
+pub struct Block {
+    /// Where the block is.
+    pub span: Range<usize>,
+    /// Its lines, in writing order; without those that cannot be read.
+    pub lines: Vec<Line>,
+    /// Whether nothing was written at all.
+    pub is_empty: bool,
+}
+
+/// A key, with the modifiers still in it, and its operand.
+#[derive(Debug)]
+pub struct Line {
+    /// The key, dotted tables joined.
+    pub key: At<String>,
+    /// What stands on the right.
+    pub operand: At<Operand>,
+}
+
+/// What stands on the right of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operand {
+    /// A string.
+    Text(String),
+    /// A number, as it was written.
+    Number(String),
+    /// A truth value.
+    Bool(bool),
+    /// A list.
+    List(Vec<At<Operand>>),
+    /// A date or a time.
+    Time(String),
+}
+
+/// `[[except]]`
+#[derive(Debug)]
+pub struct ExceptionFile {
+    /// Where it is.
+    pub span: Range<usize>,
+    /// `name`
+    pub name: Option<At<String>>,
+    /// `owner`
+    pub owner: Option<At<String>>,
+    /// `reason`
+    pub reason: Option<At<String>>,
+    /// `expires`
+    pub expires: Option<At<String>>,
+    /// `when`
+    pub when: Option<Block>,
+}
+
+/// `[[test]]`
+#[derive(Debug)]
+pub struct TestFile {
+    /// Where it is.
+    pub span: Range<usize>,
+    /// `name`
+    pub name: Option<At<String>>,
+    /// `expect`
+    pub expect: Option<At<String>>,
+    /// `event`
+    pub event: Option<At<serde_json::Value>>,
+}
+
+/// The keys of a rule.
+pub(super) const RULE_KEYS: [&str; 12] = [
+    "id",
+    "title",
+    "description",
+    "severity",
+    "tags",
+    "references",
+    "false_positives",
+    "match",
+    "either",
+    "except",
+    "alert",
+    "test",
+];
+
+/// The keys of a rule that stand above its tables. `id` is not among them, since events may have a field of that name.
+const HEAD_KEYS: [&str; 6] = ["title", "description", "severity", "tags", "references", "false_positives"];
+
+/// The keys of an exception.
+pub(super) const EXCEPTION_KEYS: [&str; 5] = ["name", "owner", "reason", "expires", "when"];
+/// The keys of `[alert]`.
+pub(super) const ALERT_KEYS: [&str; 2] = ["group_by", "suppress"];
+/// The keys of a test.
+pub(super) const TEST_KEYS: [&str; 3] = ["name", "expect", "event"];
+
+type Table<'i> = DeTable<'i>;
+type Value<'i> = Spanned<DeValue<'i>>;
+type Key<'i> = Spanned<Cow<'i, str>>;
+
+impl RuleFile {
+    /// Reads the document; everything that is wrong with its form goes to `problems`. What is missing is complained
+    /// about only if the file could be read `whole`.
+    pub(super) fn read(
+        source: &Arc<SourceText>,
+        document: &DeTable<'_>,
+        whole: bool,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        Reader { source, whole, misplaced: Vec::new(), problems }.rule(document)
+    }
+}
+
+struct Reader<'r> {
+    source: &'r Arc<SourceText>,
+    whole: bool,
+    /// Keys of the rule that were found, and complained about, in one of its tables.
+    misplaced: Vec<String>,
+    problems: &'r mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Diagnostic {
+        self.problems.push(Diagnostic::new(self.source, span, message));
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    fn rule(&mut self, table: &Table<'_>) -> RuleFile {
+        let mut file = RuleFile::default();
+        if table.is_empty() && self.whole {
+            let problem = self.problem(0..0, "there is no rule in this file");
+            problem.hint = Some("a rule has at least an `id`, a `title`, a `severity` and a `[match]`".to_owned());
+            return file;
+        }
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "id" => file.id = self.text(value, "a string"),
+                "title" => file.title = self.text(value, "a string"),
+                "description" => file.description = self.text(value, "a string"),
+                "severity" => file.severity = self.text(value, "a string such as `\"medium\"`"),
+                "tags" => file.tags = self.texts(value),
+                "references" => file.references = self.texts(value),
+                "false_positives" => file.false_positives = self.texts(value),
+                "match" => file.matches = self.block("match", key.span(), value),
+                "either" => file.either = self.blocks("either", value),
+                "except" => file.except = self.exceptions(value),
+                "alert" => self.alert(value, &mut file),
+                "test" => file.tests = self.tests(value),
+                _ => self.unknown_key(key, &RULE_KEYS),
+            }
+        }
+        for (name, example) in [
+            ("id", "id = \"service-what-happened\""),
+            ("title", "title = \"what happened, by {actor.name}\""),
+            ("severity", "severity = \"medium\""),
+        ] {
+            self.require(table, &(0..0), &RULE_KEYS, name, &format!("the rule has no `{name}`"), example);
+        }
+        self.require_match(table);
+        file
+    }
+
+    /// Complains of a key that is missing: not there, not misspelt, and not in the wrong table.
+    fn require(
+        &mut self,
+        table: &Table<'_>,
+        place: &Range<usize>,
+        known: &[&str],
+        name: &str,
+        message: &str,
+        example: &str,
+    ) {
+        if self.whole && !has(table, name, known) && !self.misplaced.iter().any(|misplaced| misplaced == name) {
+            self.problem(place.clone(), message).hint = Some(format!("add `{example}`"));
+        }
+    }
+
+    /// Complains of a rule that says nothing about what it matches.
+    fn require_match(&mut self, table: &Table<'_>) {
+        let empty = match table.get_key_value("match") {
+            None if has(table, "match", &RULE_KEYS) => return,
+            None => 0..0,
+            Some((key, value)) => match value.get_ref() {
+                DeValue::Table(lines) if lines.is_empty() => self.header_or(key.span(), value),
+                _ => return,
+            },
+        };
+        if self.whole && !has(table, "either", &RULE_KEYS) {
+            let problem = self.problem(empty, "the rule has nothing to match");
+            problem.hint = Some("write at least one line below `[match]`: `eventName = \"StopLogging\"`".to_owned());
+        }
+    }
+
+    fn unknown_key(&mut self, key: &Key<'_>, known: &[&str]) {
+        let name = key.get_ref().as_ref();
+        if HEAD_KEYS.contains(&name) {
+            return self.misplaced(key);
+        }
+        let near = nearest(name, known.iter().copied());
+        let problem = self.problem(key.span(), format!("unknown key `{name}`"));
+        match near {
+            Some(near) => problem.hint = Some(format!("did you mean `{near}`?")),
+            None => problem.label = format!("expected one of {}", known.join(", ")),
+        }
+    }
+
+    fn misplaced(&mut self, key: &Key<'_>) {
+        let name = key.get_ref().to_string();
+        let problem = self.problem(key.span(), format!("`{name}` stands in a table, but belongs to the rule"));
+        problem.hint = Some("move it up, above the first `[table]`".to_owned());
+        self.misplaced.push(name);
+    }
+
+    /// The header of a table that has one, else its key.
+    fn header_or(&self, key: Range<usize>, value: &Value<'_>) -> Range<usize> {
+        let has_header = self.source.text.get(value.span()).is_some_and(|text| text.starts_with('['));
+        if has_header { value.span() } else { key }
+    }
+
+    fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
+        let found = value.get_ref().type_str();
+        self.problem(value.span(), format!("expected {expected}, found {}", with_article(found)));
+    }
+
+    fn text(&mut self, value: &Value<'_>, expected: &str) -> Option<At<String>> {
+        match value.get_ref() {
+            DeValue::String(text) => Some((text.to_string(), value.span())),
+            _ => {
+                self.wrong_type(value, expected);
+                None
+            }
+        }
+    }
+
+    fn texts(&mut self, value: &Value<'_>) -> Vec<At<String>> {
+        if let DeValue::Array(array) = value.get_ref() {
+            return array.iter().filter_map(|element| self.text(element, "a string")).collect();
+        }
+        self.wrong_type(value, "a list of strings");
+        if let (DeValue::String(text), Some(problem)) = (value.get_ref(), self.problems.last_mut()) {
+            problem.hint = Some(format!("write `[\"{text}\"]`"));
+        }
+        Vec::new()
+    }
+
+    fn tables<'t, 'i>(&mut self, name: &str, value: &'t Value<'i>) -> Vec<(&'t Table<'i>, Range<usize>)> {
+        match value.get_ref() {
+            DeValue::Array(array) => array
+                .iter()
+                .filter_map(|element| match element.get_ref() {
+                    DeValue::Table(table) => Some((table, element.span())),
+                    _ => {
+                        self.wrong_type(element, "a table");
+                        None
+                    }
+                })
+                .collect(),
+            DeValue::Table(table) => {
+                let problem = self
+                    .problem(value.span(), format!("`{name}` is a list of tables, since there may be more than one"));
+                problem.hint = Some(format!("write `[[{name}]]`, with two brackets"));
+                vec![(table, value.span())]
+            }
+            _ => {
+                self.wrong_type(value, &format!("`[[{name}]]` tables"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn block(&mut self, name: &str, span: Range<usize>, value: &Value<'_>) -> Option<Block> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(self.lines(self.header_or(span, value), table)),
+            DeValue::Array(tables) if tables.iter().all(|element| element.get_ref().is_table()) => {
+                let problem = self.problem(value.span(), format!("there may be only one `{name}`"));
+                problem.hint =
+                    Some("put its lines into one table; blocks of which any may hold are `[[either]]`".into());
+                None
+            }
+            _ => {
+                self.wrong_type(value, "a table of lines such as `eventName = \"StopLogging\"`");
+                None
+            }
+        }
+    }
+
+    fn blocks(&mut self, name: &str, value: &Value<'_>) -> Vec<Block> {
+        self.tables(name, value).into_iter().map(|(table, span)| self.lines(span, table)).collect()
+    }
+
+    fn lines(&mut self, span: Range<usize>, table: &Table<'_>) -> Block {
+        let mut lines = Vec::new();
+        self.flatten("", table, &mut lines);
+        lines.sort_by_key(|line| line.key.1.start);
+        Block { span, lines, is_empty: table.is_empty() }
+    }
+
+    /// Dotted keys are tables within tables to TOML, and one path to us.
+    fn flatten(&mut self, above: &str, table: &Table<'_>, lines: &mut Vec<Line>) {
+        for (key, value) in table {
+            let name = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
+            match value.get_ref() {
+                _ if HEAD_KEYS.contains(&name.as_str()) => self.misplaced(key),
+                DeValue::Table(inner) if inner.is_empty() => {
+                    self.problem(value.span(), format!("nothing is said about `{name}`"));
+                }
+                DeValue::Table(inner) => self.flatten(&name, inner, lines),
+                _ => {
+                    if let Some(operand) = self.operand(value) {
+                        let place = key_start(&self.source.text, key.span().start)..key.span().end;
+                        lines.push(Line { key: (name, place), operand: (operand, value.span()) });
+                    }
+                }
+            }
+        }
+    }
+
+    fn operand(&mut self, value: &Value<'_>) -> Option<Operand> {
+        Some(match value.get_ref() {
+            DeValue::String(text) => Operand::Text(text.to_string()),
+            DeValue::Integer(number) => Operand::Number(integer(number)?),
+            DeValue::Float(number) => Operand::Number(number.as_str().to_owned()),
+            DeValue::Boolean(truth) => Operand::Bool(*truth),
+            DeValue::Datetime(time) => Operand::Time(time.to_string()),
+            DeValue::Array(array) => Operand::List(
+                array.iter().filter_map(|element| Some((self.operand(element)?, element.span()))).collect(),
+            ),
+            DeValue::Table(_) => {
+                self.wrong_type(value, "a string, a number, `true` or `false`");
+                return None;
+            }
+        })
+    }
+
+    fn exceptions(&mut self, value: &Value<'_>) -> Vec<ExceptionFile> {
+        self.tables("except", value).into_iter().map(|(table, span)| self.exception(table, span)).collect()
+    }
+
+    fn exception(&mut self, table: &Table<'_>, span: Range<usize>) -> ExceptionFile {
+        let mut file = ExceptionFile { span, name: None, owner: None, reason: None, expires: None, when: None };
+        let mut has_field = false;
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "name" => file.name = self.text(value, "a string"),
+                "owner" => file.owner = self.text(value, "a string"),
+                "reason" => file.reason = self.text(value, "a string"),
+                "expires" => match value.get_ref() {
+                    DeValue::Datetime(time) => file.expires = Some((time.to_string(), value.span())),
+                    _ => self.wrong_type(value, "a date such as `2027-01-31`, without quotes"),
+                },
+                "when" => file.when = self.block("when", key.span(), value),
+                name if names_field(name) => {
+                    has_field = true;
+                    let problem = self.problem(key.span(), format!("the field `{name}` stands outside of `when`"));
+                    problem.hint = Some("what is excepted goes into `when = { … }`".to_owned());
+                }
+                _ => self.unknown_key(key, &EXCEPTION_KEYS),
+            }
+        }
+        let example = "name = \"what it is for\"";
+        self.require(table, &file.span, &EXCEPTION_KEYS, "name", "an exception needs a `name`", example);
+        if !has_field {
+            let example = "when = { recipientAccountId = \"111122223333\" }";
+            self.require(table, &file.span, &EXCEPTION_KEYS, "when", "an exception needs `when`", example);
+        }
+        file
+    }
+
+    fn alert(&mut self, value: &Value<'_>, file: &mut RuleFile) {
+        let DeValue::Table(table) = value.get_ref() else { return self.wrong_type(value, "a table") };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "group_by" => file.group_by = self.texts(value),
+                "suppress" => file.suppress = self.text(value, "a duration such as `\"1h\"`"),
+                _ => self.unknown_key(key, &ALERT_KEYS),
+            }
+        }
+    }
+
+    fn tests(&mut self, value: &Value<'_>) -> Vec<TestFile> {
+        self.tables("test", value).into_iter().map(|(table, span)| self.test(table, span)).collect()
+    }
+
+    fn test(&mut self, table: &Table<'_>, span: Range<usize>) -> TestFile {
+        let mut file = TestFile { span, name: None, expect: None, event: None };
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "name" => file.name = self.text(value, "a string"),
+                "expect" => file.expect = self.text(value, "`\"match\"` or `\"no match\"`"),
+                "event" => file.event = self.event(value),
+                _ => self.unknown_key(key, &TEST_KEYS),
+            }
+        }
+        for (name, message, example) in [
+            ("name", "a test needs a `name`", "name = \"what happens\""),
+            ("expect", "a test needs `expect`", "expect = \"match\"` or `expect = \"no match\""),
+            ("event", "a test needs an `event`", "event = { eventName = \"StopLogging\" }"),
+        ] {
+            self.require(table, &file.span, &TEST_KEYS, name, message, example);
+        }
+        file
+    }
+
+    fn event(&mut self, value: &Value<'_>) -> Option<At<serde_json::Value>> {
+        match value.get_ref() {
+            DeValue::Table(_) => Some((json(value.get_ref()), value.span())),
+            DeValue::String(text) => match serde_json::from_str::<serde_json::Value>(text) {
+                Ok(event @ serde_json::Value::Object(_)) => Some((event, value.span())),
+                Ok(_) => {
+                    self.problem(value.span(), "a test's event is a JSON object, in braces");
+                    None
+                }
+                Err(error) => {
+                    self.not_json(value.span(), text, &error);
+                    None
+                }
+            },
+            _ => {
+                self.wrong_type(value, "a table or a string of JSON");
+                None
+            }
+        }
+    }
+
+    fn not_json(&mut self, span: Range<usize>, text: &str, error: &serde_json::Error) {
+        let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let at = (before + error.column().saturating_sub(1)).min(text.len());
+        let exact = self.source.text.get(span.clone()).is_some_and(|written| written.contains(text));
+        let message = error.to_string();
+        let reason = if exact { message.split(" at line ").next().unwrap_or("") } else { &message };
+        let place = self.source.place(&span, text, exact.then_some(at..at + 1).as_ref());
+        self.problem(place, format!("the event is not JSON: {reason}"));
+    }
+}
+
+/// Whether a table has a key, or one that is probably meant to be it.
+fn has(table: &Table<'_>, name: &str, known: &[&str]) -> bool {
+    table
+        .keys()
+        .map(|key| key.get_ref().as_ref())
+        .any(|key: &str| key == name || (!known.contains(&key) && nearest(key, known.iter().copied()) == Some(name)))
+}
+
+/// Whether the first name of a key is that of a field.
+fn names_field(name: &str) -> bool {
+    let name = name.split('|').next().unwrap_or("");
+    RECORD_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name))
+        || Derived::ALL.iter().any(|(known, _)| known.split('.').next() == Some(name))
+}
+
+/// Where a dotted key begins whose last name begins at `start`: TOML's reader tells only the places of the names.
+fn key_start(text: &str, mut start: usize) -> usize {
+    const SPACES: [char; 2] = [' ', '\t'];
+    while let Some(before) = text[..start].trim_end_matches(SPACES).strip_suffix('.') {
+        let before = before.trim_end_matches(SPACES);
+        let name = match before.chars().next_back() {
+            Some(quote @ ('"' | '\'')) => before[..before.len() - 1].rfind(quote),
+            _ => Some(before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).len()),
+        };
+        match name {
+            Some(name) if name < before.len() => start = name,
+            _ => break,
+        }
+    }
+    start
+}
+
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
+/// An integer's decimal text, whatever radix it was written in.
+fn integer(number: &toml::de::DeInteger<'_>) -> Option<String> {
+    match number.radix() {
+        10 => Some(number.as_str().replace('_', "")),
+        radix => i128::from_str_radix(&number.as_str().replace('_', ""), radix).ok().map(|number| number.to_string()),
+    }
+}
+
+/// The JSON that a TOML value stands for.
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => integer(number)
+            .and_then(|text| text.parse().ok())
+            .map_or_else(|| serde_json::Value::String(number.as_str().to_owned()), serde_json::Value::Number),
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(serde_json::Value::Null, Into::into),
+        DeValue::Boolean(truth) => (*truth).into(),
+        DeValue::Datetime(time) => time.to_string().into(),
+        DeValue::Array(array) => array.iter().map(|element| json(element.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The left-hand side of a line: a field, and after `|` the modifiers that say how it is tested.
+
+use std::ops::Range;
+
+use crate::condition::{Comparison, Field};
+use crate::event::dictionary::{IDENTITY_FIELDS, RECORD_FIELDS, nearest};
+use crate::event::{Case, Derived, Path};
+
+/// A key, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The field that is tested.
+    pub field: Field,
+    /// How.
+    pub shape: Shape,
+}
+
+/// How a field is tested: what the modifiers come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shape {
+    /// What is done with the field's value.
+    pub operator: Operator,
+    /// What is measured before it is compared.
+    pub measure: Option<Measure>,
+    /// Whether the operand names a field instead of being a value.
+    pub fieldref: bool,
+    /// Whether all of a list must hold, and not any.
+    pub all: bool,
+    /// Whether the case of letters is ignored.
+    pub nocase: bool,
+    /// Whether the whole is turned round.
+    pub not: bool,
+}
+
+/// What is done with a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Operator {
+    /// It is the same.
+    #[default]
+    Equals,
+    /// It contains the operand.
+    Contains,
+    /// It starts with the operand.
+    StartsWith,
+    /// It ends with the operand.
+    EndsWith,
+    /// A regular expression fits somewhere.
+    Regex,
+    /// A glob fits the whole.
+    Glob,
+    /// It is an address of a network.
+    Cidr,
+    /// It is there, or is not.
+    Exists,
+    /// It is null, or is not.
+    Null,
+    /// It compares as a number.
+    Compare(Comparison),
+}
+
+/// What is measured of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Its length.
+    Length,
+    /// The hour of a time.
+    Hour,
+    /// The day of a time.
+    Weekday,
+}
+
+/// What is wrong with a key, a field's name or a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What stands beside the caret.
+    pub label: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The bytes of the key or value that it is about; all of them if `None`.
+    pub part: Option<Range<usize>>,
+}
+
+impl Problem {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), label: String::new(), hint: None, part: None }
+    }
+
+    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the word that was meant, where one is near.
+    pub(super) fn near(self, near: Option<&str>) -> Self {
+        match near {
+            Some(near) => self.hint(format!("did you mean `{near}`?")),
+            None => self,
+        }
+    }
+
+    /// Names the word that was meant, where one is near; says otherwise which words there are.
+    pub(super) fn near_or(self, near: Option<&str>, label: impl FnOnce() -> String) -> Self {
+        if near.is_some() { self.near(near) } else { self.label(label()) }
+    }
+
+    fn at(mut self, part: Range<usize>) -> Self {
+        self.part = Some(part);
+        self
+    }
+}
+
+/// Every modifier, for messages.
+const MODIFIERS: [&str; 19] = [
+    "contains",
+    "startswith",
+    "endswith",
+    "re",
+    "glob",
+    "cidr",
+    "exists",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "fieldref",
+    "all",
+    "not",
+    "nocase",
+    "null",
+    "len",
+    "hour",
+    "weekday",
+];
+
+/// Names that other tools have for our modifiers.
+const ALIASES: [(&str, &str); 13] = [
+    ("starts_with", "startswith"),
+    ("prefix", "startswith"),
+    ("ends_with", "endswith"),
+    ("suffix", "endswith"),
+    ("regex", "re"),
+    ("wildcard", "glob"),
+    ("like", "glob"),
+    ("ne", "not"),
+    ("neq", "not"),
+    ("ignorecase", "nocase"),
+    ("length", "len"),
+    ("field", "fieldref"),
+    ("anything-but", "not"),
+];
+
+/// A key's modifiers, as far as they have been read.
+#[derive(Default)]
+struct Reading<'t> {
+    shape: Shape,
+    /// The modifiers so far, and where they stand.
+    words: Vec<(&'t str, Range<usize>)>,
+    /// The one of them that is the operator.
+    operator: Option<&'t str>,
+    /// The one of them that is the measure.
+    measure: Option<&'t str>,
+}
+
+/// Takes a key apart: `requestParameters.name|not|contains`.
+pub fn parse(text: &str) -> Result<Key, Problem> {
+    let mut words = text.split('|').scan(0, |start, word| {
+        let at = *start..*start + word.len();
+        *start = at.end + 1;
+        Some((word, at))
+    });
+    let (name, at) = words.next().unwrap_or(("", 0..0));
+    if text.split('|').any(|word| word.trim() != word) {
+        let tight: Vec<&str> = text.split('|').map(str::trim).collect();
+        return Err(Problem::new("spaces in a key").hint(format!("write `\"{}\"`", tight.join("|"))));
+    }
+    let field = field(name).map_err(|problem| match problem.part {
+        None => problem.at(at),
+        Some(_) => problem,
+    })?;
+    let mut reading = Reading::default();
+    for (word, at) in words {
+        reading.add(word).map_err(|problem| problem.at(at.clone()))?;
+        reading.words.push((word, at));
+    }
+    reading.check()?;
+    Ok(Key { field, shape: reading.shape })
+}
+
+impl<'t> Reading<'t> {
+    fn add(&mut self, word: &'t str) -> Result<(), Problem> {
+        if self.words.iter().any(|&(earlier, _)| earlier == word) {
+            return Err(Problem::new(format!("modifier `{word}` stands twice")));
+        }
+        match word {
+            "not" => self.shape.not = true,
+            "all" => self.shape.all = true,
+            "nocase" => self.shape.nocase = true,
+            "fieldref" => self.shape.fieldref = true,
+            "len" => return self.measure(Measure::Length, word),
+            "hour" => return self.measure(Measure::Hour, word),
+            "weekday" => return self.measure(Measure::Weekday, word),
+            "contains" => return self.operator(Operator::Contains, word),
+            "startswith" => return self.operator(Operator::StartsWith, word),
+            "endswith" => return self.operator(Operator::EndsWith, word),
+            "re" => return self.operator(Operator::Regex, word),
+            "glob" => return self.operator(Operator::Glob, word),
+            "cidr" => return self.operator(Operator::Cidr, word),
+            "exists" => return self.operator(Operator::Exists, word),
+            "null" => return self.operator(Operator::Null, word),
+            "gt" => return self.operator(Operator::Compare(Comparison::Greater), word),
+            "gte" => return self.operator(Operator::Compare(Comparison::GreaterOrEqual), word),
+            "lt" => return self.operator(Operator::Compare(Comparison::Less), word),
+            "lte" => return self.operator(Operator::Compare(Comparison::LessOrEqual), word),
+            unknown => return Err(unknown_modifier(unknown)),
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, operator: Operator, word: &'t str) -> Result<(), Problem> {
+        self.shape.operator = operator;
+        self.operator.replace(word).map_or(Ok(()), |earlier| Err(exclusive(earlier, word)))
+    }
+
+    fn measure(&mut self, measure: Measure, word: &'t str) -> Result<(), Problem> {
+        self.shape.measure = Some(measure);
+        self.measure.replace(word).map_or(Ok(()), |earlier| Err(exclusive(earlier, word)))
+    }
+
+    /// Refuses combinations that say nothing.
+    fn check(&self) -> Result<(), Problem> {
+        let shape = &self.shape;
+        let compares = matches!(shape.operator, Operator::Compare(_));
+        let textual =
+            matches!(shape.operator, Operator::Equals | Operator::Contains | Operator::StartsWith | Operator::EndsWith);
+        if let Some(measure) = self.measure {
+            let fits = self.operator.is_none() || (compares && shape.measure != Some(Measure::Weekday));
+            let other = if shape.fieldref { Some("fieldref") } else { shape.nocase.then_some("nocase") };
+            if let Some(other) = other.or(self.operator.filter(|_| !fits)) {
+                return Err(self.unfit(other, measure));
+            }
+        }
+        let Some(operator) = self.operator else { return Ok(()) };
+        if shape.fieldref && !textual {
+            return Err(self.unfit("fieldref", operator));
+        }
+        if shape.nocase && !textual && !matches!(shape.operator, Operator::Regex | Operator::Glob) {
+            return Err(self.unfit("nocase", operator));
+        }
+        if shape.all && (compares || matches!(shape.operator, Operator::Exists | Operator::Null)) {
+            return Err(self.unfit("all", operator));
+        }
+        Ok(())
+    }
+
+    fn unfit(&self, word: &str, other: &str) -> Problem {
+        let problem = Problem::new(format!("modifier `{word}` does not go with `{other}`"));
+        match self.words.iter().find(|&&(known, _)| known == word) {
+            Some((_, at)) => problem.at(at.clone()),
+            None => problem,
+        }
+    }
+}
+
+fn exclusive(earlier: &str, later: &str) -> Problem {
+    Problem::new(format!("modifiers `{earlier}` and `{later}` exclude each other"))
+        .hint("write two lines, one with each")
+}
+
+fn unknown_modifier(unknown: &str) -> Problem {
+    let problem = match unknown {
+        "" => Problem::new("a modifier is missing after `|`"),
+        unknown => Problem::new(format!("unknown modifier `{unknown}`")),
+    };
+    let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(unknown)).map(|&(_, name)| name);
+    problem
+        .near_or(alias.or_else(|| nearest(unknown, MODIFIERS)), || format!("expected one of {}", MODIFIERS.join(", ")))
+}
+
+/// The field of a name: a derived one, or a path into the record. Refuses what no record has.
+pub fn field(name: &str) -> Result<Field, Problem> {
+    if let Some(derived) = Derived::named(name) {
+        return Ok(Field::Derived(derived));
+    }
+    if let Some((bare, _)) = name.split_once('|') {
+        let problem = Problem::new("a field is named here, without modifiers").hint(format!("write `{bare}`"));
+        return Err(problem.at(bare.len()..name.len()));
+    }
+    let path = Path::parse(name, Case::Insensitive).map_err(|error| Problem::new(error.to_string()))?;
+    check_names(name, &path)?;
+    Ok(Field::Path(path))
+}
+
+fn check_names(name: &str, path: &Path) -> Result<(), Problem> {
+    let known = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let first = &*path.segments()[0];
+    if !known(RECORD_FIELDS, first) {
+        return Err(unknown_field(name, first));
+    }
+    match path.segments().get(1) {
+        Some(second) if first.eq_ignore_ascii_case("userIdentity") && !known(IDENTITY_FIELDS, second) => {
+            let near = nearest(second, IDENTITY_FIELDS.iter().copied()).map(|near| format!("userIdentity.{near}"));
+            Err(Problem::new(format!("no record has a field `{first}.{second}`"))
+                .near_or(near.as_deref(), || format!("below `userIdentity` there are {}", IDENTITY_FIELDS.join(", "))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown_field(name: &str, first: &str) -> Problem {
+    let derived = Derived::ALL.iter().map(|&(name, _)| name);
+    let family: Vec<&str> =
+        derived.clone().filter(|known| known.split_once('.').is_some_and(|(family, _)| family == first)).collect();
+    if !family.is_empty() {
+        return Problem::new(format!("unknown field `{name}`"))
+            .near_or(nearest(name, family.iter().copied()), || format!("expected one of {}", family.join(", ")));
+    }
+    let problem = Problem::new(format!("no record has a field `{first}`")).at(0..first.len());
+    if let Some(near) = nearest(first, RECORD_FIELDS.iter().copied()) {
+        return problem.hint(format!("did you mean `{near}{}`?", name.get(first.len()..).unwrap_or("")));
+    }
+    match nearest(name, derived) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        // A bare name is often a parameter written without the way to it.
+        None => problem.hint(format!("a parameter of the call is `requestParameters.{name}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modifiers_come_to_a_shape() {
+        let shape = |key: &str| parse(key).unwrap().shape;
+        assert_eq!(shape("eventName"), Shape::default());
+        let contains = Shape { operator: Operator::Contains, ..Shape::default() };
+        assert_eq!(shape("userAgent|contains"), contains);
+        assert_eq!(shape("userAgent|not|contains|nocase"), Shape { not: true, nocase: true, ..contains });
+        assert_eq!(shape("resources|len|gte").measure, Some(Measure::Length));
+        assert_eq!(parse("outcome").unwrap().field, Field::Derived(Derived::Outcome));
+    }
+
+    #[test]
+    fn names_are_checked() {
+        for (key, message, hint) in [
+            ("eventnam", "no record has a field `eventnam`", "did you mean `eventName`?"),
+            ("actor.nmae", "unknown field `actor.nmae`", "did you mean `actor.name`?"),
+            (
+                "userIdentity.username2",
+                "no record has a field `userIdentity.username2`",
+                "did you mean `userIdentity.userName`?",
+            ),
+            (
+                "requestParameter.bucketName",
+                "no record has a field `requestParameter`",
+                "did you mean `requestParameters.bucketName`?",
+            ),
+            (
+                "bucketName",
+                "no record has a field `bucketName`",
+                "a parameter of the call is `requestParameters.bucketName`",
+            ),
+            ("eventName|contians", "unknown modifier `contians`", "did you mean `contains`?"),
+            ("eventName|prefix", "unknown modifier `prefix`", "did you mean `startswith`?"),
+            ("eventName|re|glob", "modifiers `re` and `glob` exclude each other", "write two lines, one with each"),
+        ] {
+            let problem = parse(key).unwrap_err();
+            assert_eq!((problem.message.as_str(), problem.hint.as_deref()), (message, Some(hint)), "{key}");
+        }
+        for (key, part) in [
+            ("userAgent|not|contians", 14..22),
+            ("userAgent|not|contains|not", 23..26),
+            ("eventnam|not", 0..8),
+            ("requestParameters.a|gt|nocase", 23..29),
+            ("userAgent|", 10..10),
+        ] {
+            assert_eq!(parse(key).unwrap_err().part, Some(part), "{key}");
+        }
+        for key in ["eventName|not|not", "eventName|gt|nocase", "eventName|exists|all", "a..b", "eventName|len|hour"] {
+            assert!(parse(key).is_err(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The TOML of a rule file: what its reader complains about, said so that it helps whoever writes a rule.
+//!
+//! TOML's reader goes on behind a mistake, so that all of a file's mistakes are told at once. What it makes of the
+//! mistake itself is a guess, though: complaints that may only follow from the guess are left out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, Error};
+
+use super::diagnostic::{Diagnostic, SourceText};
+use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
+
+/// Reads the TOML of a file; says what is wrong with it, at most once a line.
+pub(super) fn read(source: &Arc<SourceText>) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
+    let (document, mut errors) = DeTable::parse_recoverable(&source.text);
+    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let known = document.get_ref().keys().any(|key| RULE_KEYS.contains(&key.get_ref().as_ref()));
+    if let (Some(first), false) = (errors.first(), known) {
+        let problem = Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML")
+            .hint("a rule is written in TOML: `id = \"…\"`, `title = \"…\"`, `severity = \"…\"`, `[match]`");
+        return (Spanned::new(0..0, DeTable::new()), vec![problem]);
+    }
+    let mut problems: Vec<Diagnostic> = errors.iter().map(|error| explain(source, error)).collect();
+    problems.dedup_by_key(|problem| problem.position().0);
+    (document, problems)
+}
+
+/// Puts the complaints about a file together: of the others only those that do not follow from TOML's.
+pub(super) fn together(mut syntax: Vec<Diagnostic>, mut others: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if !syntax.is_empty() {
+        let lines: Vec<usize> = syntax.iter().map(|problem| problem.position().0).collect();
+        // Below a broken header nothing stands in the table that it was written for.
+        let is_header = |problem: &&Diagnostic| line(problem).trim_start().starts_with('[');
+        let end = syntax.iter().find(is_header).map_or(usize::MAX, |problem| problem.span.start);
+        others.retain(|problem| problem.span.start < end && !lines.contains(&problem.position().0));
+    }
+    syntax.extend(others);
+    syntax.sort_by_key(|problem| problem.span.start);
+    syntax
+}
+
+/// The line that a complaint is about.
+fn line(problem: &Diagnostic) -> &str {
+    let place = Place { source: &problem.source, span: problem.span.clone() };
+    &problem.source.text[place.line()]
+}
+
+/// Turns a complaint of TOML's reader into one that helps.
+fn explain(source: &Arc<SourceText>, error: &Error) -> Diagnostic {
+    let message = error.message().lines().next().unwrap_or("");
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    let place = Place { source, span: error.span().unwrap_or(0..0) };
+    match what {
+        "invalid unquoted key" => place.sign_in_key(),
+        "key with no value" => place.no_equals(),
+        "duplicate key" => place.twice(),
+        _ if what.starts_with("cannot extend value") => place.value_and_table(),
+        "string values must be quoted" | "invalid boolean" | "invalid float" | "missing value" => place.no_value(),
+        "unexpected leading zero" => place.leading_zero(),
+        "invalid date" | "invalid time" | "invalid datetime" | "invalid date-time" => place.no_date(expected),
+        "missing escaped value" => place.no_escape(),
+        _ if what.starts_with("invalid") && what.ends_with("string") => place.string(what, expected),
+        "unclosed array" => place.say("this list is not closed").hint("write `]` behind its last value"),
+        "unclosed inline table" => place.say("this table is not closed").hint("write `}` behind its last value"),
+        "unclosed table" => place.say("this header is not closed").hint("write `]` behind its name"),
+        "unclosed array table" => place.say("this header is not closed").hint("write `]]` behind its name"),
+        "missing comma between array elements" | "missing comma between key-value pairs" => {
+            place.say("a comma is missing before this")
+        }
+        "carriage return must be followed by newline" => {
+            place.say("a carriage return without a line feed").hint("end lines as Unix or as Windows does")
+        }
+        "cannot recurse further; max recursion depth met" | "recursion limit" => place.say("nested too deeply"),
+        _ if expected.is_empty() || expected == "nothing" => place.say(what),
+        _ => place.say(what).label(format!("expected {expected}")),
+    }
+}
+
+/// Where TOML's reader stumbled.
+struct Place<'s> {
+    source: &'s Arc<SourceText>,
+    span: Range<usize>,
+}
+
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+impl Place<'_> {
+    fn say(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(self.source, self.span.clone(), message)
+    }
+
+    fn at(&self, span: Range<usize>) -> Self {
+        Place { source: self.source, span }
+    }
+
+    /// What stands at the place.
+    fn text(&self) -> &str {
+        self.source.text.get(self.span.clone()).unwrap_or("")
+    }
+
+    fn before(&self) -> &str {
+        self.source.text.get(..self.span.start).unwrap_or("")
+    }
+
+    fn after(&self) -> &str {
+        self.source.text.get(self.span.start..).unwrap_or("")
+    }
+
+    /// The line with the place, without its end.
+    fn line(&self) -> Range<usize> {
+        let start = self.before().rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.after().find('\n').map_or(self.source.text.len(), |newline| self.before().len() + newline);
+        start..end
+    }
+
+    /// The key that the place is in: up to white space or `=`.
+    fn key(&self) -> Range<usize> {
+        let start = self.before().trim_end_matches(|c| is_bare(c) || c == '.').len();
+        let len = self.after().find(|c: char| c.is_whitespace() || c == '=').unwrap_or(self.after().len());
+        start..self.span.start + len
+    }
+
+    /// The word or number that the place is in.
+    fn word(&self) -> Self {
+        let in_word = |c| is_bare(c) || matches!(c, '.' | '+' | ':');
+        let start = self.before().trim_end_matches(in_word).len();
+        let len = self.after().find(|c| !in_word(c)).unwrap_or(self.after().len());
+        self.at(start..self.span.start + len)
+    }
+
+    fn sign_in_key(&self) -> Diagnostic {
+        let key = self.at(self.key());
+        let name = key.text();
+        match self.after().chars().next() {
+            Some(':') => {
+                let name = name.trim_end_matches(':');
+                self.say("`:` stands where `=` belongs").hint(format!("write `{name} = …`"))
+            }
+            Some(sign) if !sign.is_whitespace() => {
+                key.say(format!("a key with `{sign}` in it needs quotes")).hint(format!("write `\"{name}\" = …`"))
+            }
+            _ => self.say("a key is missing"),
+        }
+    }
+
+    fn no_equals(&self) -> Diagnostic {
+        if self.after().starts_with(':') {
+            return self.say("`:` stands where `=` belongs");
+        }
+        let problem = self.say("`=` is missing before this");
+        match self.source.text[self.line()].contains('=') {
+            true => problem.hint("a key with spaces or other signs in it needs quotes"),
+            false => problem,
+        }
+    }
+
+    fn twice(&self) -> Diagnostic {
+        let name = self.text();
+        if self.source.text[self.line()].trim_start().starts_with('[') {
+            return self.say(format!("table `{name}` stands twice")).hint(format!(
+                "put all its lines below the first `[{name}]`; blocks of which any may hold are `[[either]]`"
+            ));
+        }
+        let key = self.at(self.key());
+        let key = key.text().trim_matches(['"', '\'']);
+        let problem = self.say(format!("`{key}` stands twice in one table"));
+        if [&RULE_KEYS[..], &EXCEPTION_KEYS, &ALERT_KEYS, &TEST_KEYS].iter().any(|keys| keys.contains(&key)) {
+            return problem.hint("leave one of them out");
+        }
+        let modified = if key.contains('|') { String::new() } else { format!(", add a modifier (`\"{key}|not\"`)") };
+        problem.hint(format!("put the values into one list{modified}, or write an `[[either]]` block for each"))
+    }
+
+    fn value_and_table(&self) -> Diagnostic {
+        let key = self.at(self.key());
+        let problem = self.say(format!("`{}` has a value above, so that nothing can stand below it", self.text()));
+        match key.text().contains(['[', ']']) {
+            true => problem,
+            false => problem.hint(format!("quotes make a key of its own: `\"{}\" = …`", key.text())),
+        }
+    }
+
+    fn no_value(&self) -> Diagnostic {
+        let text = self.text().trim();
+        let problem = self.say(format!("`{text}` is no value"));
+        match text.to_ascii_lowercase().as_str() {
+            "" => self.say("a value is missing"),
+            word @ ("true" | "false") => problem.hint(format!("write `{word}`")),
+            "null" | "nil" | "none" => problem.hint("TOML has no null: a field that is null is `\"…|null\" = true`"),
+            _ => self.say("a string needs quotes").hint(format!("write `\"{text}\"`")),
+        }
+    }
+
+    fn leading_zero(&self) -> Diagnostic {
+        let word = self.word();
+        word.say("a number does not begin with 0").hint(format!("if it is text, write `\"{}\"`", word.text()))
+    }
+
+    fn no_date(&self, expected: &str) -> Diagnostic {
+        let problem = self.say(format!("`{}` is no date", self.text()));
+        if expected.is_empty() { problem } else { problem.label(format!("expected {expected}")) }
+    }
+
+    fn no_escape(&self) -> Diagnostic {
+        let start = self.before().strip_suffix('\\').map_or(self.span.start, str::len);
+        let len = self.after().chars().next().map_or(0, char::len_utf8);
+        let escape = self.at(start..self.span.start + len);
+        escape
+            .say(format!("`{}` means nothing in a string", escape.text()))
+            .hint("write `\\\\` for a backslash, or put the string into single quotes, which take every sign as it is")
+    }
+
+    fn string(&self, what: &str, expected: &str) -> Diagnostic {
+        if self.text().chars().any(char::is_control) && !self.text().contains('\n') {
+            return self.say("a control character in a string").hint("write it as an escape, for example `\\u001b`");
+        }
+        let quotes = match what {
+            "invalid multi-line basic string" => "\"\"\"",
+            "invalid multi-line literal string" => "'''",
+            "invalid basic string" if expected == "`\"`" => "\"",
+            "invalid literal string" if expected == "`'`" => "'",
+            _ => return self.say(what).label(format!("expected {expected}")),
+        };
+        // Where a string over many lines is not closed, what was read last tells nothing; where it opens does.
+        match self.before().rfind(quotes) {
+            Some(open) => self.at(open..open + quotes.len()),
+            None => self.at(self.span.clone()),
+        }
+        .say("this string is not closed")
+        .hint(format!("write `{quotes}` at its end"))
+    }
+}

@@ -1,0 +1,40 @@
+//! Where findings go: the contract that every sink keeps.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::finding::Finding;
+
+pub mod stdout;
+
+/// Takes findings out.
+///
+/// # Contract
+///
+/// One caller at a time; batches come in the order in which findings were committed, and a batch comes again only as
+/// far as it was answered with [`Outcome::Retry`]. The answer has one outcome for each finding of the batch, in its
+/// order. `Err` says that the sink is gone for good, as standard output is when its reader has left.
+pub trait Sink: Send {
+    /// The name that reports carry.
+    fn name(&self) -> &str;
+
+    /// Delivers a batch.
+    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>>;
+}
+
+/// What became of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has it.
+    Delivered,
+    /// Not now: bring it again.
+    Retry(String),
+    /// Never: the receiver will not have it.
+    Refused(String),
+}
+
+/// The receiver is gone for good.
+#[derive(Debug, thiserror::Error)]
+#[error("output closed: {0}")]
+pub struct Gone(pub std::io::Error);

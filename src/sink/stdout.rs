@@ -1,0 +1,279 @@
+//! Standard output: one readable line an event, findings that stand out, or one JSON object a line.
+//!
+//! Everything that came from outside is escaped before a terminal sees it. Colours are always written here and taken
+//! out again by the stream below where they are not wanted.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use futures::future::{BoxFuture, FutureExt, ready};
+use unicode_width::UnicodeWidthStr;
+
+use super::{Gone, Outcome, Sink};
+use crate::event::derived::{self, Outcome as CallOutcome};
+use crate::event::{
+    Base, Case, Event, EventKind, FieldId, Fields, Path, Projection, Value, projection_of, wanted_field,
+};
+use crate::finding::Finding;
+use crate::rule::Severity;
+use crate::untrusted::{Untrusted, shortened};
+
+/// How output is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Writes events and findings to a stream.
+pub struct Printer<W> {
+    out: W,
+    format: Format,
+    projection: Projection,
+    fields: Fields,
+}
+
+/// Where a call says what it is about, the most telling first.
+const TARGETS: [&str; 33] = [
+    "requestParameters.bucketName",
+    "requestParameters.samplingRuleUpdate.ruleName",
+    "requestParameters.samplingRule.ruleName",
+    "requestParameters.ruleName",
+    "requestParameters.groupName",
+    "requestParameters.userName",
+    "requestParameters.roleName",
+    "requestParameters.roleArn",
+    "requestParameters.policyArn",
+    "requestParameters.policyName",
+    "requestParameters.functionName",
+    "requestParameters.instanceId",
+    "requestParameters.instancesSet.items.instanceId",
+    "requestParameters.keyId",
+    "requestParameters.encryptionContext.aws:s3:arn",
+    "requestParameters.secretId",
+    "requestParameters.tableName",
+    "requestParameters.queueUrl",
+    "requestParameters.topicArn",
+    "requestParameters.logGroupName",
+    "requestParameters.clusterName",
+    "requestParameters.cluster",
+    "requestParameters.stackName",
+    "requestParameters.repositoryName",
+    "requestParameters.dBInstanceIdentifier",
+    "requestParameters.destination",
+    "requestParameters.groupId",
+    "requestParameters.volumeId",
+    "requestParameters.trailName",
+    "requestParameters.name",
+    "requestParameters.type",
+    "requestParameters.resourceArn",
+    "resources.ARN",
+];
+
+impl<W: Write> Printer<W> {
+    /// A printer onto a stream.
+    pub fn new(out: W, format: Format) -> Self {
+        let targets = TARGETS.iter().filter_map(|path| Path::parse(path, Case::Insensitive).ok());
+        Self { out, format, projection: projection_of(targets), fields: Fields::default() }
+    }
+
+    /// Writes one event.
+    pub fn event(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // Only what has been read before comes here, so neither can fail.
+        let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
+        if self.format == Format::Json {
+            return one_line(&mut self.out, text);
+        }
+        match Event::read(text, &self.projection, &mut self.fields) {
+            Ok(event) => event_line(&mut self.out, &event),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes a finding, below its event (`indented`) or on its own.
+    pub fn finding(&mut self, finding: &Finding, indented: bool) -> io::Result<()> {
+        match self.format {
+            Format::Json => one_line(&mut self.out, &finding.to_json()),
+            Format::Text if indented => {
+                let style = style(finding.severity);
+                let word = finding.severity.as_str().to_uppercase();
+                let (title, rule) = (Untrusted(&finding.title), Untrusted(&finding.rule.id));
+                writeln!(self.out, "  {style}▲ {word} {title}{style:#} {DIM}[{rule}]{DIM:#}")
+            }
+            Format::Text => finding_block(&mut self.out, finding),
+        }
+    }
+
+    /// Hands on what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<W: Write + Send> Sink for Printer<W> {
+    fn name(&self) -> &str {
+        "stdout"
+    }
+
+    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+        let written = batch.iter().try_for_each(|finding| self.finding(finding, false)).and_then(|()| self.flush());
+        ready(written.map(|()| vec![Outcome::Delivered; batch.len()]).map_err(Gone)).boxed()
+    }
+}
+
+/// JSON text as one line. A line break inside a string is escaped already, so those that are left mean nothing.
+fn one_line(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match text.contains(['\n', '\r']) {
+        false => writeln!(out, "{text}"),
+        true => writeln!(out, "{}", text.replace(['\n', '\r'], " ")),
+    }
+}
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const GREEN: Style = AnsiColor::Green.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Critical => AnsiColor::White.on(AnsiColor::Red).bold(),
+        Severity::High => RED.bold(),
+        Severity::Medium => YELLOW.bold(),
+        Severity::Low => CYAN.bold(),
+        Severity::Informational => BOLD,
+    }
+}
+
+fn finding_block(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let style = style(finding.severity);
+    let word = finding.severity.as_str().to_uppercase();
+    let time = finding.time.as_deref().unwrap_or("time unknown");
+    writeln!(out, "{DIM}{time}{DIM:#} {style}▲ {word} {}{style:#}", Untrusted(&finding.title))?;
+    let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let details = format!(
+        "{} · {} {} · {} from {} · event {}",
+        finding.rule.id,
+        dash(&finding.account),
+        dash(&finding.region),
+        finding.actor.name,
+        dash(&finding.source_ip),
+        finding.event_ids.first().map_or("-", String::as_str),
+    );
+    writeln!(out, "    {DIM}{}{DIM:#}", Untrusted(&details))
+}
+
+/// Time, account, region, actor, call, outcome, source, target.
+fn event_line(out: &mut impl Write, event: &Event<'_>) -> io::Result<()> {
+    if matches!(event.kind(), EventKind::Other | EventKind::Finding) {
+        return other_line(out, event);
+    }
+    let time = time_of(event);
+    let account = event.account().unwrap_or("-");
+    let region = event.text_of(Base::AwsRegion).unwrap_or("-");
+    let call = call_of(event);
+    let (outcome, colour) = outcome_of(event);
+    let source = shown(event.text_of(Base::SourceIpAddress).unwrap_or("-"), 40);
+    write!(
+        out,
+        "{DIM}{time}{DIM:#} {} {} {CYAN}{}{CYAN:#} {BOLD}{}{BOLD:#} {colour}{outcome}{colour:#} {source}",
+        padded(&shown(account, 12), 12),
+        padded(&shown(region, 20), 14),
+        padded(&shown(&actor_of(event), 30), 30),
+        padded(&shown(&call, 48), 36),
+    )?;
+    match target_of(event) {
+        Some(target) => writeln!(out, " {DIM}→{DIM:#} {}", shown(target, 100)),
+        None => writeln!(out),
+    }
+}
+
+fn other_line(out: &mut impl Write, event: &Event<'_>) -> io::Result<()> {
+    let what = event.text_of(Base::DetailType).unwrap_or("other JSON");
+    writeln!(out, "{DIM}{}{DIM:#} {} {}", padded("-", 20), shown(what, 60), shown(event.text(), 160))
+}
+
+fn time_of(event: &Event<'_>) -> String {
+    match event.time() {
+        Some(time) => format!("{time:.0}"),
+        None => padded(&shown(event.text_of(Base::EventTime).unwrap_or("-"), 20), 20),
+    }
+}
+
+fn call_of(event: &Event<'_>) -> String {
+    let service = event.source().map_or("-", derived::service);
+    let name = event.name().unwrap_or("-");
+    match event.kind() {
+        EventKind::Insight => {
+            format!("insight {} {service}:{name}", event.text_of(Base::InsightState).unwrap_or("-"))
+        }
+        EventKind::Aggregated => format!("summary {service}:{name}"),
+        _ => format!("{service}:{name}"),
+    }
+}
+
+fn actor_of(event: &Event<'_>) -> String {
+    let actor = event.actor();
+    match actor.session {
+        Some(session) if session != actor.name => format!("{}/{session}", actor.name),
+        _ => actor.name.to_owned(),
+    }
+}
+
+fn outcome_of(event: &Event<'_>) -> (String, Style) {
+    if event.kind() != EventKind::CloudTrail {
+        return (padded("-", 6), DIM);
+    }
+    match CallOutcome::of(event) {
+        CallOutcome::Success => (padded("ok", 6), GREEN),
+        CallOutcome::Failure => (padded("failed", 6), YELLOW),
+        CallOutcome::Denied => (padded("denied", 6), RED),
+    }
+}
+
+fn target_of<'a>(event: &Event<'a>) -> Option<&'a str> {
+    let first = |field: FieldId| {
+        event.values(field).find_map(|value| match value {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => None,
+        })
+    };
+    (0..TARGETS.len()).find_map(|n| first(wanted_field(n)))
+}
+
+fn shown(text: &str, width: usize) -> String {
+    Untrusted(&shortened(text, width)).to_string()
+}
+
+fn padded(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(text: &str, format: Format) -> String {
+        let mut printer = Printer::new(anstream::StripStream::new(Vec::new()), format);
+        printer.event(text.as_bytes()).unwrap();
+        String::from_utf8(printer.out.into_inner()).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_holds() {
+        let hostile = "{\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"Get\\nObject\",\n\"eventTime\":\"2026-01-15T12:00:00Z\",\
+            \"sourceIPAddress\":\"\\u001b[31m\",\"requestParameters\":{\"bucketName\":\"a\\u202eb\"}}";
+        let text = printed(hostile, Format::Text);
+        assert_eq!(text.matches('\n').count(), 1, "{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+        assert!(text.contains("2026-01-15T12:00:00Z") && text.contains("s3:Get\\nObject"), "{text}");
+        let json = printed(hostile, Format::Json);
+        assert_eq!(json.matches('\n').count(), 1);
+        assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+    }
+}

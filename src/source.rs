@@ -1,0 +1,121 @@
+//! Where deliveries come from: the contract that every source keeps.
+//!
+//! A source reads; it never decodes, matches or prints. It may be asked for the next batch while earlier batches are
+//! still being worked on, and it forgets nothing until it is told that a receipt is committed.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::delivery::{Delivery, Receipt};
+use crate::store::Checkpoint;
+
+#[cfg(feature = "aws")]
+pub mod cloudwatch_logs;
+pub mod file;
+
+/// A stream of deliveries with receipts.
+///
+/// # Contract
+///
+/// The pipeline calls, for each source:
+///
+/// 1. [`next`](Source::next) again and again, from one task, never two at once. `Ok(Some(batch))` hands over
+///    deliveries (never an empty batch); `Ok(None)` says that the source has ended and `next` will not be called
+///    again; `Err` is final: the source cannot go on, and everything it handed over so far still counts. What can be
+///    waited out (throttling, credentials that expired, a network that is away) is waited out inside `next` and told
+///    as a [`Notice`].
+/// 2. [`checkpoint`](Source::checkpoint) with receipts that are about to be committed (maybe none): what must be on disk so that a
+///    new process continues after them. It changes nothing, since the store may still refuse.
+/// 3. [`commit`](Source::commit) with the same receipts once the store holds the findings and the checkpoint. Only
+///    then may the source acknowledge to the service, or move its position. Receipts may come in any order and in
+///    any grouping, each once.
+///
+/// Dropping the future of `next` loses nothing: deliveries not yet handed over are handed over by a later call.
+pub trait Source: Send + Sync {
+    /// The name that origins, checkpoints and reports carry.
+    fn name(&self) -> Arc<str>;
+
+    /// Waits for the next batch of deliveries. See the contract.
+    fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>>;
+
+    /// What to remember if these receipts are committed; `None` where there is nothing to resume from.
+    fn checkpoint(&self, receipts: &[Receipt]) -> Option<Checkpoint>;
+
+    /// Takes receipts as committed.
+    fn commit<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// The counts so far.
+    fn report(&self) -> SourceReport;
+}
+
+/// Why a source cannot go on, or could not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The service refused, and waiting will not help.
+    #[error("{0}")]
+    Refused(String),
+    /// A file or a stream could not be read.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// Something a person should be told, at the moment it happens. Said once for each condition, not once for each call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How much it matters.
+    pub level: NoticeLevel,
+    /// One sentence, not escaped.
+    pub text: String,
+}
+
+/// How much a notice matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticeLevel {
+    /// Good to know.
+    Info,
+    /// Odd, but nothing is lost.
+    Warn,
+    /// Something is lost or somebody has to act.
+    Error,
+}
+
+/// Where notices go. Called from the source's task; must not block.
+pub type Notify = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// What a source has done so far. Everything is a count since the start unless it says otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceReport {
+    /// Deliveries handed over.
+    pub deliveries: u64,
+    /// Bytes of deliveries handed over.
+    pub bytes: u64,
+    /// API calls made, failed ones included.
+    pub calls: u64,
+    /// Pages that held no event but a token for more.
+    pub empty_pages: u64,
+    /// Deliveries that were not there when their time was first read, and were found by a later reading.
+    pub late: u64,
+    /// The greatest time between a late delivery's timestamp and its finding, in milliseconds.
+    pub lateness_ms_max: u64,
+    /// Deliveries that came again and were not handed over again.
+    pub repeats: u64,
+    /// Deliveries whose timestamp lay in the future when they were read.
+    pub future: u64,
+    /// Calls that the service throttled.
+    pub throttles: u64,
+    /// Calls that failed for another reason and were made again.
+    pub retries: u64,
+    /// Times that the source had to wait for credentials.
+    pub credential_waits: u64,
+    /// Tokens that the service would not take any more.
+    pub expired_tokens: u64,
+    /// Deliveries handed over twice because a bounded memory was full; the sequencer removes them.
+    pub memory_overflows: u64,
+    /// Files or parts that could not be read.
+    pub unreadable: u64,
+    /// The newest timestamp seen, in milliseconds since 1970.
+    pub newest_ms: Option<i64>,
+    /// The calls a second that the service allows here, and of which this source takes at most half.
+    pub quota_calls_per_second: Option<u32>,
+}

@@ -1,0 +1,85 @@
+//! From a trail to the log group that it delivers to.
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_sdk_cloudtrail::Client;
+use aws_sdk_cloudtrail::types::Trail;
+
+use super::nearest::{did_you_mean, nearest};
+use super::trouble::{Failure, FailureKind};
+use crate::source::SourceError;
+
+/// Where a trail delivers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailGroup {
+    /// The trail's name.
+    pub trail: String,
+    /// The ARN of its log group, without a trailing `:*`.
+    pub group_arn: String,
+    /// The region of the log group; connect there.
+    pub region: String,
+    /// The region in which the trail was made and is changed.
+    pub home_region: String,
+}
+
+/// Finds the log group of a trail, given by its name or ARN, with one or two calls of `DescribeTrails`.
+///
+/// Trails of other regions that follow this one too are found by name; see
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html>.
+pub async fn find_trail_group(config: &SdkConfig, trail: &str) -> Result<TrailGroup, SourceError> {
+    let retrying = aws_sdk_cloudtrail::config::Builder::from(config).retry_config(RetryConfig::standard()).build();
+    let client = Client::from_conf(retrying);
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let found = match describe(&client, Some(trail)).await {
+        Ok(found) => found,
+        // An ARN of no trail is refused; a name of no trail gives an empty list.
+        Err(failure) if is_unknown(&failure) => Vec::new(),
+        Err(failure) => return Err(refused(trail, &region, &failure)),
+    };
+    match found.into_iter().next() {
+        Some(found) => group_of(trail, found),
+        None => Err(no_such_trail(&client, trail, &region).await),
+    }
+}
+
+async fn describe(client: &Client, trail: Option<&str>) -> Result<Vec<Trail>, Failure> {
+    let names = trail.map(|trail| vec![trail.to_owned()]);
+    let answer = client.describe_trails().set_trail_name_list(names).send().await;
+    answer.map(|answer| answer.trail_list.unwrap_or_default()).map_err(|error| Failure::of(&error))
+}
+
+fn group_of(asked: &str, trail: Trail) -> Result<TrailGroup, SourceError> {
+    let name = trail.name.unwrap_or_else(|| asked.to_owned());
+    let home_region = trail.home_region.unwrap_or_default();
+    let Some(arn) = trail.cloud_watch_logs_log_group_arn.filter(|arn| !arn.is_empty()) else {
+        return Err(SourceError::Refused(format!(
+            "trail `{name}` delivers to no log group (add one: `aws cloudtrail update-trail --region {home_region} --name \
+             {name} --cloud-watch-logs-log-group-arn ARN --cloud-watch-logs-role-arn ARN`)"
+        )));
+    };
+    let group_arn = arn.strip_suffix(":*").unwrap_or(&arn).to_owned();
+    let region = group_arn.split(':').nth(3).filter(|region| !region.is_empty()).unwrap_or(&home_region).to_owned();
+    Ok(TrailGroup { trail: name, group_arn, region, home_region })
+}
+
+fn is_unknown(failure: &Failure) -> bool {
+    failure.kind == FailureKind::NotFound || failure.text.starts_with("TrailNotFoundException")
+}
+
+fn refused(trail: &str, region: &str, failure: &Failure) -> SourceError {
+    let hint = match failure.kind {
+        FailureKind::Denied => " (allow `cloudtrail:DescribeTrails`, or name the log group with `--log-group`)",
+        FailureKind::Credentials => " (renew the credentials, with single sign-on by `aws sso login`)",
+        _ => "",
+    };
+    SourceError::Refused(format!("cannot look up trail `{trail}` in `{region}`: {failure}{hint}"))
+}
+
+async fn no_such_trail(client: &Client, trail: &str, region: &str) -> SourceError {
+    let trails = describe(client, None).await.unwrap_or_default();
+    let names: Vec<String> = trails.into_iter().filter_map(|trail| trail.name).collect();
+    let wanted = trail.rsplit('/').next().unwrap_or(trail);
+    let hint = did_you_mean(&nearest(wanted, names.iter().map(String::as_str)))
+        .unwrap_or_else(|| "`aws cloudtrail describe-trails` lists them; `--region` chooses another region".to_owned());
+    SourceError::Refused(format!("no trail `{trail}` in `{region}` ({hint})"))
+}

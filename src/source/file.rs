@@ -1,0 +1,131 @@
+//! Files, folders and standard input: read once from end to end, in the order given and by name within folders.
+//!
+//! The decision worth knowing: a file whose first line is a whole JSON value, or no JSON at all, is handed over in
+//! chunks of whole lines, so that files of any size and live pipes work. Anything else is one document, in one delivery. What the
+//! bytes mean is decided later, by decoding; here only lines are counted.
+//!
+//! Reading blocks, so it is done on a thread of its own, which waits when nobody takes what it read.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::{Notify, Source, SourceError, SourceReport};
+use crate::delivery::{Delivery, Receipt};
+use crate::store::Checkpoint;
+
+mod document;
+mod input;
+mod lines;
+mod progress;
+mod walk;
+
+pub use progress::Progress;
+use walk::Walk;
+
+/// Batches that wait to be taken; each is at most a chunk or a document.
+const BATCHES_MAX: usize = 2;
+
+/// The path that stands for standard input.
+pub const STDIN: &str = "-";
+
+/// What one file may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileLimits {
+    /// The bytes of a document, after decompression; 512 MiB. A larger one is not read.
+    pub document_bytes_max: u64,
+    /// How many times its compressed size a gzip stream may inflate to, judged once more than 1 MiB is out; 200.
+    pub ratio_max: u64,
+    /// The bytes of a line; 64 MiB. A longer one is passed over. Single records are limited by decoding; this leaves
+    /// room for whole `{"Records":[...]}` documents and subscription payloads, one to a line.
+    pub line_bytes_max: usize,
+    /// The bytes after which lines are handed over; 1 MiB. From standard input they are handed over as they come.
+    pub chunk_bytes: usize,
+}
+
+impl Default for FileLimits {
+    fn default() -> Self {
+        Self { document_bytes_max: 512 << 20, ratio_max: 200, line_bytes_max: 64 << 20, chunk_bytes: 1 << 20 }
+    }
+}
+
+/// Reads files. See the module's documentation.
+pub struct Files {
+    name: Arc<str>,
+    progress: Progress,
+    report: Arc<Mutex<SourceReport>>,
+    batches: tokio::sync::Mutex<Batches>,
+}
+
+enum Batches {
+    NotBegun(Box<Walk>),
+    Coming(mpsc::Receiver<Vec<Delivery>>),
+}
+
+impl Files {
+    /// Makes a source of paths: files, folders, and [`STDIN`]. Nothing is opened before the first `next`.
+    pub fn new(paths: Vec<PathBuf>, limits: FileLimits, notify: Notify) -> Self {
+        let name = match &paths[..] {
+            [path] => path.to_string_lossy().into(),
+            _ => "files".into(),
+        };
+        let (progress, report) = (Progress::default(), Arc::default());
+        let walk = Walk::new(paths, limits, notify, progress.clone(), Arc::clone(&report));
+        Self { name, progress, report, batches: tokio::sync::Mutex::new(Batches::NotBegun(Box::new(walk))) }
+    }
+
+    /// How far reading has got, for a progress bar. Cheap; may be kept and asked from any thread.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    async fn next_batch(&self) -> Result<Option<Vec<Delivery>>, SourceError> {
+        let mut batches = self.batches.lock().await;
+        if let Batches::NotBegun(walk) = &*batches {
+            let coming = begin(walk).map_err(|error| SourceError::Io(format!("cannot start a thread: {error}")))?;
+            *batches = Batches::Coming(coming);
+        }
+        match &mut *batches {
+            Batches::Coming(coming) => Ok(coming.recv().await),
+            Batches::NotBegun(_) => Ok(None),
+        }
+    }
+}
+
+/// A plain thread, not one of the runtime's: a read of standard input that never ends must not keep the runtime from
+/// shutting down.
+fn begin(walk: &Walk) -> std::io::Result<mpsc::Receiver<Vec<Delivery>>> {
+    let (sender, coming) = mpsc::channel(BATCHES_MAX);
+    let walk = walk.clone();
+    std::thread::Builder::new().name("read-files".to_owned()).spawn(move || walk.run(sender))?;
+    Ok(coming)
+}
+
+impl Source for Files {
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
+        Box::pin(self.next_batch())
+    }
+
+    fn checkpoint(&self, _receipts: &[Receipt]) -> Option<Checkpoint> {
+        None
+    }
+
+    fn commit<'a>(&'a self, _receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn report(&self) -> SourceReport {
+        lock(&self.report).clone()
+    }
+}
+
+/// A panic elsewhere leaves counts usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,212 @@
+//! What a person sees of the binary itself: its help, every message, its exit codes.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+
+use regex::Regex;
+
+const SCANNED: &str = "tests/fixtures/scan/with-garbage.jsonl";
+const CLEAN: &str = "tests/fixtures/scan/clean.jsonl";
+const TRAIL_RULE: &str = "tests/fixtures/good-rules/trail-stopped.toml";
+
+/// The binary, in a world with nothing in it: no terminal, no colours, no AWS.
+fn trailwatch(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trailwatch"));
+    command.args(args).env_clear().current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
+    command
+}
+
+/// Everything that the command shows, with how it ends.
+fn shown(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| normalised(std::str::from_utf8(bytes).unwrap());
+    let code = output.status.code().map_or("a signal".to_owned(), |code| code.to_string());
+    format!("exit code {code}\n----- stdout\n{}----- stderr\n{}", text(&output.stdout), text(&output.stderr))
+}
+
+/// Takes out what differs from run to run: how long things took. Shows escapes, so that a snapshot has none.
+fn normalised(text: &str) -> String {
+    let took = Regex::new(r"\[ *[0-9.]+m?s\]").unwrap();
+    took.replace_all(text, "[TIME]").replace('\u{1b}', "␛")
+}
+
+#[track_caller]
+fn check(name: &str, args: &[&str]) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/cli");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(format!("trailwatch {}", args.join(" ")).trim_end());
+    settings.bind(|| insta::assert_snapshot!(name, shown(trailwatch(args))));
+}
+
+#[test]
+fn help() {
+    for (name, args) in [
+        ("help", vec!["--help"]),
+        ("help-demo", vec!["demo", "--help"]),
+        ("help-tail", vec!["tail", "--help"]),
+        ("help-scan", vec!["scan", "--help"]),
+        ("help-rules", vec!["rules", "--help"]),
+        ("help-rules-list", vec!["rules", "list", "--help"]),
+        ("help-rules-check", vec!["rules", "check", "--help"]),
+        ("help-rules-test", vec!["rules", "test", "--help"]),
+    ] {
+        check(name, &args);
+    }
+}
+
+#[test]
+fn wrong_arguments() {
+    for (name, args) in [
+        ("arguments-missing", vec![]),
+        ("command-misspelt", vec!["tial"]),
+        ("option-misspelt", vec!["scan", "--rule", TRAIL_RULE, SCANNED]),
+        ("scan-without-a-path", vec!["scan"]),
+        ("scan-fail-on-unknown-severity", vec!["scan", "--fail-on", "hihg", SCANNED]),
+        ("tail-without-arguments", vec!["tail"]),
+        ("tail-since-unreadable", vec!["tail", "--since", "yesterday", SCANNED]),
+        ("tail-file-and-log-group", vec!["tail", SCANNED, "--log-group", "trail"]),
+        ("tail-filter-broken", vec!["tail", SCANNED, "--filter", "{ $.eventName == StopLogging }"]),
+        ("tail-filter-unclosed", vec!["tail", SCANNED, "--filter", "{ $.eventName = \"StopLogging }"]),
+    ] {
+        check(name, &args);
+    }
+}
+
+#[test]
+fn rules() {
+    for (name, args) in [
+        ("rules-list-of-a-folder", vec!["rules", "list", "tests/fixtures/failing-rules"]),
+        ("rules-check-good", vec!["rules", "check", TRAIL_RULE]),
+        ("rules-check-without-an-anchor", vec!["rules", "check", "tests/fixtures/failing-rules"]),
+        (
+            "rules-check-broken",
+            vec![
+                "rules",
+                "check",
+                "tests/fixtures/broken-rules/several-mistakes-and-broken-toml.toml",
+                "tests/fixtures/broken-rules/not-utf8.toml",
+                TRAIL_RULE,
+            ],
+        ),
+        ("rules-check-the-same-id-twice", vec!["rules", "check", TRAIL_RULE, TRAIL_RULE]),
+        ("rules-check-of-nothing", vec!["rules", "check", "src", "no/such/folder"]),
+        ("rules-test-passing", vec!["rules", "test", TRAIL_RULE]),
+        ("rules-test-failing", vec!["rules", "test", "tests/fixtures/failing-rules"]),
+        ("rules-test-broken", vec!["rules", "test", "tests/fixtures/broken-rules/severity-unknown.toml"]),
+        ("rules-list-broken", vec!["rules", "list", "tests/fixtures/broken-rules/severity-unknown.toml"]),
+    ] {
+        check(name, &args);
+    }
+}
+
+#[test]
+fn the_shipped_rules_are_used_where_none_are_named() {
+    let output = |args| {
+        let output = trailwatch(args).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = output(&["rules", "list"]).lines().count();
+    assert!(listed >= 10);
+    assert_eq!(output(&["rules", "check"]), format!("{listed} rules without a problem\n"));
+}
+
+#[test]
+fn rules_that_cannot_be_used_end_a_run() {
+    check("scan-rules-unknown-folder", &["scan", "--rules", "no/such/folder", SCANNED]);
+    check("scan-rules-broken", &["scan", "--rules", "tests/fixtures/broken-rules/severity-unknown.toml", SCANNED]);
+    check("tail-rules-unknown-folder", &["tail", "--rules", "no/such/folder", SCANNED]);
+}
+
+#[test]
+fn garbage_is_told_and_stops_nothing() {
+    check("scan-with-garbage", &["scan", "--rules", TRAIL_RULE, SCANNED]);
+    check("scan-with-garbage-quiet", &["scan", "--quiet", "--rules", TRAIL_RULE, SCANNED]);
+    check("tail-with-garbage", &["tail", "--rules", TRAIL_RULE, SCANNED]);
+}
+
+#[test]
+fn findings_decide_the_exit_code_where_asked() {
+    check("scan-clean", &["scan", "--rules", TRAIL_RULE, CLEAN]);
+    check("scan-fail-on-high", &["scan", "--rules", TRAIL_RULE, "--fail-on", "high", CLEAN]);
+    check("scan-fail-on-critical", &["scan", "--rules", TRAIL_RULE, "--fail-on", "critical", CLEAN]);
+    check("scan-fail-on-high-with-garbage", &["scan", "--rules", TRAIL_RULE, "--fail-on", "high", "-q", SCANNED]);
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    check("scan-no-such-file", &["scan", "--rules", TRAIL_RULE, "no/such/file.json", SCANNED]);
+}
+
+#[test]
+fn colours_are_shown_where_they_are_wanted() {
+    let coloured = |args: &[&str], variables: &[(&str, &str)]| {
+        let output = trailwatch(args).envs(variables.iter().copied()).output().unwrap();
+        [output.stdout, output.stderr].map(|bytes| bytes.contains(&0x1b))
+    };
+    let scan = ["scan", "--rules", TRAIL_RULE, SCANNED];
+    let always = ["scan", "--rules", TRAIL_RULE, "--color", "always", SCANNED];
+    let never = ["scan", "--rules", TRAIL_RULE, "--color", "never", SCANNED];
+    assert_eq!(coloured(&scan, &[]), [false, false], "no terminal");
+    assert_eq!(coloured(&scan, &[("NO_COLOR", "1")]), [false, false], "NO_COLOR");
+    assert_eq!(coloured(&scan, &[("CLICOLOR_FORCE", "1")]), [true, true], "CLICOLOR_FORCE");
+    assert!(coloured(&always, &[])[0], "--color always");
+    assert!(coloured(&always, &[("NO_COLOR", "1")])[0], "--color always goes before NO_COLOR");
+    assert!(!coloured(&never, &[("CLICOLOR_FORCE", "1")])[0], "--color never goes before CLICOLOR_FORCE");
+    check("scan-in-colour", &always);
+}
+
+/// A pipe whose reader has gone before anything is written.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_run_quietly() {
+    for args in [
+        vec!["rules", "list"],
+        vec!["rules", "check"],
+        vec!["rules", "test", TRAIL_RULE],
+        vec!["scan", "--quiet", "--rules", TRAIL_RULE, CLEAN],
+        vec!["tail", "--rules", TRAIL_RULE, CLEAN],
+        vec!["--help"],
+    ] {
+        let output = trailwatch(&args).stdout(closed_pipe()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_in_between_ends_a_run_quietly() {
+    let mut tail = trailwatch(&["tail", "--rules", TRAIL_RULE, "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(tail.stdout.take());
+    let event = std::fs::read(format!("{}/{CLEAN}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    // The program may be gone before it has read everything.
+    let _ = tail.stdin.take().unwrap().write_all(&event.repeat(1_000));
+    let mut said = String::new();
+    tail.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((tail.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn nobody_has_to_listen_to_complaints() {
+    let broken = "tests/fixtures/broken-rules/several-mistakes.toml";
+    for (args, code) in [
+        (vec!["rules", "check", broken], 1),
+        (vec!["scan", "--rules", broken, SCANNED], 253),
+        (vec!["scan", "--rules", TRAIL_RULE, SCANNED], 3),
+    ] {
+        let status = trailwatch(&args).stdout(Stdio::null()).stderr(closed_pipe()).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{args:?}");
+    }
+}

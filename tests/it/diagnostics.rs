@@ -1,0 +1,195 @@
+//! What the author of a broken rule or pattern sees: one file a mistake, one snapshot a file.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use trailwatch::rule::{Diagnostic, Rule, filter_pattern};
+
+const BROKEN_RULES: &str = "tests/fixtures/broken-rules";
+
+/// The rule files below a folder of this repository.
+fn rule_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "toml" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn settings(folder: &str) -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings
+}
+
+fn problems(name: &Path, bytes: Vec<u8>) -> Vec<Diagnostic> {
+    Rule::read(Path::new(name.file_name().unwrap()), bytes).err().unwrap_or_default()
+}
+
+fn drawn(problems: &[Diagnostic]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
+}
+
+#[test]
+fn every_mistake_is_explained() {
+    for path in rule_files(BROKEN_RULES) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let problems = problems(&path, std::fs::read(&path).unwrap());
+        settings("snapshots/broken-rules").bind(|| insta::assert_snapshot!(name, drawn(&problems)));
+        let several = name.starts_with("several-mistakes");
+        assert_eq!(problems.len() > 1, several, "one mistake, one message: {name}\n{}", drawn(&problems));
+    }
+}
+
+#[test]
+fn every_snapshot_is_of_a_broken_rule() {
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/broken-rules");
+    for entry in std::fs::read_dir(snapshots).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let rule = format!("{BROKEN_RULES}/{}.toml", name.strip_suffix(".snap").unwrap_or(&name));
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(rule).exists(), "{name} is of no broken rule");
+    }
+}
+
+#[test]
+fn broken_filter_patterns_are_explained() {
+    let patterns = [
+        "",
+        "ERROR",
+        "$.eventName = \"PutObject\"",
+        "{ $.eventName = \"PutObject\"",
+        "{ $.eventName = \"PutObject }",
+        "{ $.eventName = }",
+        "{ $.eventName \"PutObject\" }",
+        "{ $.eventName == \"PutObject\" }",
+        "{ $.eventName EXISTS }",
+        "{ $.eventName NOT \"PutObject\" }",
+        "{ $.errorCode IS MISSING }",
+        "{ eventName = \"PutObject\" }",
+        "{ eventSource = s3.amazonaws.com && $.eventName = \"PutObject\" }",
+        "{ $.eventName = \"PutObject\" & $.awsRegion = \"us-east-1\" }",
+        "{ $.eventName = \"PutObject\" AND $.awsRegion = \"us-east-1\" }",
+        "{ $.eventName = \"PutObject\" $.awsRegion = \"us-east-1\" }",
+        "{ ($.eventName = \"PutObject\" || $.eventName = \"GetObject\" }",
+        "{ $.eventName = \"PutObject\" } { $.awsRegion = \"us-east-1\" }",
+        "{ $.eventName = 'PutObject' && $.awsRegion = 'us-east-1' }",
+        "{ $.eventName = %Put( }",
+        "{ $.eventName = %Put(% }",
+        "{ $.requestParameters.maxResults > \"3\" }",
+        "{ $.resources[0].ARN = \"*\" }",
+        "{ $.resources[].ARN = \"*\" }",
+        "{ $.resources[*.ARN = \"*\" }",
+        "{ $. = \"PutObject\" }",
+        "{ $.userIdentity..arn = \"*\" }",
+        "{ $.eventName = \"監査\" && $.awsRegion ! \"us-east-1\" }",
+        "[ip, user, status = 4*]",
+    ];
+    let mut text = String::new();
+    for pattern in patterns {
+        let problem = filter_pattern::parse("--filter", pattern).err().map(|problem| problem.to_string());
+        text += &format!("{}\n\n", problem.unwrap_or_else(|| format!("{pattern}: no problem")));
+    }
+    settings("snapshots").bind(|| insta::assert_snapshot!("broken-filter-patterns", text));
+}
+
+/// A way to damage a text; places are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Damage {
+    Delete(usize, usize),
+    Duplicate(usize, usize),
+    Overwrite(usize, u8),
+    Insert(usize, &'static str),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    // What means something to TOML, to keys or to drawing.
+    let signs: Vec<&str> = "\" ' \"\"\" ''' [ ] [[ { } = . | \n \r \t \\ # \u{feff} 🙂 \u{1b} \0".split(' ').collect();
+    prop_oneof![
+        (any::<usize>(), 0usize..200).prop_map(|(at, len)| Damage::Delete(at, len)),
+        (any::<usize>(), 0usize..200).prop_map(|(at, len)| Damage::Duplicate(at, len)),
+        (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Damage::Overwrite(at, byte)),
+        (any::<usize>(), prop::sample::select(signs)).prop_map(|(at, sign)| Damage::Insert(at, sign)),
+    ]
+}
+
+fn part(text: &[u8], at: usize, len: usize) -> Range<usize> {
+    let start = at % (text.len() + 1);
+    start..(start + len).min(text.len())
+}
+
+impl Damage {
+    fn apply(&self, text: &mut Vec<u8>) {
+        match *self {
+            Self::Delete(at, len) => drop(text.drain(part(text, at, len))),
+            Self::Duplicate(at, len) => {
+                let part = part(text, at, len);
+                let copy = text[part.clone()].to_vec();
+                text.splice(part.end..part.end, copy);
+            }
+            Self::Overwrite(at, byte) => {
+                let part = part(text, at, 1);
+                text[part].fill(byte);
+            }
+            Self::Insert(at, sign) => {
+                let part = part(text, at, 0);
+                text.splice(part, sign.bytes());
+            }
+        }
+    }
+}
+
+fn check_problems(bytes: Vec<u8>) -> Result<(), TestCaseError> {
+    let Err(problems) = Rule::read(Path::new("damaged.toml"), bytes) else { return Ok(()) };
+    prop_assert!(!problems.is_empty(), "refused without a reason");
+    for problem in &problems {
+        let drawn = problem.to_string();
+        let (line, column) = problem.position();
+        let place = format!("damaged.toml:{line}:{column}: ");
+        prop_assert!(drawn.starts_with(&place), "{}", drawn);
+        prop_assert!(!problem.message.is_empty(), "{}", drawn);
+        prop_assert!(drawn.lines().all(|line| !line.contains(char::is_control)), "{:?}", drawn);
+        prop_assert!((3..=4).contains(&drawn.lines().count()), "{}", drawn);
+        prop_assert!(problem.span.end <= problem.source.text.len() + 1, "{}", drawn);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_damaged_rule_never_panics(which in any::<prop::sample::Index>(), damages in vec(damage(), 1..6)) {
+        let rules = rule_files("rules");
+        let mut text = std::fs::read(which.get(&rules)).unwrap();
+        damages.iter().for_each(|damage| damage.apply(&mut text));
+        check_problems(text)?;
+    }
+
+    #[test]
+    fn a_damaged_broken_rule_never_panics(which in any::<prop::sample::Index>(), damages in vec(damage(), 1..4)) {
+        let rules = rule_files(BROKEN_RULES);
+        let mut text = std::fs::read(which.get(&rules)).unwrap();
+        damages.iter().for_each(|damage| damage.apply(&mut text));
+        check_problems(text)?;
+    }
+
+    #[test]
+    fn any_filter_pattern_is_judged(pattern in r#"[{}()$.a\[\]*'"%=!<>&|\\ 0é-]{0,24}"#) {
+        if let Err(problem) = filter_pattern::parse("--filter", &pattern) {
+            prop_assert!(problem.to_string().starts_with("--filter:1:"));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The matcher held against the naive evaluator: the same events, the same rules, the same verdicts.
+
+use std::path::Path as FilePath;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use trailwatch::condition::holds;
+use trailwatch::engine::{RuleSet, Scratch};
+use trailwatch::event::{Event, Fields, projection_of};
+use trailwatch::rule::Rule;
+
+/// Names and values from small sets, so that rules and events meet often.
+fn field() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "eventSource",
+        "eventName",
+        "awsRegion",
+        "requestParameters.a",
+        "requestParameters.a.b",
+        "requestParameters.A.B",
+        "requestParameters.list.x",
+        "errorCode",
+        "outcome",
+        "service",
+        "is_write",
+        "actor.name",
+        "resources.ARN",
+        "userIdentity.userName",
+    ])
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "ec2.amazonaws.com",
+            "xray.amazonaws.com",
+            "PutThing",
+            "GetThing",
+            "AccessDenied",
+            "x",
+            "X",
+            "xy",
+            "success",
+            "denied",
+            "ec2",
+            "10",
+            "true",
+            "é\"\\u00e9",
+        ])
+        .prop_map(str::to_owned),
+        "[a-cX. ]{1,4}",
+    ]
+}
+
+fn scalar() -> impl Strategy<Value = serde_json::Value> {
+    prop_oneof![
+        4 => text().prop_map(Into::into),
+        1 => (-3i64..12).prop_map(Into::into),
+        1 => (-2.0f64..2.0).prop_map(Into::into),
+        1 => any::<bool>().prop_map(Into::into),
+        1 => Just(serde_json::Value::Null),
+    ]
+}
+
+fn value() -> impl Strategy<Value = serde_json::Value> {
+    scalar().prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Into::into),
+            vec((prop::sample::select(vec!["a", "b", "A", "x", "list"]), inner), 0..3)
+                .prop_map(|members| { members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect() }),
+        ]
+    })
+}
+
+fn event() -> impl Strategy<Value = String> {
+    let keys = vec![
+        "eventSource",
+        "eventName",
+        "EVENTNAME",
+        "awsRegion",
+        "requestParameters",
+        "errorCode",
+        "resources",
+        "userIdentity",
+        "readOnly",
+        "other",
+    ];
+    vec((prop::sample::select(keys), prop_oneof![scalar(), value()]), 0..10).prop_map(|members| {
+        // Written by hand, so that a key may stand twice.
+        let members: Vec<String> =
+            members.iter().map(|(key, value)| format!("{}:{value}", serde_json::Value::from(*key))).collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+/// A line of a rule. Not every combination is one: those are left out by the reader.
+fn line() -> impl Strategy<Value = String> {
+    let quoted = || text().prop_map(|text| format!("{text:?}").replace("\\u{e9}", "é"));
+    let texts = || prop_oneof![quoted(), vec(quoted(), 1..7).prop_map(|list| format!("[{}]", list.join(", ")))];
+    let of = |modifiers: &[&'static str]| prop::sample::select(modifiers.to_vec());
+    let textual = of(&[
+        "",
+        "",
+        "|not",
+        "|contains",
+        "|not|contains",
+        "|startswith",
+        "|endswith|nocase",
+        "|nocase",
+        "|re",
+        "|glob",
+        "|glob|nocase",
+    ]);
+    prop_oneof![
+        6 => (field(), textual, texts()).prop_map(|(field, modifiers, operand)| format!("\"{field}{modifiers}\" = {operand}\n")),
+        1 => (field(), of(&["|exists", "|null", "|not|exists", ""]), any::<bool>())
+            .prop_map(|(field, modifiers, truth)| format!("\"{field}{modifiers}\" = {truth}\n")),
+        1 => (field(), of(&["|gt", "|lte", "|not|lt", "", "|len", "|len|gte"]), 0i64..12)
+            .prop_map(|(field, modifiers, number)| format!("\"{field}{modifiers}\" = {number}\n")),
+        1 => (field(), of(&["|fieldref", "|not|fieldref", "|startswith|fieldref"]), field())
+            .prop_map(|(field, modifiers, other)| format!("\"{field}{modifiers}\" = \"{other}\"\n")),
+        1 => (field(), of(&["|all|contains", "|all"]), vec(quoted(), 1..3))
+            .prop_map(|(field, modifiers, list)| format!("\"{field}{modifiers}\" = [{}]\n", list.join(", "))),
+    ]
+}
+
+fn block() -> impl Strategy<Value = String> {
+    vec(line(), 1..4).prop_map(|lines| {
+        let mut seen = std::collections::HashSet::new();
+        lines.into_iter().filter(|line| seen.insert(line.split(" = ").next().unwrap().to_owned())).collect()
+    })
+}
+
+fn rule() -> impl Strategy<Value = String> {
+    (block(), vec(block(), 0..3), prop::option::of(block())).prop_map(|(matches, either, except)| {
+        let either: String = either.iter().map(|block| format!("[[either]]\n{block}")).collect();
+        let except =
+            except.map(|block| format!("[[except]]\nname = \"x\"\n[except.when]\n{block}")).unwrap_or_default();
+        format!("title = \"t\"\nseverity = \"low\"\n[match]\n{matches}{either}{except}")
+    })
+}
+
+fn read(texts: &[String]) -> Vec<Rule> {
+    let numbered = texts.iter().enumerate().map(|(n, text)| format!("id = \"r{n}\"\n{text}"));
+    numbered.filter_map(|text| Rule::parse(FilePath::new("generated"), text).ok()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_matcher_agrees_with_the_naive_evaluator(rules in vec(rule(), 1..20), events in vec(event(), 1..6)) {
+        let rules = RuleSet::new(read(&rules));
+        let mut scratch = Scratch::default();
+        for text in &events {
+            let found: Vec<u32> = rules.evaluate(text, &mut scratch).unwrap().matches.iter().map(|id| id.0).collect();
+            let mut fields = Fields::default();
+            let event = Event::read(text, &projection_of([]), &mut fields).unwrap();
+            let expected: Vec<u32> = (0..rules.rules().len() as u32)
+                .filter(|&n| holds(&rules.rules()[n as usize].condition, &event))
+                .collect();
+            prop_assert_eq!(&found, &expected, "event {}", text);
+        }
+    }
+}
+
+#[test]
+fn most_generated_rules_are_rules() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let texts: Vec<String> = (0..500).map(|_| rule().new_tree(&mut runner).unwrap().current()).collect();
+    let good = read(&texts).len();
+    assert!(good > 50, "only {good} of 500 generated rules are rules");
+}

@@ -1,0 +1,227 @@
+//! The real binary, following a log group of moto while it fills: every record once.
+//!
+//! moto is a stand-in of other people's making, with faults of its own: pages go stream by stream, and a filter
+//! pattern lets everything through.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use trailwatch::sim::{Label, Stream};
+
+const GROUP: &str = "aws-cloudtrail-logs-moto";
+const STREAMS: [&str; 3] =
+    ["111122223333_CloudTrail_us-east-1", "111122223333_CloudTrail_us-east-1_2", "111122223333_CloudTrail_us-east-1_3"];
+
+/// A moto server of our own, gone when dropped.
+struct Moto {
+    server: Child,
+    url: String,
+}
+
+impl Moto {
+    /// `None`, said aloud, where moto is not installed.
+    fn start() -> Option<Self> {
+        let Ok(program) = std::env::var("TRAILWATCH_MOTO") else {
+            eprintln!("TRAILWATCH_MOTO is not set (tests/run sets it): left out");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let moto = Self { server, url: format!("http://127.0.0.1:{port}") };
+        wait("moto to listen", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Some(moto)
+    }
+
+    fn client(&self) -> Client {
+        let config = aws_sdk_cloudwatchlogs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(&self.url)
+            .build();
+        Client::from_conf(config)
+    }
+
+    fn trailwatch(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trailwatch"));
+        command
+            .args(arguments)
+            .args(["--endpoint-url", &self.url, "--region", "us-east-1"])
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Asks again until something holds; there is nothing else to wait on in a foreign process.
+fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+async fn make_group(client: &Client) {
+    client.create_log_group().log_group_name(GROUP).send().await.unwrap();
+    for stream in STREAMS {
+        client.create_log_stream().log_group_name(GROUP).log_stream_name(stream).send().await.unwrap();
+    }
+}
+
+async fn put(client: &Client, stream: &str, mut events: Vec<(i64, String)>) {
+    events.sort_by_key(|(timestamp, _)| *timestamp);
+    let events = events
+        .into_iter()
+        .map(|(timestamp, message)| InputLogEvent::builder().timestamp(timestamp).message(message).build().unwrap())
+        .collect();
+    client
+        .put_log_events()
+        .log_group_name(GROUP)
+        .log_stream_name(stream)
+        .set_log_events(Some(events))
+        .send()
+        .await
+        .unwrap();
+}
+
+/// Distinct valid records with their ids.
+fn records(count: usize) -> Vec<(String, String)> {
+    Stream::starting_at(7, now_ms() - 60_000, 100)
+        .filter(|planned| planned.label != Label::Broken && !planned.repeated)
+        .filter_map(|planned| Some((planned.event_id?, planned.message)))
+        .take(count)
+        .collect()
+}
+
+/// Lines of a child's output as they come.
+fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn interrupt(child: &Child) {
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_is_printed_once_while_the_group_fills() {
+    let Some(moto) = Moto::start() else { return };
+    let client = moto.client();
+    make_group(&client).await;
+    let records = records(240);
+
+    let arguments = ["tail", "--log-group", GROUP, "--follow", "--since", "30m", "--output", "json"];
+    let mut tail = moto.trailwatch(&arguments).spawn().unwrap();
+    let output = lines(tail.stdout.take().unwrap());
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut take = |patience: Duration| {
+        while let Ok(line) = output.recv_timeout(patience) {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(id) = line["eventID"].as_str() {
+                *seen.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+        seen.len()
+    };
+
+    // Batches of different lateness into different streams: on time, some seconds old, minutes old, all mixed.
+    for (n, batch) in records.chunks(20).enumerate() {
+        let events = batch.iter().enumerate().map(|(i, (_, message))| {
+            let late_ms = match (n + i) % 8 {
+                0 => 8 * 60_000,
+                1 => 90_000,
+                2 => 20_000,
+                other => other as i64 * 300,
+            };
+            (now_ms() - late_ms, message.clone())
+        });
+        put(&client, STREAMS[n % 3], events.collect()).await;
+        take(Duration::from_millis(300));
+    }
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while take(Duration::from_millis(500)) < records.len() && Instant::now() < deadline {}
+    interrupt(&tail);
+    take(Duration::from_secs(2));
+    let mut said = String::new();
+    tail.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let status = tail.wait().unwrap();
+
+    let missing: Vec<&str> = records.iter().map(|(id, _)| id.as_str()).filter(|id| !seen.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "{} of {} missing\n{said}", missing.len(), records.len());
+    assert!(seen.values().all(|&times| times == 1), "some were printed twice\n{said}");
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("240"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_holds_though_moto_ignores_it() {
+    let Some(moto) = Moto::start() else { return };
+    let client = moto.client();
+    make_group(&client).await;
+    let records = records(60);
+    let events = records.iter().map(|(_, message)| (now_ms() - 5_000, message.clone())).collect();
+    put(&client, STREAMS[0], events).await;
+
+    let filter = "{ $.eventSource = \"xray.amazonaws.com\" }";
+    let arguments = ["tail", "--log-group", GROUP, "--filter", filter, "--output", "json", "--since", "10m"];
+    let output = moto.trailwatch(&arguments).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let records_printed: Vec<serde_json::Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line.get("eventID").is_some())
+        .collect();
+    let expected =
+        records.iter().filter(|(_, message)| message.contains("\"eventSource\":\"xray.amazonaws.com\"")).count();
+    assert!(expected > 0);
+    assert_eq!(records_printed.len(), expected);
+    assert!(records_printed.iter().all(|record| record["eventSource"] == "xray.amazonaws.com"));
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_not_there_is_named_with_the_nearest_one() {
+    let Some(moto) = Moto::start() else { return };
+    make_group(&moto.client()).await;
+    let output = moto.trailwatch(&["tail", "--log-group", "aws-cloudtrail-logs-mote"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(254), "{said}");
+    assert!(said.contains("aws-cloudtrail-logs-mote") && said.contains(GROUP), "{said}");
+}
