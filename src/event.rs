@@ -58,7 +58,6 @@ macro_rules! base_fields {
         impl Base {
             /// The paths, in the order of their numbers.
             const PATHS: &'static [&'static str] = &[$($path,)*];
-            const ALL: &'static [Base] = &[$(Base::$name,)*];
         }
     };
 }

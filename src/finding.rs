@@ -125,7 +125,7 @@ impl Finding {
             source_ip: own(event.text_of(Base::SourceIpAddress)),
             group: rule.group_by.iter().map(|field| value(field, event)).collect(),
             event_ids: own(event.text_of(Base::EventId)).into_iter().collect(),
-            events: RawValue::from_string(event.text().to_owned()).into_iter().collect(),
+            events: RawValue::from_string(on_one_line(event.text())).into_iter().collect(),
             why: why(rule, event),
         }
     }
@@ -135,6 +135,11 @@ impl Finding {
         // Every field is a string, a list or raw JSON: there is nothing that could fail.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// A line break inside a string of JSON is escaped, so those that are left mean nothing.
+fn on_one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
 }
 
 fn id(rule: &Rule, key: &EventKey) -> String {

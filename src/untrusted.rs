@@ -36,6 +36,29 @@ fn is_dangerous(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Shows JSON on one line and with the same characters escaped as JSON escapes them, so that it still means the same.
+pub struct UntrustedJson<'a>(pub &'a str);
+
+impl fmt::Display for UntrustedJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut plain = 0;
+        for (at, c) in self.0.char_indices().filter(|&(_, c)| is_dangerous(c)) {
+            f.write_str(&self.0[plain..at])?;
+            match c {
+                // Outside of strings; inside they are escaped already.
+                '\n' | '\r' | '\t' => f.write_char(' ')?,
+                other => {
+                    for unit in other.encode_utf16(&mut [0; 2]) {
+                        write!(f, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+            plain = at + c.len_utf8();
+        }
+        f.write_str(&self.0[plain..])
+    }
+}
+
 /// A text shortened to about `width` characters, with an ellipsis where something is missing.
 pub fn shortened(text: &str, width: usize) -> String {
     match text.char_indices().nth(width) {
@@ -65,6 +88,15 @@ mod tests {
         ] {
             assert_eq!(Untrusted(text).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn json_means_the_same_after_it_is_escaped() {
+        let hostile = "{\n\t\"a\": \"\u{9b}2J\u{202e}\u{7f}\u{e0041}é\"}";
+        let shown = UntrustedJson(hostile).to_string();
+        assert!(!shown.chars().any(is_dangerous), "{shown}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&shown), value(hostile));
     }
 
     proptest! {

@@ -90,11 +90,17 @@ impl Evaluator {
         };
         let event = &evaluated.event;
         let key = EventKey::of(event, &raw.origin);
-        let wanted = self.filter.as_ref().is_none_or(|filter| condition::holds(filter, event));
+        let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
         let findings = self.findings(matches, text, &key);
         let (kind, time) = (event.kind(), event.time());
         Item::Event(Judged { key, kind, time, wanted, findings, raw: (self.keep && wanted).then_some(raw) })
+    }
+
+    /// Judges the filter, which may name what no rule does.
+    fn passes(&self, filter: &Condition, text: &str) -> bool {
+        let mut fields = Fields::default();
+        Event::read(text, &self.whole, &mut fields).is_ok_and(|event| condition::holds(filter, &event))
     }
 
     /// Makes findings of matches, for which the event is read whole.

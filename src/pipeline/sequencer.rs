@@ -166,21 +166,12 @@ impl Sequencer {
     /// Brings findings to a sink until it has taken or refused each of them, or has had its tries.
     async fn deliver_to(&mut self, sink: &mut dyn Sink, mut findings: Vec<Arc<Finding>>) -> Result<(), Gone> {
         let mut wait = COMMIT_WAIT_MIN;
-        for _ in 0..self.bounds.deliveries_tried {
+        for left in (0..self.bounds.deliveries_tried).rev() {
             if findings.is_empty() {
                 return Ok(());
             }
-            let outcomes = sink.deliver(&findings).await?;
-            let mut again = Vec::new();
-            for (finding, outcome) in findings.into_iter().zip(outcomes) {
-                match outcome {
-                    Outcome::Delivered => {}
-                    Outcome::Retry(_) => again.push(finding),
-                    Outcome::Refused(reason) => self.undelivered(sink.name(), &finding, &reason),
-                }
-            }
-            findings = again;
-            if !findings.is_empty() {
+            findings = self.deliver_once(sink, findings).await?;
+            if left > 0 && !findings.is_empty() {
                 self.summary.delivery_retries += findings.len() as u64;
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(COMMIT_WAIT_MAX);
@@ -190,6 +181,24 @@ impl Sequencer {
             self.undelivered(sink.name(), finding, "it asked for it again and again");
         }
         Ok(())
+    }
+
+    /// Brings findings to a sink; returns those that it wants again. A finding without an answer is one of them.
+    async fn deliver_once(
+        &mut self,
+        sink: &mut dyn Sink,
+        findings: Vec<Arc<Finding>>,
+    ) -> Result<Vec<Arc<Finding>>, Gone> {
+        let mut outcomes = sink.deliver(&findings).await?.into_iter();
+        let mut again = Vec::new();
+        for finding in findings {
+            match outcomes.next() {
+                Some(Outcome::Delivered) => {}
+                Some(Outcome::Refused(reason)) => self.undelivered(sink.name(), &finding, &reason),
+                Some(Outcome::Retry(_)) | None => again.push(finding),
+            }
+        }
+        Ok(again)
     }
 
     fn undelivered(&mut self, sink: &str, finding: &Finding, reason: &str) {

@@ -17,7 +17,7 @@ use crate::event::{
 };
 use crate::finding::Finding;
 use crate::rule::Severity;
-use crate::untrusted::{Untrusted, shortened};
+use crate::untrusted::{Untrusted, UntrustedJson, shortened};
 
 /// How output is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +124,10 @@ impl<W: Write + Send> Sink for Printer<W> {
     }
 }
 
-/// JSON text as one line. A line break inside a string is escaped already, so those that are left mean nothing.
+/// JSON text as one line that no terminal obeys.
 fn one_line(out: &mut impl Write, text: &str) -> io::Result<()> {
-    match text.contains(['\n', '\r']) {
-        false => writeln!(out, "{text}"),
-        true => writeln!(out, "{}", text.replace(['\n', '\r'], " ")),
-    }
+    let plain = text.bytes().all(|byte| (b' '..0x7f).contains(&byte));
+    if plain { writeln!(out, "{text}") } else { writeln!(out, "{}", UntrustedJson(text)) }
 }
 
 const DIM: Style = Style::new().dimmed();

@@ -150,10 +150,11 @@ fn the_same_occasion_has_the_same_id_whatever_way_it_comes() {
 fn another_rule_or_event_has_another_id() {
     let mut ids: Vec<String> = found(config::rules(&[]).rules, EVENT).into_iter().map(|finding| finding.id).collect();
     assert!(ids.len() >= 2, "several shipped rules match the event");
-    let rule = shipped("xray-encryption-changed");
-    ids.push(one(&rule, &EVENT.replace("8000-000000000200\",\"readOnly", "8000-000000000201\",\"readOnly")).id);
+    ids.extend(["a", "b"].map(|id| one(&rule(id, "[match]\neventName = \"PutEncryptionConfig\"\n"), EVENT).id));
+    let encryption = shipped("xray-encryption-changed");
+    ids.push(one(&encryption, &EVENT.replace("8000-000000000200\",\"readOnly", "8000-000000000201\",\"readOnly")).id);
     ids.push(
-        one(&rule, &EVENT.replace(r#""recipientAccountId":"111122223333""#, r#""recipientAccountId":"444455556666""#))
+        one(&encryption, &EVENT.replace(r#""recipientAccountId":"111122223333""#, r#""recipientAccountId":"444455556666""#))
             .id,
     );
     let count = ids.len();
@@ -195,7 +196,6 @@ fn an_event_is_carried_as_it_was_recorded() {
 }
 
 #[test]
-#[ignore = "fails: `Finding::to_json` takes the event's line breaks over"]
 fn a_finding_is_one_line_also_of_an_event_that_is_not() {
     let indented = serde_json::to_string_pretty(&serde_json::from_str::<Value>(EVENT).unwrap()).unwrap();
     let json = one(&shipped("xray-encryption-changed"), &indented).to_json();
@@ -250,7 +250,6 @@ fn long_values_are_shortened_outside_the_event() {
 
 /// JSON escapes C0 alone; a terminal obeys C1 as well, and shows text turned around.
 #[test]
-#[ignore = "fails: in JSON, C1 and bidirectional controls reach the terminal"]
 fn printed_json_holds_nothing_that_a_terminal_obeys() {
     let event = EVENT.replace(r#"{"type":"NONE"}"#, r#"{"type":"\u009b2J\u202e\u007f"}"#);
     let finding = one(&shipped("xray-encryption-changed"), &event);
