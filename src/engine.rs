@@ -6,8 +6,11 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use crate::condition::{Field, Predicate};
-use crate::event::{self, Event, FieldId, Fields, Projection, Value};
+use crate::delivery::Origin;
+use crate::event::{self, Event, EventKey, EventKind, FieldId, Fields, Projection, Value};
 use crate::rule::Rule;
 
 mod anchor;
@@ -44,10 +47,27 @@ pub struct Scratch {
 /// What came of one event.
 #[derive(Debug)]
 pub struct Evaluated<'s> {
-    /// The event, as far as the rules and its key want it read; whoever wants more reads it anew.
-    pub event: Event<'s>,
+    /// Read only as far as the rules and the key want it: not to be handed out.
+    event: Event<'s>,
     /// The rules that it matches, in the set's order.
     pub matches: &'s [RuleId],
+}
+
+impl Evaluated<'_> {
+    /// What the event is.
+    pub fn kind(&self) -> EventKind {
+        self.event.kind()
+    }
+
+    /// When it happened, by its own account.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.event.time()
+    }
+
+    /// What makes it the same as another.
+    pub fn key(&self, origin: &Origin) -> EventKey {
+        EventKey::of(&self.event, origin)
+    }
 }
 
 impl RuleSet {

@@ -87,6 +87,7 @@ base_fields! {
     IdentityKey = "userIdentity.accessKeyId",
     IdentityUser = "userIdentity.userName",
     IdentityInvokedBy = "userIdentity.invokedBy",
+    IdentityCredential = "userIdentity.credentialId",
     IdentityOnBehalfOf = "userIdentity.onBehalfOf.userId",
     IssuerType = "userIdentity.sessionContext.sessionIssuer.type",
     IssuerArn = "userIdentity.sessionContext.sessionIssuer.arn",
@@ -172,7 +173,8 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Reads a record through a projection made by [`projection_of`].
+    /// Reads a record through a projection made by [`projection_of`], or by [`matching_projection`] for what is
+    /// matched only.
     pub fn read(text: &'a str, projection: &Projection, fields: &'a mut Fields) -> Result<Self, serde_json::Error> {
         projection.read(text, fields)?;
         let fields = &*fields;

@@ -37,11 +37,11 @@ pub struct Finding {
     pub region: Option<String>,
     /// The source address, or the service that called.
     pub source_ip: Option<String>,
-    /// The values that say what belongs together, in the order of the rule's `group_by`; null where a field is missing.
-    pub group: Vec<Option<String>>,
+    /// What says which findings belong together: the fields of the rule's `group_by`, in its order.
+    pub group: Vec<FindingGroup>,
     /// CloudTrail's ids of the events.
     pub event_ids: Vec<String>,
-    /// The events as they were recorded.
+    /// The events as they were recorded, line breaks between their fields aside.
     pub events: Vec<Box<RawValue>>,
     /// The predicates that held.
     pub why: Vec<Why>,
@@ -74,6 +74,15 @@ pub struct FindingActor {
     pub arn: Option<String>,
     /// The name of the role session.
     pub session: Option<String>,
+}
+
+/// A field that says what belongs together.
+#[derive(Debug, Clone, Serialize)]
+pub struct FindingGroup {
+    /// The field.
+    pub field: String,
+    /// Its value in the event; null where it is missing.
+    pub value: Option<String>,
 }
 
 /// A predicate that held.
@@ -123,7 +132,11 @@ impl Finding {
             account: own(event.account()),
             region: own(event.text_of(Base::AwsRegion)),
             source_ip: own(event.text_of(Base::SourceIpAddress)),
-            group: rule.group_by.iter().map(|field| value(field, event)).collect(),
+            group: rule
+                .group_by
+                .iter()
+                .map(|field| FindingGroup { field: field.to_string(), value: value(field, event) })
+                .collect(),
             event_ids: own(event.text_of(Base::EventId)).into_iter().collect(),
             events: RawValue::from_string(on_one_line(event.text())).into_iter().collect(),
             why: why(rule, event),

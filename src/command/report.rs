@@ -74,6 +74,7 @@ fn odd(summary: &Summary) -> Option<String> {
         (summary.keys_forgotten, "keys forgotten (repeats of them are not seen)".to_owned()),
         (sum(|report| report.memory_overflows), "ids forgotten by the source".to_owned()),
         (summary.commit_retries, "commits made again".to_owned()),
+        (summary.uncommitted, "received and not committed".to_owned()),
         (summary.delivery_retries, "deliveries made again".to_owned()),
         (summary.undelivered, "findings not delivered".to_owned()),
     ];
@@ -160,7 +161,7 @@ pub fn exit(summary: &Summary, ended: &Ended) -> Exit {
         }
         Ended::OutputClosed => Exit::Done,
         Ended::Finished if summary.rejects > 0 || unreadable => Exit::Incomplete,
-        Ended::Finished if summary.undelivered > 0 => Exit::Incomplete,
+        Ended::Finished if summary.undelivered + summary.uncommitted > 0 => Exit::Incomplete,
         Ended::Finished => Exit::Done,
     }
 }

@@ -66,6 +66,7 @@ pub(super) const INPUTS: &[Base] = &[
     Base::IdentityKey,
     Base::IdentityUser,
     Base::IdentityInvokedBy,
+    Base::IdentityCredential,
     Base::IdentityOnBehalfOf,
     Base::IssuerArn,
     Base::IssuerAccount,
@@ -157,6 +158,7 @@ fn kind_without_type(event: &Event<'_>, arn: Option<&str>) -> ActorKind {
         Some(resource) if resource.starts_with("federated-user/") => ActorKind::Federated,
         _ if event.text_of(Base::IdentityInvokedBy).is_some() => ActorKind::AwsService,
         _ if is_anonymous(event) => ActorKind::Anonymous,
+        _ if is_own_event(event) => ActorKind::AwsService,
         _ => ActorKind::Unknown,
     }
 }
@@ -168,6 +170,14 @@ fn role_kind(event: &Event<'_>, arn: Option<&str>) -> ActorKind {
         Some(role) if role.starts_with("AWSReservedSSO_") => ActorKind::SsoUser,
         _ => ActorKind::Role,
     }
+}
+
+/// A service's own event has nobody else behind it, if it names nobody.
+fn is_own_event(event: &Event<'_>) -> bool {
+    event.text_of(Base::EventType) == Some("AwsServiceEvent")
+        && [Base::IdentityType, Base::IdentityPrincipal, Base::IdentityArn, Base::IdentityUser]
+            .into_iter()
+            .all(|field| event.text_of(field).is_none())
 }
 
 fn is_anonymous(event: &Event<'_>) -> bool {
@@ -187,7 +197,7 @@ fn name<'a>(event: &Event<'a>, kind: ActorKind, arn: Option<&'a str>, session: O
         }
         ActorKind::SsoUser if is_session(arn) => session.or(user),
         ActorKind::SsoUser => user.or_else(|| event.text_of(Base::IdentityOnBehalfOf)).or(principal),
-        ActorKind::AwsService => event.text_of(Base::IdentityInvokedBy).or(principal),
+        ActorKind::AwsService => event.text_of(Base::IdentityInvokedBy).or(principal).or_else(|| event.source()),
         ActorKind::Account => event.text_of(Base::IdentityAccount).or(principal),
         ActorKind::Anonymous => Some("anonymous"),
         _ => user.or_else(last).or(principal),
@@ -216,6 +226,7 @@ fn key(event: &Event<'_>) -> KeyKind {
         Some(key) if key.starts_with("AKIA") => KeyKind::LongTerm,
         Some(key) if key.starts_with("ASIA") => KeyKind::Temporary,
         _ if event.value_of(Base::SessionCreated).is_some() => KeyKind::Temporary,
+        _ if event.text_of(Base::IdentityCredential).is_some() => KeyKind::Temporary,
         _ => KeyKind::None,
     }
 }

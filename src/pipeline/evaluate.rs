@@ -88,12 +88,10 @@ impl Evaluator {
             Ok(evaluated) => evaluated,
             Err(error) => return reject(raw, Reason::not_json(&error)),
         };
-        let event = &evaluated.event;
-        let key = EventKey::of(event, &raw.origin);
+        let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
         let findings = self.findings(matches, text, &key);
-        let (kind, time) = (event.kind(), event.time());
         Item::Event(Judged { key, kind, time, wanted, findings, raw: (self.keep && wanted).then_some(raw) })
     }
 

@@ -42,6 +42,8 @@ struct Group {
     events: Vec<Judged>,
     rejects: Vec<Reject>,
     keys: HashSet<EventKey>,
+    duplicates: u64,
+    controls: u64,
 }
 
 impl Sequencer {
@@ -64,9 +66,10 @@ impl Sequencer {
     pub async fn take(&mut self, batches: Vec<Evaluated>) -> Result<(), Gone> {
         let group = self.gather(batches);
         if !self.commit(&group.transaction).await {
+            self.summary.uncommitted += group.events.len() as u64;
             return Ok(());
         }
-        self.seen.remember(group.keys.iter().copied(), &mut self.summary);
+        self.seen.remember(&group.transaction.seen, &mut self.summary);
         self.count(&group);
         let shown = self.show(&group);
         let delivered = self.deliver(&group.transaction.findings).await;
@@ -84,12 +87,12 @@ impl Sequencer {
         let mut group = Group { receipts: vec![Vec::new(); self.sources.len()], ..Group::default() };
         for batch in batches {
             group.receipts[batch.source].extend(batch.receipts);
-            self.summary.controls += batch.controls;
+            group.controls += batch.controls;
             for item in batch.items {
                 match item {
                     Item::Reject(reject) => group.rejects.push(reject),
                     Item::Event(event) if self.seen.has(&event.key) || !group.keys.insert(event.key) => {
-                        self.summary.duplicates += 1;
+                        group.duplicates += 1;
                     }
                     Item::Event(event) => group.events.push(event),
                 }
@@ -97,7 +100,7 @@ impl Sequencer {
         }
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
-            seen: group.keys.iter().copied().collect(),
+            seen: group.events.iter().map(|event| event.key).collect(),
             findings: group.events.iter().flat_map(|event| event.findings.iter().cloned()).collect(),
         };
         group
@@ -126,6 +129,8 @@ impl Sequencer {
 
     fn count(&mut self, group: &Group) {
         let now = Timestamp::now();
+        self.summary.duplicates += group.duplicates;
+        self.summary.controls += group.controls;
         for event in &group.events {
             self.summary.count_event(event.kind, event.time, event.wanted, now);
         }
@@ -173,12 +178,14 @@ impl Sequencer {
             findings = self.deliver_once(sink, findings).await?;
             if left > 0 && !findings.is_empty() {
                 self.summary.delivery_retries += findings.len() as u64;
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(COMMIT_WAIT_MAX);
+                tokio::select! {
+                    () = self.stop.cancelled() => break,
+                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(COMMIT_WAIT_MAX),
+                }
             }
         }
         for finding in &findings {
-            self.undelivered(sink.name(), finding, "it asked for it again and again");
+            self.undelivered(sink.name(), finding, "it asked for it again until it was given up");
         }
         Ok(())
     }
@@ -235,8 +242,8 @@ impl Seen {
         self.newer.contains(key) || self.older.contains(key)
     }
 
-    fn remember(&mut self, keys: impl Iterator<Item = EventKey>, summary: &mut Summary) {
-        for key in keys {
+    fn remember(&mut self, keys: &[EventKey], summary: &mut Summary) {
+        for &key in keys {
             if self.newer.len() >= self.generation_max {
                 summary.keys_forgotten += self.older.len() as u64;
                 self.older = std::mem::take(&mut self.newer);

@@ -43,6 +43,8 @@ pub struct Summary {
     pub delivery_retries: u64,
     /// Commits that failed and were made again.
     pub commit_retries: u64,
+    /// Events that were received and not committed, since the run was stopped while the store failed.
+    pub uncommitted: u64,
     /// Event keys that were forgotten since the memory for them is bounded.
     pub keys_forgotten: u64,
     /// How long after it happened an event was here.

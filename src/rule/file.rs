@@ -231,7 +231,9 @@ impl Reader<'_> {
                 _ => return,
             },
         };
-        if self.whole && !has(table, "either", &RULE_KEYS) {
+        let either = table.get("either").map(|value| value.get_ref());
+        let no_blocks = matches!(either, Some(DeValue::Array(blocks)) if blocks.is_empty());
+        if self.whole && (no_blocks || !has(table, "either", &RULE_KEYS)) {
             let problem = self.problem(empty, "the rule has nothing to match");
             problem.hint = Some("write at least one line below `[match]`: `eventName = \"StopLogging\"`".to_owned());
         }
@@ -319,8 +321,8 @@ impl Reader<'_> {
             DeValue::Table(table) => Some(self.lines(self.header_or(span, value), table)),
             DeValue::Array(tables) if tables.iter().all(|element| element.get_ref().is_table()) => {
                 let problem = self.problem(value.span(), format!("there may be only one `{name}`"));
-                problem.hint =
-                    Some("put its lines into one table; blocks of which any may hold are `[[either]]`".into());
+                let more = if name == "match" { "[[either]]" } else { "[[except]]" };
+                problem.hint = Some(format!("put its lines into one table; blocks of which any may hold are `{more}`"));
                 None
             }
             _ => {
@@ -364,7 +366,13 @@ impl Reader<'_> {
     fn operand(&mut self, value: &Value<'_>) -> Option<Operand> {
         Some(match value.get_ref() {
             DeValue::String(text) => Operand::Text(text.to_string()),
-            DeValue::Integer(number) => Operand::Number(integer(number)?),
+            DeValue::Integer(number) => match integer(number) {
+                Some(text) => Operand::Number(text),
+                None => {
+                    self.problem(value.span(), "a number too large to compare with");
+                    return None;
+                }
+            },
             DeValue::Float(number) => Operand::Number(number.as_str().to_owned()),
             DeValue::Boolean(truth) => Operand::Bool(*truth),
             DeValue::Datetime(time) => Operand::Time(time.to_string()),

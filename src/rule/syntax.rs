@@ -167,6 +167,11 @@ impl Place<'_> {
         }
         let key = self.at(self.key());
         let key = key.text().trim_matches(['"', '\'']);
+        if self.source.text.matches(key).count() < 2 {
+            return self
+                .say(format!("`{key}` belongs to a table with a header of its own"))
+                .hint("put the line below that header, or do without it");
+        }
         let problem = self.say(format!("`{key}` stands twice in one table"));
         if [&RULE_KEYS[..], &EXCEPTION_KEYS, &ALERT_KEYS, &TEST_KEYS].iter().any(|keys| keys.contains(&key)) {
             return problem.hint("leave one of them out");

@@ -136,7 +136,9 @@ fn findings_decide_the_exit_code_where_asked() {
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn paths_with_nothing_to_read() {
+    check("scan-folder-without-events", &["scan", "--rules", TRAIL_RULE, "tests/fixtures/good-rules"]);
+    check("tail-no-such-file", &["tail", "--rules", TRAIL_RULE, "no/such/file.json"]);
     check("scan-no-such-file", &["scan", "--rules", TRAIL_RULE, "no/such/file.json", SCANNED]);
 }
 

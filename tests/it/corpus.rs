@@ -62,7 +62,7 @@ fn every_recorded_object_is_read() {
 }
 
 /// What the shipped rules find in a file: by event id, the rules.
-fn found<'r>(rules: &'r RuleSet, path: PathBuf) -> HashMap<String, Vec<&'r Rule>> {
+fn found(rules: &RuleSet, path: PathBuf) -> HashMap<String, Vec<&Rule>> {
     let mut scratch = Scratch::default();
     let mut found = HashMap::new();
     for raw in decoded(path).events {

@@ -155,7 +155,7 @@ const IDENTITIES: &[(&str, Identity)] = {
             (SsoUser, "alice@example.com", OWN, Temporary, Some("alice@example.com")),
         ),
         ("identity-center-permission-set", (SsoUser, "alice@example.com", OWN, Temporary, Some("alice@example.com"))),
-        ("identity-center-user", (SsoUser, "544894e8-80c1-707f-60e3-3ba6510dfac1", OWN, NO_KEY, None)),
+        ("identity-center-user", (SsoUser, "544894e8-80c1-707f-60e3-3ba6510dfac1", OWN, Temporary, None)),
         ("in-scope-of-function", (Role, "worker", OWN, Temporary, Some("worker"))),
         // The account in whose scope a service works is not the service's own.
         ("in-scope-of-source", (AwsService, "sns.amazonaws.com", None, NO_KEY, None)),
@@ -180,8 +180,8 @@ const IDENTITIES: &[(&str, Identity)] = {
         ),
         ("type-missing", (AwsService, "ec2.amazonaws.com", OWN, NO_KEY, None)),
         ("unknown", (Unknown, "erin@example.com", OWN, NO_KEY, None)),
-        ("user-identity-absent", (Unknown, "unknown", None, NO_KEY, None)),
-        ("user-identity-null", (Unknown, "unknown", None, NO_KEY, None)),
+        ("user-identity-absent", (AwsService, "kms.amazonaws.com", None, NO_KEY, None)),
+        ("user-identity-null", (AwsService, "kms.amazonaws.com", None, NO_KEY, None)),
         ("web-identity-user", (Federated, "repo:example/app:ref:refs/heads/main", None, NO_KEY, None)),
     ]
 };

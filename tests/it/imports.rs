@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("decode", &["delivery", "event"]),
     ("condition", &["event"]),
     ("rule", &["condition", "event"]),
-    ("engine", &["rule", "condition", "event"]),
+    ("engine", &["rule", "condition", "event", "delivery"]),
     ("finding", &["engine", "rule", "condition", "event"]),
     // The edges.
     ("store", &["finding", "event::EventKey"]),

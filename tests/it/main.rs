@@ -1,4 +1,6 @@
 //! The one integration binary.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may assume, and tell")]
+
 #[cfg(feature = "aws")]
 mod cli;
 mod corpus;

@@ -40,11 +40,6 @@ impl Log {
     fn of(&self, start: &str) -> Vec<String> {
         self.all().iter().filter_map(|entry| entry.strip_prefix(start)).map(|rest| rest.trim().to_owned()).collect()
     }
-
-    fn place(&self, entry: &str) -> usize {
-        let all = self.all();
-        all.iter().position(|found| found == entry).unwrap_or_else(|| panic!("no `{entry}` in {all:#?}"))
-    }
 }
 
 /// What a scripted source does when it is asked for the next batch.
