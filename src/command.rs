@@ -30,6 +30,9 @@ mod time;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Whether to colour; `auto` colours on a terminal, and respects NO_COLOR and CLICOLOR_FORCE.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,7 +41,7 @@ enum Command {
     #[cfg(feature = "aws")]
     Demo(demo::Demo),
     /// Prints CloudTrail events as they come, and the findings among them.
-    Tail(tail::Tail),
+    Tail(Box<tail::Tail>),
     /// Runs the rules over events in files, and prints the findings.
     Scan(scan::Scan),
     /// Lists, checks and tests rules.
@@ -49,7 +52,7 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also after Ctrl-C while following, and when the reader of the output has gone
-  1    findings at or above --fail-on; a rule that is broken or fails its tests (rules check, rules test)
+  1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test)
   2    the arguments are wrong
   3    done, but some input could not be decoded or read
   130  interrupted before the end (scan)
@@ -79,6 +82,12 @@ impl From<Exit> for ExitCode {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    match cli.color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
     let result = match cli.command {
         #[cfg(feature = "aws")]
         Command::Demo(demo) => demo.run(),
@@ -144,9 +153,6 @@ struct OutputArgs {
     /// How events and findings are written.
     #[arg(long, short, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     output: OutputFormat,
-    /// Whether to colour; `auto` colours on a terminal, and respects NO_COLOR and CLICOLOR_FORCE.
-    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
-    color: ColorChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -162,11 +168,7 @@ type Output = io::BufWriter<anstream::AutoStream<io::Stdout>>;
 
 impl OutputArgs {
     fn printer(&self) -> stdout::Printer<Output> {
-        let choice = match self.color {
-            ColorChoice::Auto => anstream::AutoStream::choice(&io::stdout()),
-            ColorChoice::Always => anstream::ColorChoice::Always,
-            ColorChoice::Never => anstream::ColorChoice::Never,
-        };
+        let choice = anstream::AutoStream::choice(&io::stdout());
         let format = match self.output {
             OutputFormat::Text => stdout::Format::Text,
             OutputFormat::Json => stdout::Format::Json,

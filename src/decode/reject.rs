@@ -137,6 +137,7 @@ impl Reason {
         if let Some(place) = message.rfind(" at line ") {
             message.truncate(place);
         }
+        let mut message = in_plain_words(message);
         match error.line().saturating_sub(lines) {
             0 | 1 => {}
             2 => message.push_str(" on the next line"),
@@ -156,6 +157,23 @@ impl From<serde_json::Error> for Reason {
     fn from(error: serde_json::Error) -> Self {
         Self::not_json(&error)
     }
+}
+
+/// The parser's own words where they say enough, ours where they do not.
+fn in_plain_words(message: String) -> String {
+    let plain = match message.as_str() {
+        "EOF while parsing a string" => "it ends within a string",
+        "EOF while parsing a list" => "it ends within a list",
+        "EOF while parsing an object" => "it ends within an object",
+        "EOF while parsing a value" => "it ends where a value was expected",
+        "expected ident" => "a word that is none of `true`, `false` and `null`",
+        "expected value" => "no value starts like this",
+        "key must be a string" => "an object's key must be a string in quotes",
+        "trailing characters" => "something stands behind its end",
+        _ if message.starts_with("control character") => "a line break or control character within a string",
+        _ => return message,
+    };
+    plain.to_owned()
 }
 
 fn excerpt(part: &[u8], bytes_max: usize) -> String {

@@ -146,21 +146,17 @@ fn records_and_arrays() {
     check(
         "Records cut off",
         "{\"Records\":[{\"a\":1},{\"b\":2},{\"c",
-        &[
-            r#"f:1 {"a":1}"#,
-            r#"f:1 {"b":2}"#,
-            "f:1 rejects 4: `,{\"c`: not JSON: EOF while parsing a string at column 31",
-        ],
+        &[r#"f:1 {"a":1}"#, r#"f:1 {"b":2}"#, "f:1 rejects 4: `,{\"c`: not JSON: it ends within a string at column 31"],
     );
     check(
         "Records cut off before the first",
         "{\"Records\":[",
-        &["f:1 rejects 12: `{\"Records\":[`: not JSON: EOF while parsing a list at column 12"],
+        &["f:1 rejects 12: `{\"Records\":[`: not JSON: it ends within a list at column 12"],
     );
     check(
         "Records cut off after an element",
         "{\"Records\":[{\"a\":1}\n",
-        &[r#"f:1 {"a":1}"#, "f:1 rejects 0: ``: not JSON: EOF while parsing a list on the next line at column 0"],
+        &[r#"f:1 {"a":1}"#, "f:1 rejects 0: ``: not JSON: it ends within a list on the next line at column 0"],
     );
     check(
         "Records, pretty-printed, cut off, text follows",
@@ -168,7 +164,7 @@ fn records_and_arrays() {
         &[
             "f:2 {\n    \"a\": 1\n  }",
             r#"f:9 {"c":3}"#,
-            "f:4 rejects 14: `,\n{\n\"b\": oops\n}\n]}`: not JSON: expected value 2 lines down at column 10",
+            "f:4 rejects 14: `,\n{\n\"b\": oops\n}\n]}`: not JSON: no value starts like this 2 lines down at column 10",
         ],
     );
 }
@@ -219,7 +215,7 @@ fn subscription_payloads() {
         r#"group stream id0 {"eventVersion":"1.08","eventName":"A"}"#,
         r#"group stream id1 {"a":1}"#,
         r#"group stream id1 {"b":2}"#,
-        "group stream id2 rejects 10: `plain text`: not JSON: expected value at column 1",
+        "group stream id2 rejects 10: `plain text`: not JSON: no value starts like this at column 1",
     ];
     let lambda = format!(r#"{{"awslogs":{{"data":"{}"}}}}"#, base64_gzip(&data));
     check("plain", data.as_str(), expected);
@@ -266,7 +262,7 @@ fn subscription_payloads() {
             expected[0],
             expected[1],
             expected[2],
-            "f:1 rejects 50: `,{\"id\":\"id2\",\"timestamp\":1002,\"message\":\"plain tex`: not JSON: EOF while parsing a string at column 297",
+            "f:1 rejects 50: `,{\"id\":\"id2\",\"timestamp\":1002,\"message\":\"plain tex`: not JSON: it ends within a string at column 297",
         ],
     );
 }
@@ -310,13 +306,17 @@ fn base64_text() {
 
 #[test]
 fn broken_text() {
-    let broken = "rejects 6: `{\"a\":}`: not JSON: expected value at column 6";
+    let broken = "rejects 6: `{\"a\":}`: not JSON: no value starts like this at column 6";
     check(
         "a line",
         "{\"a\":1}\n{\"a\":}\n{\"b\":2}\n",
         &[r#"f:1 {"a":1}"#, r#"f:3 {"b":2}"#, &format!("f:2 {broken}")],
     );
-    check("an indented line", "  {\"a\":}", &["f:1 rejects 6: `{\"a\":}`: not JSON: expected value at column 8"]);
+    check(
+        "an indented line",
+        "  {\"a\":}",
+        &["f:1 rejects 6: `{\"a\":}`: not JSON: no value starts like this at column 8"],
+    );
     check("two lines", "{\"a\":}\n{\"a\":}", &[&format!("f:1 {broken}"), &format!("f:2 {broken}")]);
     check(
         "a line cut off between good ones",
@@ -332,7 +332,7 @@ fn broken_text() {
         "{\"a\":\"x\n{\"b\":2}",
         &[
             r#"f:2 {"b":2}"#,
-            "f:1 rejects 7: `{\"a\":\"x`: not JSON: control character (\\u0000-\\u001F) found while parsing a string at column 7",
+            "f:1 rejects 7: `{\"a\":\"x`: not JSON: a line break or control character within a string at column 7",
         ],
     );
     check(
@@ -349,24 +349,24 @@ fn broken_text() {
         "{\"eventVersion\":1,\n{\"eventVersion\":2}\n",
         &[
             r#"f:2 {"eventVersion":2}"#,
-            "f:1 rejects 18: `{\"eventVersion\":1,`: not JSON: key must be a string on the next line at column 1",
+            "f:1 rejects 18: `{\"eventVersion\":1,`: not JSON: an object's key must be a string in quotes on the next line at column 1",
         ],
     );
     check(
         "the last line cut off",
         "{\"a\":1}\n{\"b\":",
-        &[r#"f:1 {"a":1}"#, "f:2 rejects 5: `{\"b\":`: not JSON: EOF while parsing a value at column 5"],
+        &[r#"f:1 {"a":1}"#, "f:2 rejects 5: `{\"b\":`: not JSON: it ends where a value was expected at column 5"],
     );
     check(
         "text after a document",
         "{\"a\":1} x\n{\"b\":2}",
-        &[r#"f:1 {"a":1}"#, r#"f:2 {"b":2}"#, "f:1 rejects 1: `x`: not JSON: expected value at column 9"],
+        &[r#"f:1 {"a":1}"#, r#"f:2 {"b":2}"#, "f:1 rejects 1: `x`: not JSON: no value starts like this at column 9"],
     );
     check(
         "plain text",
         "hello world\n[12:30] started\n",
         &[
-            "f:1 rejects 11: `hello world`: not JSON: expected value at column 1",
+            "f:1 rejects 11: `hello world`: not JSON: no value starts like this at column 1",
             "f:2 rejects 15: `[12:30] started`: not JSON: expected `,` or `]` at column 4",
         ],
     );
@@ -383,14 +383,14 @@ fn broken_text() {
     check(
         "a number before an object costs the line",
         "1 {\"a\":1}\n{}",
-        &["f:2 {}", "f:1 rejects 9: `1 {\"a\":1}`: not JSON: trailing characters at column 3"],
+        &["f:2 {}", "f:1 rejects 9: `1 {\"a\":1}`: not JSON: something stands behind its end at column 3"],
     );
     check(
         "pretty-printed, one broken",
         "{\n  \"a\": oops,\n  \"b\": [\n    1\n  ]\n}\n{\n  \"c\": 3\n}",
         &[
             "f:7 {\n  \"c\": 3\n}",
-            "f:1 rejects 20: `{\n\"a\": oops,\n\"b\": [\n1\n]\n}`: not JSON: expected value on the next line at column 8",
+            "f:1 rejects 20: `{\n\"a\": oops,\n\"b\": [\n1\n]\n}`: not JSON: no value starts like this on the next line at column 8",
         ],
     );
     check(
@@ -398,14 +398,18 @@ fn broken_text() {
         "{\"x\":0}\n{\n\"a\": {\n\"b\": 1\n}\n",
         &[
             r#"f:1 {"x":0}"#,
-            "f:2 rejects 14: `{\n\"a\": {\n\"b\": 1\n}`: not JSON: EOF while parsing an object 4 lines down at column 0",
+            "f:2 rejects 14: `{\n\"a\": {\n\"b\": 1\n}`: not JSON: it ends within an object 4 lines down at column 0",
         ],
     );
-    check("a lone closing bracket", "}\n{}", &["f:2 {}", "f:1 rejects 1: `}`: not JSON: expected value at column 1"]);
+    check(
+        "a lone closing bracket",
+        "}\n{}",
+        &["f:2 {}", "f:1 rejects 1: `}`: not JSON: no value starts like this at column 1"],
+    );
     check(
         "NUL bytes",
         "\0\0{}\n{\"a\":1}\n",
-        &[r#"f:2 {"a":1}"#, "f:1 rejects 4: `\0\0{}`: not JSON: expected value at column 1"],
+        &[r#"f:2 {"a":1}"#, "f:1 rejects 4: `\0\0{}`: not JSON: no value starts like this at column 1"],
     );
 }
 
@@ -532,7 +536,7 @@ fn wrappers_are_limited() {
         r#"{"Records":[{"Records":[{"Records":[{}"#,
         &Limits { wrappers_max: 0, ..limits.clone() },
         &[
-            "f:1 rejects 38: `{\"Records\":[{\"Records\":[{\"Records\":[{}`: not JSON: EOF while parsing a list at column 38",
+            "f:1 rejects 38: `{\"Records\":[{\"Records\":[{\"Records\":[{}`: not JSON: it ends within a list at column 38",
         ],
     );
     let out = decoded_from(gzip(gzip(gzip("{}"))), &limits);
@@ -726,7 +730,7 @@ fn events_are_slices_of_the_body() {
 #[test]
 fn later_stages_give_the_same_reason() {
     let error = serde_json::from_str::<serde_json::Value>("{\"a\":}").unwrap_err();
-    assert_eq!(Reason::from(error), Reason::NotJson { message: "expected value".into(), column: 6 });
+    assert_eq!(Reason::from(error), Reason::NotJson { message: "no value starts like this".into(), column: 6 });
 }
 
 #[test]

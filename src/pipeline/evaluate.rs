@@ -108,7 +108,13 @@ impl Evaluator {
         }
         let mut fields = Fields::default();
         match Event::read(text, &self.whole, &mut fields) {
-            Ok(event) => matches.iter().map(|&id| Arc::new(Finding::new(self.rules.rule(id), &event, key))).collect(),
+            Ok(event) => {
+                let of = |&id| Arc::new(Finding::new(self.rules.rule(id), &event, key));
+                let mut findings: Vec<_> = matches.iter().map(of).collect();
+                // The gravest first, since a person reads from above.
+                findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+                findings
+            }
             // It has been read before.
             Err(_) => Vec::new(),
         }

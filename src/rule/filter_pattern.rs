@@ -311,8 +311,17 @@ impl Parser<'_> {
             };
         }
         match self.next() {
-            Some(Token::Equal) => self.equality(field),
-            Some(Token::NotEqual) => self.equality(field).map(Condition::negated),
+            Some(Token::Equal) => {
+                let tests = self.values()?;
+                Ok(Condition::any(tests.into_iter().map(|test| Condition::is(field.clone(), test)).collect()))
+            }
+            Some(Token::NotEqual) => {
+                // True of a missing field, and as soon as one of several values differs. Of two readings the
+                // first alone counts: what is equal only in the second may be different to the service.
+                let test = self.values()?.swap_remove(0);
+                let missing = Condition::is(field.clone(), Test::Exists).negated();
+                Ok(Condition::any(vec![missing, Condition::is(field, Test::AnythingBut(Box::new(test)))]))
+            }
             Some(Token::Less) => self.order(field, Comparison::Less),
             Some(Token::LessOrEqual) => self.order(field, Comparison::LessOrEqual),
             Some(Token::Greater) => self.order(field, Comparison::Greater),
@@ -342,27 +351,21 @@ impl Parser<'_> {
         Ok(Condition::is(field, test))
     }
 
-    fn equality(&mut self, field: Field) -> Result<Condition, Diagnostic> {
+    /// The readings of a value: a number without quotes may also be the text of one.
+    fn values(&mut self) -> Result<Vec<Test>, Diagnostic> {
         let start = self.at;
         let value = match self.next() {
             Some(Token::Quoted(text)) => self.text(&text),
             Some(Token::Regex(text)) => Pattern::regex(&text, false)
                 .map(Test::Fits)
                 .map_err(|error| format!("`{text}` is no regular expression: {error}")),
-            Some(Token::Word(word)) => {
-                let text = self.text(&word);
-                if let (Some(number), Ok(text)) = (Number::parse(&word), &text) {
-                    let number = Test::Equals(Literal::Number(number));
-                    return Ok(Condition::any(vec![
-                        Condition::is(field.clone(), number),
-                        Condition::is(field, text.clone()),
-                    ]));
-                }
-                text
-            }
+            Some(Token::Word(word)) => match (Number::parse(&word), self.text(&word)) {
+                (Some(number), Ok(text)) => return Ok(vec![Test::Equals(Literal::Number(number)), text]),
+                (_, text) => text,
+            },
             _ => Err("expected a value: a word, a number, a \"string\" or a %regex%".to_owned()),
         };
-        value.map(|test| Condition::is(field, test)).map_err(|message| {
+        value.map(|test| vec![test]).map_err(|message| {
             self.at = start;
             self.error(&message)
         })
@@ -422,6 +425,11 @@ mod tests {
             (r#"{ $.eventName = "put*" }"#, false),
             (r#"{ $.eventName != "PutObject" }"#, false),
             (r#"{ $.missing != "x" }"#, true),
+            ("{ $.a[*].b != x }", true),
+            ("{ $.a[*].c != x }", true),
+            ("{ $.n != 10 }", false),
+            ("{ $.id != 10 }", true),
+            (r#"{ $.id != "10" }"#, false),
             ("{ $.missing NOT EXISTS }", true),
             ("{ $.eventName NOT EXISTS }", false),
             ("{ $.n = 10 }", true),

@@ -3,9 +3,12 @@
 
 #[cfg(feature = "aws")]
 mod cli;
+#[cfg(feature = "aws")]
+mod cloudwatch_logs;
 mod corpus;
 mod diagnostics;
 mod engine;
+mod files;
 mod findings;
 mod fixtures;
 mod imports;

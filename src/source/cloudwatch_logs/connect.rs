@@ -12,7 +12,7 @@ use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::{Credentials, ProvideCredentials};
 use futures::future::BoxFuture;
 
-use super::trouble::causes;
+use super::trouble::{brief, causes};
 use crate::source::SourceError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -158,7 +158,7 @@ fn profile_name(access: &Access) -> Option<String> {
 
 /// An error with its causes, from the outside in.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    let mut texts: Vec<String> = causes(error).map(brief).collect();
     texts.dedup();
     texts.join(": ")
 }

@@ -20,7 +20,7 @@ use super::position::{AGES_MS, Position, SETTLED_AGE_MS};
 const SWEEP_EVERY_MS_MIN: i64 = 5_000;
 
 /// The time between sweeps that find nothing late, unless cost asks for more.
-const SWEEP_EVERY_MS_CALM: i64 = 30_000;
+const SWEEP_EVERY_MS_CALM: i64 = 15_000;
 
 /// If sweeps would have to be further apart than this to stay within their share, the revisits do their work alone.
 const SWEEP_EVERY_MS_DEAR: i64 = 60_000;
@@ -34,7 +34,7 @@ const HEAD_TURNS_MAX: u32 = 3;
 /// The first slice of a catch-up. Cheap slices make the next one longer, dear ones shorter.
 const SLICE_MS: i64 = 3_600_000;
 const SLICE_MS_MIN: i64 = 60_000;
-const SLICE_MS_MAX: i64 = 32 * 24 * SLICE_MS;
+const SLICE_MS_MAX: i64 = 366 * 24 * SLICE_MS;
 const SLICE_PAGES_FEW: u32 = 2;
 const SLICE_PAGES_MANY: u32 = 20;
 

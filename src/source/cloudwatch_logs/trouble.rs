@@ -138,8 +138,14 @@ fn is_about_credentials(error: &(dyn Error + 'static)) -> bool {
 
 /// The text of the innermost cause: the outer ones only say that dispatching failed.
 fn innermost(error: &(dyn Error + 'static)) -> String {
-    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
-    texts.last().cloned().unwrap_or_default()
+    causes(error).last().map(brief).unwrap_or_default()
+}
+
+/// The text of one error without what it lists on further lines, such as every way that was tried.
+pub(super) fn brief(error: &(dyn Error + 'static)) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.trim_end_matches("Attempted:").trim_end_matches([' ', '.', ':']).to_owned()
 }
 
 /// An error and its causes, from the outside in.

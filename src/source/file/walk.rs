@@ -121,7 +121,10 @@ impl Walk {
         let name: Arc<str> = name.into();
         let read = match input::open(reader, self.limits.ratio_max, self.progress.clone()) {
             Ok(input) => self.read_input(&name, input, is_live, out),
-            Err(error) => Ok(self.lose(format!("cannot read `{name}`: {error}"))),
+            Err(error) => {
+                self.lose(format!("cannot read `{name}`: {error}"));
+                Ok(())
+            }
         };
         self.progress.add_file();
         read
