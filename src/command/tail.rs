@@ -17,7 +17,7 @@ use crate::engine::RuleSet;
 use crate::event::{Base, Case, Path, RawEvent};
 use crate::finding::Finding;
 use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
-use crate::rule::filter_pattern::{self, PATTERN_LENGTH_MAX};
+use crate::rule::filter_pattern;
 use crate::sink::stdout::Printer;
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files};
@@ -144,7 +144,10 @@ impl Tail {
             last: self.last,
             follow: self.follow,
             // The service takes no longer ones; whatever it lets through is judged here again.
-            pattern: self.filter.as_deref().filter(|pattern| pattern.chars().count() <= PATTERN_LENGTH_MAX),
+            pattern: self
+                .filter
+                .as_deref()
+                .filter(|pattern| pattern.chars().count() <= filter_pattern::PATTERN_LENGTH_MAX),
         };
         self.aws.sources(&wanted).await.map_err(Ok)
     }

@@ -15,4 +15,6 @@ mod imports;
 #[cfg(feature = "aws")]
 mod moto;
 mod pipeline;
+#[cfg(feature = "aws")]
+mod readme;
 mod rules;
