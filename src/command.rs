@@ -55,10 +55,10 @@ Exit codes:
   1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test)
   2    the arguments are wrong
   3    done, but some input could not be decoded or read
-  130  interrupted before the end (scan)
+  130  interrupted before the end
   253  rules cannot be used
   254  AWS, or the way to it, refused
-  255  something else went wrong";
+  255  something else went wrong; also an output that cannot be written";
 
 /// What a program ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,7 +43,7 @@ pub struct Finding {
     pub event_ids: Vec<String>,
     /// The events as they were recorded, line breaks between their fields aside.
     pub events: Vec<Box<RawValue>>,
-    /// The predicates that held.
+    /// The predicates that decided, at most [`WHY_MAX`].
     pub why: Vec<Why>,
 }
 
@@ -168,9 +168,15 @@ fn value(field: &Field, event: &Event<'_>) -> Option<String> {
     explain::values(field, event).into_iter().find(|seen| !matches!(seen, Seen::Null)).map(|seen| seen.to_string())
 }
 
+/// The most predicates that a finding names.
+pub const WHY_MAX: usize = 50;
+
 fn why(rule: &Rule, event: &Event<'_>) -> Vec<Why> {
     let mut all = Vec::new();
     judge(&rule.condition, event).decisive(&mut |predicate, seen, negated| {
+        if all.len() >= WHY_MAX {
+            return;
+        }
         let operator = predicate.test.operator();
         let shown: Vec<String> = seen.iter().map(Seen::to_string).collect();
         all.push(Why {

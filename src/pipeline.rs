@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +75,8 @@ pub trait Tap: Send {
 /// The bounds of the pipeline.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
+    /// Bytes of deliveries that are on their way from the sources to their commit. A single larger batch goes alone.
+    pub bytes_in_flight: usize,
     /// Batches that wait between a source and the matcher.
     pub batches_waiting: usize,
     /// Batches that are decoded and matched at the same time.
@@ -91,6 +93,7 @@ impl Default for Bounds {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
+            bytes_in_flight: 64 << 20,
             batches_waiting: 4,
             batches_matched: cores,
             batches_committed: 16,
@@ -107,12 +110,33 @@ pub enum Ended {
     Finished,
     /// Nobody reads the output any more.
     OutputClosed,
+    /// The output cannot be written: a full disk, say.
+    OutputFailed(String),
     /// A source could not go on.
     SourceFailed(SourceError),
 }
 
-/// A batch with the number of its source.
-type Received = (usize, Vec<Delivery>);
+/// A batch on its way.
+struct Received {
+    /// The number of its source.
+    source: usize,
+    batch: Vec<Delivery>,
+    /// Its share of [`Bounds::bytes_in_flight`], given back when it is dropped.
+    weight: OwnedSemaphorePermit,
+}
+
+/// What is the same for all readers.
+#[derive(Clone)]
+struct Way {
+    sender: mpsc::Sender<Received>,
+    /// In units of [`WEIGHT_UNIT`].
+    room: Arc<Semaphore>,
+    room_total: u32,
+    stop: CancellationToken,
+}
+
+/// Room is given out by the kibibyte.
+const WEIGHT_UNIT: usize = 1 << 10;
 
 impl Pipeline {
     /// Runs to the end.
@@ -120,18 +144,21 @@ impl Pipeline {
         let Pipeline { rules, filter, sources, store, sinks, tap, limits, bounds, notify, stop } = self;
         let evaluator = Arc::new(Evaluator::new(rules, filter, limits, tap.is_some()));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
+        let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        let room = Arc::new(Semaphore::new(room_total));
+        let way = Way { sender, room, room_total: room_total as u32, stop: stop.clone() };
         let mut readers = JoinSet::new();
         for (number, source) in sources.iter().enumerate() {
-            readers.spawn(read(number, Arc::clone(source), sender.clone(), stop.clone()));
+            readers.spawn(read(number, Arc::clone(source), way.clone()));
         }
-        drop(sender);
+        drop(way);
 
         let mut groups = Box::pin(evaluated(receiver, evaluator, &bounds).ready_chunks(bounds.batches_committed));
         let mut sequencer = Sequencer::new(sources.clone(), store, sinks, tap, bounds, notify, stop.clone());
-        let mut closed = false;
+        let mut gone = Ok(());
         while let Some(group) = groups.next().await {
-            if sequencer.take(group).await.is_err() {
-                closed = true;
+            gone = sequencer.take(group).await;
+            if gone.is_err() {
                 stop.cancel();
                 break;
             }
@@ -139,32 +166,33 @@ impl Pipeline {
         drop(groups);
         let failure = join_all_readers(&mut readers).await;
         let (mut summary, finished) = sequencer.finish();
-        closed |= finished.is_err();
+        gone = gone.and(finished);
         summary.sources = sources.iter().map(|source| (source.name(), source.report())).collect();
-        let ended = match failure {
-            _ if closed => Ended::OutputClosed,
-            Some(error) => Ended::SourceFailed(error),
-            None => Ended::Finished,
+        let ended = match (gone, failure) {
+            (Err(gone), _) if gone.0.kind() == io::ErrorKind::BrokenPipe => Ended::OutputClosed,
+            (Err(gone), _) => Ended::OutputFailed(gone.0.to_string()),
+            (Ok(()), Some(error)) => Ended::SourceFailed(error),
+            (Ok(()), None) => Ended::Finished,
         };
         (summary, ended)
     }
 }
 
-/// Hands on what a source gives until it ends, fails, or the run stops.
-async fn read(
-    number: usize,
-    source: Arc<dyn Source>,
-    sender: mpsc::Sender<Received>,
-    stop: CancellationToken,
-) -> Result<(), SourceError> {
+/// Hands on what a source gives until it ends, fails, or the run stops. A source that fails ends the run: going on
+/// with the others would hide it.
+async fn read(source_number: usize, source: Arc<dyn Source>, way: Way) -> Result<(), SourceError> {
     loop {
         let batch = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
-            batch = source.next() => batch?,
+            () = way.stop.cancelled() => return Ok(()),
+            batch = source.next() => batch.inspect_err(|_| way.stop.cancel())?,
         };
         let Some(batch) = batch else { return Ok(()) };
-        if sender.send((number, batch)).await.is_err() {
+        let bytes: usize = batch.iter().map(|delivery| delivery.body.len()).sum();
+        let units = u32::try_from(bytes.div_ceil(WEIGHT_UNIT)).unwrap_or(u32::MAX).clamp(1, way.room_total);
+        // The semaphore is never closed.
+        let Ok(weight) = Arc::clone(&way.room).acquire_many_owned(units).await else { return Ok(()) };
+        if way.sender.send(Received { source: source_number, batch, weight }).await.is_err() {
             return Ok(());
         }
     }
@@ -178,9 +206,9 @@ fn evaluated(
 ) -> impl Stream<Item = Evaluated> + use<> {
     let batches = stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
     batches
-        .map(move |(source, batch)| {
+        .map(move |Received { source, batch, weight }| {
             let evaluator = Arc::clone(&evaluator);
-            tokio::task::spawn_blocking(move || evaluator.evaluate(source, batch))
+            tokio::task::spawn_blocking(move || evaluator.evaluate(source, batch, weight))
         })
         .buffered(bounds.batches_matched)
         .map(|joined| match joined {

@@ -1,6 +1,6 @@
 //! Log groups as sources: from names, ARNs and trails to what is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -23,8 +23,15 @@ pub struct AwsArgs {
     #[arg(long)]
     region: Option<String>,
     /// The URL of another endpoint.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     endpoint_url: Option<String>,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match text.starts_with("http://") || text.starts_with("https://") {
+        true => Ok(text.to_owned()),
+        false => Err("a URL starts with `http://` or `https://`".to_owned()),
+    }
 }
 
 /// What is wanted of every log group.
@@ -58,7 +65,7 @@ impl AwsArgs {
         for (group, region) in places {
             let quota = quotas.entry(region.clone()).or_insert_with(|| Arc::new(Quota::new(&region, DEFAULT_SHARE)));
             let access = Access { region: Some(region.clone()), ..self.access() };
-            let settings = settings(wanted, group, region);
+            let settings = Settings { other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
             match CloudWatchLogs::new(settings, Arc::clone(quota), connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
                 Err(error) => {
@@ -74,7 +81,13 @@ impl AwsArgs {
         Access { profile: self.profile.clone(), region: self.region.clone(), endpoint_url: self.endpoint_url.clone() }
     }
 
-    /// Every group with its region.
+    /// Whether something other than AWS is spoken to.
+    fn has_other_endpoint(&self) -> bool {
+        let named = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"];
+        self.endpoint_url.is_some() || named.iter().any(|name| std::env::var_os(name).is_some())
+    }
+
+    /// Every group with its region, each once.
     async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, SourceError> {
         let mut places = Vec::new();
         let mut config = None;
@@ -97,6 +110,8 @@ impl AwsArgs {
             say("note", &format!("trail `{}` delivers to {} in {}", found.trail, found.group_arn, found.region));
             places.push((found.group_arn, found.region));
         }
+        let mut seen = HashSet::new();
+        places.retain(|place| seen.insert(place.clone()));
         Ok(places)
     }
 }

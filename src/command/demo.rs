@@ -11,7 +11,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::tail::TailTap;
-use super::{Exit, OutputArgs, RuleArgs, count, line, notify, report, runtime, stop_on_signal};
+use super::{Exit, OutputArgs, RuleArgs, count, line, notify, report, runtime, say, stop_on_signal};
 use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
@@ -74,6 +74,7 @@ impl Demo {
         ));
 
         let source = follower(&endpoint.url(), start_ms)?;
+        let watched = Arc::clone(&source);
         let found = Arc::new(Mutex::new(HashSet::new()));
         let tap = DemoTap { inner: TailTap::new(self.output.printer(), None), found: Arc::clone(&found) };
         let player = tokio::spawn(play(plan.clone(), endpoint.logs().clone(), stop.clone()));
@@ -91,14 +92,14 @@ impl Demo {
             stop,
         };
         let (summary, ended) = pipeline.run().await;
+        let complete = watched.report().deliveries >= self.events;
         watcher.abort();
         let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(tell(&plan, &found, &summary, &ended))
+        Ok(tell(&plan, &found, &summary, &ended, complete))
     }
 
     fn plan(&self, start_ms: i64) -> Vec<Planned> {
-        let interval_ms = (1_000.0 / self.rate).round() as u64;
-        let stream = Stream::starting_at(self.seed, start_ms, interval_ms);
+        let stream = Stream::at_rate(self.seed, start_ms, self.rate);
         stream
             .take(self.events as usize)
             .map(|mut planned| {
@@ -128,9 +129,11 @@ fn follower(url: &str, start_ms: i64) -> anyhow::Result<Arc<dyn Source>> {
 async fn play(plan: Vec<Planned>, logs: Logs, stop: CancellationToken) {
     for planned in plan {
         let wait = planned.timing.delivery_ms - logs.clock().now_ms();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(wait.max(0) as u64)) => {}
+        if wait > 0 {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_millis(wait as u64)) => {}
+            }
         }
         let event = LogEvent { timestamp_ms: planned.timing.delivery_ms, message: planned.message.clone() };
         logs.put_visible_at(GROUP, STREAM, event, planned.timing.visible_at_ms());
@@ -140,6 +143,9 @@ async fn play(plan: Vec<Planned>, logs: Logs, stop: CancellationToken) {
 /// Ends the demo once everything has been read.
 async fn watch(source: Arc<dyn Source>, events: u64, player: tokio::task::JoinHandle<()>, stop: CancellationToken) {
     let _ = player.await;
+    if !stop.is_cancelled() && source.report().deliveries < events {
+        line("(all is played; waiting for what shows late)");
+    }
     let complete = async {
         while source.report().deliveries < events {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -172,11 +178,15 @@ impl<T: Tap> Tap for DemoTap<T> {
 }
 
 /// Holds what was found against what was planted.
-fn tell(plan: &[Planned], found: &HashSet<String>, summary: &Summary, ended: &Ended) -> Exit {
+fn tell(plan: &[Planned], found: &HashSet<String>, summary: &Summary, ended: &Ended, complete: bool) -> Exit {
     line("");
     report::summary(summary);
     if *ended != Ended::Finished {
         return report::exit(summary, ended);
+    }
+    if !complete {
+        say("warning", "interrupted: not everything was played and read");
+        return Exit::Interrupted;
     }
     let ids = |wanted: fn(&Label) -> bool| -> HashSet<&str> {
         let of_interest = plan.iter().filter(|planned| wanted(&planned.label) && !planned.repeated);
@@ -188,7 +198,7 @@ fn tell(plan: &[Planned], found: &HashSet<String>, summary: &Summary, ended: &En
         format!("{hits} of {}", ids.len())
     };
     line(&format!(
-        "Planted and found: {} X-Ray changes, {} attacks. Planted and seen through: {} repeated, {} late, {} broken.",
+        "Planted and found: {} X-Ray changes, {} attacks. Planted beside them: {} repeated, {} late, {} broken.",
         told(|label| matches!(label, Label::XrayChange(_))),
         told(|label| matches!(label, Label::Attack(_))),
         plan.iter().filter(|planned| planned.repeated).count(),

@@ -160,6 +160,10 @@ pub fn exit(summary: &Summary, ended: &Ended) -> Exit {
             Exit::SourceFailed
         }
         Ended::OutputClosed => Exit::Done,
+        Ended::OutputFailed(error) => {
+            say("error", &format!("cannot write the output: {error}"));
+            Exit::Internal
+        }
         Ended::Finished if summary.rejects > 0 || unreadable => Exit::Incomplete,
         Ended::Finished if summary.undelivered + summary.uncommitted > 0 => Exit::Incomplete,
         Ended::Finished => Exit::Done,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use clap::Args;
 use jiff::Timestamp;
 
@@ -74,7 +75,11 @@ impl Tail {
             }
         };
         let Some(rules) = self.rules.load() else { return Ok(Exit::BadRules) };
-        let (summary, ended) = match runtime()?.block_on(self.tail(rules, filter)) {
+        if self.ends_before_it_starts() {
+            say("error", "`--until` lies before `--since`: nothing is in between");
+            return Ok(Exit::Usage);
+        }
+        let (summary, ended, stopped) = match runtime()?.block_on(self.tail(rules, filter)) {
             Ok(done) => done,
             Err(exit) => return exit,
         };
@@ -84,23 +89,36 @@ impl Tail {
         } else if summary.rejects > 0 {
             say("warning", &format!("{} not decoded", super::count(summary.rejects, "part")));
         }
+        if stopped && !self.follow && ended == Ended::Finished {
+            say("warning", "interrupted: not everything was read");
+            return Ok(Exit::Interrupted);
+        }
         Ok(report::exit(&summary, &ended))
+    }
+
+    fn ends_before_it_starts(&self) -> bool {
+        let now = std::time::SystemTime::now();
+        matches!((self.since, self.until), (Some(since), Some(until)) if until.ms(now) < since.ms(now))
     }
 
     async fn tail(
         &self,
         rules: Vec<crate::rule::Rule>,
         filter: Option<Condition>,
-    ) -> Result<(Summary, Ended), anyhow::Result<Exit>> {
+    ) -> Result<(Summary, Ended, bool), anyhow::Result<Exit>> {
         let stop = stop_on_signal();
         let from_files = !self.paths.is_empty();
         let (sources, filter) = if from_files {
             let files = Files::new(self.paths.clone(), FileLimits::default(), notify());
             (vec![Arc::new(files) as Arc<dyn Source>], self.within_times(filter).map_err(Err)?)
         } else {
-            (self.log_groups().await?, filter)
+            let sources = tokio::select! {
+                sources = self.log_groups() => sources?,
+                () = stop.cancelled() => return Err(Ok(Exit::Interrupted)),
+            };
+            (sources, filter)
         };
-        let ring = self.last.filter(|_| from_files);
+        let ring = self.last.filter(|_| from_files).map(|last| last.min(LAST_MAX));
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
             filter,
@@ -111,9 +129,15 @@ impl Tail {
             limits: Limits::default(),
             bounds: Bounds::default(),
             notify: notify(),
-            stop,
+            stop: stop.clone(),
         };
-        Ok(pipeline.run().await)
+        if self.follow {
+            let names: Vec<String> = pipeline.sources.iter().map(|source| source.name().to_string()).collect();
+            let rules = super::count(pipeline.rules.rules().len(), "rule");
+            say("note", &format!("following {} with {rules}; Ctrl-C ends it", names.join(", ")));
+        }
+        let (summary, ended) = pipeline.run().await;
+        Ok((summary, ended, stop.is_cancelled()))
     }
 
     /// Files hold any times, so `--since` and `--until` are part of the filter there.
@@ -172,6 +196,9 @@ struct Ring {
     events: VecDeque<(RawEvent, Vec<Arc<Finding>>)>,
 }
 
+/// The most events that `-n` keeps of files.
+const LAST_MAX: usize = 100_000;
+
 /// How many rejects a tail shows one by one.
 const REJECTS_SHOWN_MAX: u64 = 20;
 
@@ -190,7 +217,9 @@ impl<W: Write> TailTap<W> {
 impl<W: Write + Send> Tap for TailTap<W> {
     fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
         let Some(ring) = &mut self.ring else { return self.print(raw, findings) };
-        ring.events.push_back((raw.clone(), findings.to_vec()));
+        // A copy, since the event's bytes hold on to the whole document that they came in.
+        let copy = RawEvent { bytes: Bytes::copy_from_slice(&raw.bytes), origin: raw.origin.clone() };
+        ring.events.push_back((copy, findings.to_vec()));
         if ring.events.len() > ring.size {
             ring.events.pop_front();
         }

@@ -3,7 +3,7 @@
 //! Brackets are counted first, also those inside strings: a record with no more of them than the limit cannot be too
 //! deep, and that is nearly every record. Only others are walked with strings skipped.
 
-use memchr::{memchr2, memchr2_iter};
+use memchr::{memchr_iter, memchr2, memchr2_iter};
 
 /// How many brackets open in `text`, strings included.
 pub(super) fn openings(text: &[u8]) -> usize {
@@ -11,8 +11,12 @@ pub(super) fn openings(text: &[u8]) -> usize {
 }
 
 /// The same for a line that is about to be taken as one object unparsed; `None` if a bracket opens right after an
-/// object closed. JSON has that nowhere outside strings, so several documents may stand on the line.
+/// object closed. JSON has that nowhere outside strings, so several documents may stand on the line. `None` also if
+/// not as many braces close as open: the document may go on below. (Braces inside strings only cost the slower way.)
 pub(super) fn openings_of_one(line: &[u8]) -> Option<usize> {
+    if memchr_iter(b'{', line).count() != memchr_iter(b'}', line).count() {
+        return None;
+    }
     let mut openings = 0;
     for at in memchr2_iter(b'{', b'[', line) {
         if line[..at].trim_ascii_end().last() == Some(&b'}') {

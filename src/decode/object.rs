@@ -27,6 +27,9 @@ pub(super) struct Value<'a> {
     pub(super) elements: Option<Vec<&'a RawValue>>,
     pub(super) records: Option<Vec<&'a RawValue>>,
     pub(super) log_events: Option<Vec<&'a RawValue>>,
+    /// What `aws cloudtrail lookup-events` prints.
+    pub(super) events: Option<Vec<&'a RawValue>>,
+    pub(super) cloudtrail_event: Option<&'a RawValue>,
     pub(super) message_type: Option<&'a RawValue>,
     pub(super) log_group: Option<&'a RawValue>,
     pub(super) log_stream: Option<&'a RawValue>,
@@ -113,6 +116,7 @@ impl<'a> Members<'_, 'a> {
             "awslogs" => &mut value.awslogs,
             "data" => &mut value.data,
             "detail" => &mut value.detail,
+            "CloudTrailEvent" => &mut value.cloudtrail_event,
             _ => {
                 value.note(&name);
                 return map.next_value::<IgnoredAny>().map(drop);
@@ -127,6 +131,7 @@ impl<'a> Members<'_, 'a> {
         let slot = match name {
             "Records" => &mut self.value.records,
             "logEvents" => &mut self.value.log_events,
+            "Events" => &mut self.value.events,
             _ => return None,
         };
         // To ask the parser for an array where there is none would be an error, so look ahead.

@@ -209,6 +209,22 @@ fn payload(message_type: &str, messages: &[&str]) -> String {
 }
 
 #[test]
+fn what_lookup_events_prints() {
+    let record = r#"{"eventVersion":"1.08","eventName":"A"}"#;
+    let event = |record: &str| format!("{{\"EventId\":\"1\",\"CloudTrailEvent\":{}}}", serde_json::Value::from(record));
+    let body = format!("{{\n \"Events\": [\n  {},\n  {},\n  {{}}\n ]\n}}", event(record), event("{"));
+    let mut out = Decoded::default();
+    decode(&Bytes::from(body), &Origin::line("f", 1), &Limits::default(), &mut out);
+    assert_eq!(out.events.iter().map(|event| &event.bytes[..]).collect::<Vec<_>>(), [record.as_bytes()]);
+    assert_eq!(out.rejects.len(), 2);
+    // An `Events` of somebody else's stays what it is.
+    let other = Bytes::from(r#"{"Events":[{"a":1}]}"#);
+    let mut out = Decoded::default();
+    decode(&other, &Origin::line("f", 1), &Limits::default(), &mut out);
+    assert_eq!((out.events.len(), out.rejects.len()), (1, 0));
+}
+
+#[test]
 fn subscription_payloads() {
     let data = payload("DATA_MESSAGE", &[RECORD, "{\"a\":1}\n{\"b\":2}", "plain text"]);
     let expected = &[

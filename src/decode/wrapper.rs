@@ -22,6 +22,8 @@ pub(super) const RECORD_START: &str = "{\"eventVersion\"";
 enum Content<'v, 'a> {
     Elements(&'v [&'a RawValue]),
     LogEvents(&'v [&'a RawValue]),
+    /// What `aws cloudtrail lookup-events` prints.
+    LookedUp(&'v [&'a RawValue]),
     Control,
     Lambda(&'a RawValue),
     Record(&'a RawValue),
@@ -66,6 +68,7 @@ impl Decoder<'_> {
         match content {
             Content::Elements(elements) => self.elements(within, elements, wrappers),
             Content::LogEvents(log_events) => self.log_events(within, log_events, value, wrappers),
+            Content::LookedUp(events) => self.looked_up(within, events, wrappers),
             Content::Control => self.out.controls += 1,
             Content::Lambda(awslogs) => self.lambda(within, text, awslogs, wrappers),
             Content::Record(detail) => {
@@ -115,6 +118,22 @@ impl Decoder<'_> {
         }
     }
 
+    fn looked_up(&mut self, within: &mut Within<'_>, events: &[&RawValue], wrappers: usize) {
+        for event in events {
+            let text = event.get();
+            if self.is_full(within, text.as_bytes()) {
+                return;
+            }
+            match cloudtrail_event(text).and_then(|record| string_bytes(within, record)) {
+                Some(record) => {
+                    let origin = within.origin_of(text.as_bytes());
+                    self.body(Body { bytes: &record, origin: &origin, wrappers, counts_lines: false, cut: None });
+                }
+                None => self.reject(within, text.as_bytes(), Reason::NoContent { field: "CloudTrailEvent" }),
+            }
+        }
+    }
+
     fn lambda(&mut self, within: &mut Within<'_>, text: &str, awslogs: &RawValue, wrappers: usize) {
         let data = awslogs.get().starts_with('{').then(|| object::scan(awslogs.get(), 0).value.data).flatten();
         match data.and_then(object::string) {
@@ -149,11 +168,21 @@ fn content<'v, 'a>(value: &'v Value<'a>) -> Option<Content<'v, 'a>> {
             _ => {}
         }
     }
+    if let Some(events) = &value.events
+        && events.first().is_some_and(|event| cloudtrail_event(event.get()).is_some())
+    {
+        return Some(Content::LookedUp(events));
+    }
     if let Some(awslogs) = value.awslogs {
         return Some(Content::Lambda(awslogs));
     }
     let detail = value.detail.filter(|detail| value.has_detail_type && is_record(detail.get()))?;
     Some(Content::Record(detail))
+}
+
+/// The record within an event of `LookupEvents`: a string of JSON.
+fn cloudtrail_event(text: &str) -> Option<&RawValue> {
+    text.starts_with('{').then(|| object::scan(text, 0).value.cloudtrail_event).flatten()
 }
 
 fn is_record(text: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
@@ -19,9 +20,16 @@ pub struct Evaluated {
     pub receipts: Vec<Receipt>,
     /// What was in it, in order.
     pub items: Vec<Item>,
+    /// Parts that did not decode, beyond those that are told one by one.
+    pub more_rejects: u64,
     /// Probes of CloudWatch that carry no event.
     pub controls: u64,
+    /// Its share of the way, to be held until the batch is dealt with.
+    pub weight: OwnedSemaphorePermit,
 }
+
+/// How many parts of one batch that did not decode are told one by one; garbage may hold millions.
+const REJECTS_TOLD_MAX: usize = 1_000;
 
 /// One thing that was in a batch.
 pub enum Item {
@@ -64,16 +72,21 @@ impl Evaluator {
     }
 
     /// Decodes and matches a batch.
-    pub fn evaluate(&self, source: usize, batch: Vec<Delivery>) -> Evaluated {
+    pub fn evaluate(&self, source: usize, batch: Vec<Delivery>, weight: OwnedSemaphorePermit) -> Evaluated {
         let mut scratch = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let mut evaluated = Evaluated { source, receipts: Vec::new(), items: Vec::new(), controls: 0 };
+        let mut evaluated =
+            Evaluated { source, receipts: Vec::new(), items: Vec::new(), more_rejects: 0, controls: 0, weight };
+        let mut rejects = 0;
         for delivery in batch {
             let mut decoded = Decoded::default();
             decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
             evaluated.receipts.push(delivery.receipt);
             evaluated.controls += decoded.controls;
             evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, &mut scratch)));
-            evaluated.items.extend(decoded.rejects.into_iter().map(Item::Reject));
+            let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
+            rejects += decoded.rejects.len();
+            evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
+            evaluated.items.extend(decoded.rejects.into_iter().take(told).map(Item::Reject));
         }
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         evaluated

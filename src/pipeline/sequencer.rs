@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::evaluate::{Evaluated, Item, Judged};
@@ -42,6 +43,9 @@ struct Group {
     events: Vec<Judged>,
     rejects: Vec<Reject>,
     keys: HashSet<EventKey>,
+    /// Given back when the group is dealt with.
+    weights: Vec<OwnedSemaphorePermit>,
+    more_rejects: u64,
     duplicates: u64,
     controls: u64,
 }
@@ -71,10 +75,10 @@ impl Sequencer {
         }
         self.seen.remember(&group.transaction.seen, &mut self.summary);
         self.count(&group);
-        let shown = self.show(&group);
-        let delivered = self.deliver(&group.transaction.findings).await;
+        self.show(&group)?;
+        self.deliver(&group.transaction.findings).await?;
         acknowledge(&self.sources, &group.receipts, &self.notify).await;
-        shown.and(delivered)
+        Ok(())
     }
 
     /// The counts, at the end; and whether the tap could finish.
@@ -87,7 +91,9 @@ impl Sequencer {
         let mut group = Group { receipts: vec![Vec::new(); self.sources.len()], ..Group::default() };
         for batch in batches {
             group.receipts[batch.source].extend(batch.receipts);
+            group.weights.push(batch.weight);
             group.controls += batch.controls;
+            group.more_rejects += batch.more_rejects;
             for item in batch.items {
                 match item {
                     Item::Reject(reject) => group.rejects.push(reject),
@@ -131,6 +137,7 @@ impl Sequencer {
         let now = Timestamp::now();
         self.summary.duplicates += group.duplicates;
         self.summary.controls += group.controls;
+        self.summary.rejects += group.more_rejects;
         for event in &group.events {
             self.summary.count_event(event.kind, event.time, event.wanted, now);
         }

@@ -105,7 +105,7 @@ pub struct Stream {
     recent: VecDeque<Planned>,
     last_of_interest: Option<Planned>,
     base_ms: i64,
-    interval_ms: u64,
+    interval_us: u64,
     dealt: u64,
     usual_age_ms: u64,
 }
@@ -114,6 +114,12 @@ impl Stream {
     /// Makes a stream that starts at a fixed time and delivers ten events a second.
     pub fn new(seed: u64) -> Self {
         Self::starting_at(seed, DEFAULT_BASE_MS, DEFAULT_INTERVAL_MS)
+    }
+
+    /// Makes a stream of `events_per_second`, also of more than one a millisecond, the first delivered at `base_ms`.
+    pub fn at_rate(seed: u64, base_ms: i64, events_per_second: f64) -> Self {
+        let interval_us = (1e6 / events_per_second).round() as u64;
+        Self { interval_us, ..Self::starting_at(seed, base_ms, 0) }
     }
 
     /// Makes a stream whose first event is delivered at `base_ms`, the others each `interval_ms` later.
@@ -129,7 +135,7 @@ impl Stream {
             recent: VecDeque::with_capacity(RECENT_MAX),
             last_of_interest: None,
             base_ms,
-            interval_ms,
+            interval_us: interval_ms.saturating_mul(1_000),
             dealt: 0,
             usual_age_ms: 150_000,
         }
@@ -149,7 +155,7 @@ impl Stream {
 
     /// Times the next event. Most events of a while are about equally old, since CloudTrail delivers in batches.
     fn time(&mut self, late: bool) -> Timing {
-        let delivery_ms = self.base_ms.saturating_add_unsigned(self.dealt.saturating_mul(self.interval_ms));
+        let delivery_ms = self.base_ms.saturating_add_unsigned(self.dealt.saturating_mul(self.interval_us) / 1_000);
         let drift_ms = self.rng.u64(0..=600);
         self.usual_age_ms = (self.usual_age_ms + drift_ms).saturating_sub(300).clamp(60_000, 300_000);
         let straggles = self.rng.u8(0..100) < 12;

@@ -54,6 +54,9 @@ use trouble::{Failure, FailureKind, Trouble};
 /// Keys that are remembered where nothing else is said: an hour of 550 events a second, about 100 MB.
 pub const MEMORY_KEYS_MAX: usize = 2_000_000;
 
+/// How often the first call is tried again, where nothing is followed, before the way to AWS counts as wrong.
+const TRIES_AT_START: u32 = 5;
+
 /// The longest sleep between two looks at the clock, since a computer that was suspended sleeps longer than it knows.
 const NAP_MAX: Duration = Duration::from_millis(500);
 
@@ -86,6 +89,9 @@ pub struct Settings {
     pub last: Option<usize>,
     /// The position of a checkpoint to go on from, instead of `start_ms`.
     pub resume: Option<String>,
+    /// Whether the clients speak to something other than AWS, which may not know a group by its ARN: then its name is
+    /// tried after it.
+    pub other_endpoint: bool,
     /// Keys of unsettled events that are remembered; [`MEMORY_KEYS_MAX`]. When there are more, some events are handed
     /// over twice.
     pub memory_keys_max: usize,
@@ -107,6 +113,7 @@ impl Settings {
             filter_pattern: None,
             last: None,
             resume: None,
+            other_endpoint: false,
             memory_keys_max: MEMORY_KEYS_MAX,
             clock: Arc::new(system_now_ms),
         }
@@ -373,10 +380,17 @@ impl CloudWatchLogs {
                 self.wait_for_pass(reader, failure);
                 return Ok(());
             }
-            FailureKind::NotFound if !reader.succeeded && reader.naming == Naming::Arn => {
-                // Not every service that is spoken to knows identifiers.
+            FailureKind::NotFound if self.settings.other_endpoint && reader.naming_may_change() => {
+                // Not every service that is spoken to knows identifiers. AWS does, and there the same name may be
+                // another account's group.
                 reader.naming = Naming::Name;
                 return Ok(());
+            }
+            // Somebody waits for what is there now; only who follows can wait for the way to come back.
+            FailureKind::Unavailable
+                if !self.settings.follow && !reader.succeeded && reader.trouble.failures() >= TRIES_AT_START =>
+            {
+                return Err(self.refused(reader, &failure).await);
             }
             FailureKind::Unavailable | FailureKind::Circle => self.report().retries += 1,
             _ if !reader.succeeded => return Err(self.refused(reader, &failure).await),
@@ -446,6 +460,11 @@ impl Source for CloudWatchLogs {
 }
 
 impl Reader {
+    /// Whether the ARN has not been found and the name not been tried.
+    fn naming_may_change(&self) -> bool {
+        !self.succeeded && self.naming == Naming::Arn
+    }
+
     fn new(settings: &Settings, group: &Group, quota: &Quota) -> Result<Self, SettingsError> {
         Ok(Self {
             reading: Reading::new(settings, group, quota)?,

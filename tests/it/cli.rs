@@ -212,3 +212,34 @@ fn nobody_has_to_listen_to_complaints() {
         assert_eq!(status.code(), Some(code), "{args:?}");
     }
 }
+
+/// A full disk is no reader that has gone.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_output_that_cannot_be_written_is_told() {
+    for args in [["scan", EVENTS], ["tail", EVENTS]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_trailwatch"))
+            .args(args)
+            .args(["--rules", "tests/fixtures/good-rules"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(full)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(255), "{said}");
+        assert!(said.contains("cannot write the output"), "{said}");
+    }
+}
+
+#[test]
+fn an_endpoint_without_a_scheme_is_no_url() {
+    check("tail-endpoint-without-scheme", &["tail", "--log-group", "x", "--endpoint-url", "localhost:4566"]);
+}
+
+#[test]
+fn an_end_before_the_start_is_refused() {
+    check("tail-until-before-since", &["tail", "--log-group", "x", "--since", "1m", "--until", "5m"]);
+}
+
+const EVENTS: &str = "tests/fixtures/scan/with-garbage.jsonl";

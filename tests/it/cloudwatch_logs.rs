@@ -631,15 +631,19 @@ async fn following_to_an_end_stops_by_itself() {
 }
 
 #[tokio::test]
-async fn an_arn_is_tried_and_then_its_name() {
+async fn an_arn_is_tried_and_then_its_name_where_it_may_be() {
     let lab = Lab::new().await;
     lab.put(lab.now_ms() - 1_000, "found");
     let known = format!("{}:*", lab.logs().group_arn(GROUP));
     let unknown = known.replace("111122223333", "444455556666");
     for (arn, calls) in [(known, 1), (unknown, 2)] {
-        let source = lab.source(Settings { group: arn, ..lab.read_once() });
+        let settings = Settings { group: arn, other_endpoint: true, ..lab.read_once() };
+        let source = lab.source(settings.clone());
         assert_eq!(texts(&source, 10).await, ["found"]);
         assert_eq!((report(&source).calls, &*source.name()), (calls, GROUP));
+        // At AWS the same name would be a group of our own account, which nobody asked for.
+        let strict = lab.source(Settings { other_endpoint: false, ..settings });
+        assert_eq!(strict.next().await.is_err(), calls == 2);
     }
 }
 

@@ -587,12 +587,19 @@ async fn a_tap_that_is_gone_ends_the_run() {
 async fn a_source_that_fails_ends_the_run_but_what_it_gave_counts() {
     let log = Log::default();
     let steps = one_by_one([fire(1), quiet(2)]).into_iter().chain([Step::Fail]).chain(one_by_one([fire(3)])).collect();
-    let other = Script::new("b", &log, one_by_one((10..30).map(quiet)));
-    let ran = Run::new(&log).of([Script::new("a", &log, steps), other]).await;
+    // The other would go on for ever, and hide it.
+    let ran = Run::new(&log).over(vec![Arc::new(Script::new("a", &log, steps)), Arc::new(Endless::default())]).await;
     assert_eq!(ran.ended, Ended::SourceFailed(SourceError::Refused("the group is gone".to_owned())));
     assert_eq!(log.of("committed a"), ["0", "1"]);
-    assert_eq!(log.of("brought"), ["1"]);
-    assert_eq!(ran.summary.events(), 22, "the other source goes on to its end");
+    assert_eq!(log.of("brought").first().map(String::as_str), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_cannot_be_written_is_no_reader_that_left() {
+    let log = Log::default();
+    let sinks = vec![sink(&log, |_, _| Err(io::ErrorKind::StorageFull.into()))];
+    let ran = Run { sinks, ..Run::new(&log) }.over(vec![Arc::new(Endless::default())]).await;
+    assert!(matches!(ran.ended, Ended::OutputFailed(_)), "{:?}", ran.ended);
 }
 
 // Sinks.
@@ -801,6 +808,38 @@ fn a_source_gets_no_further_ahead_than_the_bounds_allow() {
             );
         }
     }
+}
+
+#[test]
+fn what_is_on_its_way_is_bounded_in_bytes() {
+    let ahead = |bytes_in_flight: usize| {
+        let log = Log::default();
+        let bounds = Bounds {
+            bytes_in_flight,
+            batches_waiting: 20,
+            batches_matched: 8,
+            batches_committed: 8,
+            ..Bounds::default()
+        };
+        let source = Arc::new(Endless { batches_max: Some(60), ..Endless::default() });
+        let run = Run { bounds, store: Box::new(Slow(log.clone())), ..Run::new(&log) };
+        let ran = taking_turns(run.over(vec![Arc::clone(&source) as Arc<dyn Source>]));
+        assert_eq!(ran.summary.events(), 60, "a batch that is larger than the bound goes alone");
+        source.ahead_max.load(Ordering::SeqCst)
+    };
+    // Every batch weighs one kibibyte at least; one more is in the hand of the task that reads.
+    assert!(ahead(1) <= 2);
+    assert!(ahead(4 << 10) <= 5);
+    assert!(ahead(64 << 20) > 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_counted_to_the_last_line_and_told_to_a_bound() {
+    let log = Log::default();
+    let garbage = Step::Batch(vec![Bytes::from("x\n".repeat(5_000))]);
+    let ran = Run::new(&log).of([Script::new("a", &log, vec![garbage])]).await;
+    assert_eq!(ran.summary.rejects, 5_000);
+    assert_eq!(log.of("rejected").len(), 1_000);
 }
 
 #[test]

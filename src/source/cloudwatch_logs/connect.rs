@@ -4,12 +4,14 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::config::{Credentials, ProvideCredentials};
+use aws_sdk_cloudwatchlogs::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use futures::future::BoxFuture;
 
 use super::trouble::{brief, causes};
@@ -52,7 +54,10 @@ pub fn connector(access: Access) -> Connect {
 
 /// Loads the configuration that all clients are made of, and makes sure that there are a region and credentials.
 pub async fn load(access: &Access) -> Result<SdkConfig, SourceError> {
-    let config = loader(access).load().await;
+    let mut config = loader(access).load().await;
+    if let Some(profile) = &access.profile {
+        config = with_credentials_of(profile, config);
+    }
     let Some(region) = config.region() else {
         return Err(SourceError::Refused(no_region(access)));
     };
@@ -95,6 +100,14 @@ fn loader(access: &Access) -> aws_config::ConfigLoader {
         loader = loader.endpoint_url(url);
     }
     loader
+}
+
+/// A profile that was named counts for more than credentials in the environment, as with the AWS CLI. The SDK's own
+/// chain has it the other way round.
+fn with_credentials_of(profile: &str, config: SdkConfig) -> SdkConfig {
+    let region = ProviderConfig::without_region().with_region(config.region().cloned());
+    let provider = ProfileFileCredentialsProvider::builder().configure(&region).profile_name(profile).build();
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
 
 fn timeouts() -> TimeoutConfig {

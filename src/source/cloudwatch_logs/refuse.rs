@@ -21,6 +21,9 @@ impl CloudWatchLogs {
                 "the credentials for log group `{name}` in `{region}` are not accepted: {failure} (renew them, with \
                  single sign-on by `aws sso login`; `--profile` chooses others)"
             ),
+            FailureKind::Unavailable => format!(
+                "cannot reach CloudWatch Logs in `{region}`: {failure} (check `--region`, `--endpoint-url` and the network)"
+            ),
             _ => format!("CloudWatch Logs refuses to read `{name}` in `{region}`: {failure}{}", self.pattern_hint()),
         })
     }

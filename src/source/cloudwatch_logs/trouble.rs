@@ -185,6 +185,11 @@ impl Trouble {
         (self.backoff.next().unwrap_or(BACKOFF_MAX), tell)
     }
 
+    /// How many failures there have been in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Whether failures of this kind are going on.
     pub(super) fn is(&self, kind: FailureKind) -> bool {
         self.kind == Some(kind)
