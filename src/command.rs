@@ -18,6 +18,8 @@ use crate::untrusted::Untrusted;
 mod aws;
 #[cfg(feature = "aws")]
 mod demo;
+mod events;
+mod explain;
 mod report;
 mod rules;
 mod scan;
@@ -44,6 +46,8 @@ enum Command {
     Tail(Box<tail::Tail>),
     /// Runs the rules over events in files, and prints the findings.
     Scan(scan::Scan),
+    /// Says why rules did or did not match an event, and how near they came.
+    Explain(explain::Explain),
     /// Lists, checks and tests rules.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -52,7 +56,8 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also after Ctrl-C while following, and when the reader of the output has gone
-  1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test)
+  1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test);
+       an event that a named rule does not match (explain)
   2    the arguments are wrong
   3    done, but some input could not be decoded or read
   130  interrupted before the end
@@ -93,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Tail(tail) => tail.run(),
         Command::Scan(scan) => scan.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Rules(rules) => rules.run(),
     };
     match result {

@@ -9,9 +9,13 @@ use std::fmt;
 use crate::event::{Derived, Path};
 
 pub mod explain;
+pub mod line;
+pub mod near;
 pub mod test;
 
 pub use explain::{Explanation, explain, holds};
+pub use line::Line;
+pub use near::{Miss, Nearness, nearness};
 pub use test::{Comparison, Literal, Number, Pattern, Relation, Test, Text};
 
 /// What must hold of an event.

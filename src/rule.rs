@@ -9,6 +9,9 @@ use std::path::Path;
 use std::string::FromUtf8Error;
 use std::sync::Arc;
 
+use jiff::civil::Date;
+
+use crate::condition::line::{Node, Tree};
 use crate::condition::{Condition, Field};
 
 mod compile;
@@ -41,14 +44,37 @@ pub struct Rule {
     pub references: Vec<String>,
     /// What else may look like this.
     pub false_positives: Vec<String>,
-    /// What must hold of an event, the exceptions included.
+    /// What must hold of an event, the exceptions included: each is, negated and in this order, one of the last parts
+    /// of the outermost "all of".
     pub condition: Condition,
+    /// The exceptions, with what their author says of them.
+    pub exceptions: Vec<Exception>,
+    /// Where each predicate of the condition was written, in the order of [`Condition::visit`]. May be shorter: not
+    /// every dialect tells.
+    pub places: Vec<Range<usize>>,
     /// Fields whose values say what belongs together; findings that agree in them are about one matter.
     pub group_by: Vec<Field>,
     /// The rule's own tests.
     pub tests: Vec<RuleTest>,
     /// Where it was written.
     pub source: Arc<SourceText>,
+}
+
+/// When a rule does not match although its lines hold.
+#[derive(Debug, Clone)]
+pub struct Exception {
+    /// What it is for.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Why there is one.
+    pub reason: Option<String>,
+    /// The last day on which it holds, in UTC.
+    pub expires: Option<Date>,
+    /// What must hold of an event for it to be excepted, the expiry included.
+    pub when: Condition,
+    /// Where it was written, in bytes of the rule's text.
+    pub span: Range<usize>,
 }
 
 /// How much a finding matters.
@@ -128,6 +154,17 @@ impl Rule {
         match rule {
             Some(rule) if problems.is_empty() => Ok(rule),
             _ => Err(problems),
+        }
+    }
+
+    /// Parts a tree of the rule's condition, or an explanation of it, into what must hold and the exceptions.
+    pub fn parted<'t, T: Tree>(&self, tree: &'t T) -> (Vec<&'t T>, Vec<&'t T>) {
+        match tree.node() {
+            Node::All(parts) if !self.exceptions.is_empty() => {
+                let (wanted, excepted) = parts.split_at(parts.len().saturating_sub(self.exceptions.len()));
+                (wanted.iter().collect(), excepted.iter().collect())
+            }
+            _ => (vec![tree], Vec::new()),
         }
     }
 

@@ -1,9 +1,19 @@
-//! Trying rules: their own tests, and why they came out as they did.
+//! Trying rules: on any event, and on their own tests; and trying those tests.
 
 use super::{RuleSet, Scratch};
 use crate::condition::{Explanation, explain};
 use crate::event::{Event, Fields, projection_of};
 use crate::rule::{Rule, RuleTest};
+
+pub mod coverage;
+pub mod mutation;
+pub mod part;
+pub mod verdict;
+
+pub use coverage::{Coverage, Gap};
+pub use mutation::{Change, Mutant};
+pub use part::{Part, Role};
+pub use verdict::Verdict;
 
 /// How one test of a rule went.
 #[derive(Debug)]

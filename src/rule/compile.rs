@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::diagnostic::{Diagnostic, SourceText};
 use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
 use super::key::{self, Key, Operator, Problem};
-use super::{Rule, RuleTest, Severity, Template, operand};
+use super::{Exception, Rule, RuleTest, Severity, Template, operand};
 use crate::condition::{Condition, Field, Test};
 use crate::event::dictionary::nearest;
 use crate::event::{Base, Case, Path};
@@ -19,7 +19,7 @@ const LIST_MAX: usize = 10_000;
 
 /// Judges a rule; `None` if anything that a rule cannot do without is missing or wrong.
 pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut Vec<Diagnostic>) -> Option<Rule> {
-    let mut compiler = Compiler { source, problems };
+    let mut compiler = Compiler { source, problems, exceptions: Vec::new(), places: Vec::new() };
     let id = compiler.id(file);
     let title = compiler.title(file);
     let severity = compiler.severity(file);
@@ -28,6 +28,7 @@ pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut 
     compiler.suppress(file);
     compiler.tags(file);
     let tests = file.tests.iter().filter_map(|test| compiler.test(test)).collect();
+    let Compiler { exceptions, places, .. } = compiler;
     let texts = |list: &[At<String>]| list.iter().map(|(text, _)| text.clone()).collect();
     Some(Rule {
         id: id?,
@@ -38,6 +39,8 @@ pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut 
         references: texts(&file.references),
         false_positives: texts(&file.false_positives),
         condition: condition?,
+        exceptions,
+        places,
         group_by,
         tests,
         source: Arc::clone(source),
@@ -47,6 +50,9 @@ pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut 
 struct Compiler<'c> {
     source: &'c Arc<SourceText>,
     problems: &'c mut Vec<Diagnostic>,
+    exceptions: Vec<Exception>,
+    /// Where the predicates of the lines read so far stand; their order is the condition's.
+    places: Vec<Range<usize>>,
 }
 
 impl Compiler<'_> {
@@ -154,8 +160,10 @@ impl Compiler<'_> {
             ));
         }
         for exception in &file.except {
-            parts.extend(self.exception(exception).map(Condition::negated));
+            let exception = self.exception(exception);
+            self.exceptions.extend(exception);
         }
+        parts.extend(self.exceptions.iter().map(|exception| exception.when.clone().negated()));
         (self.problems.len() == before && !parts.is_empty()).then(|| Condition::all(parts))
     }
 
@@ -170,12 +178,29 @@ impl Compiler<'_> {
         block.lines.iter().filter_map(|line| self.line(line)).collect()
     }
 
-    fn exception(&mut self, file: &ExceptionFile) -> Option<Condition> {
+    fn exception(&mut self, file: &ExceptionFile) -> Option<Exception> {
         let mut lines = self.block_with_lines(file.when.as_ref()?, "this exception is empty", "except");
+        let mut expires = None;
         if let Some((date, span)) = &file.expires {
-            lines.push(self.ok(span, still_valid(date))?);
+            let (day, condition) = self.ok(span, still_valid(date))?;
+            expires = Some(day);
+            lines.push(self.placed(condition, span));
         }
-        Some(Condition::all(lines))
+        let text = |field: &Option<At<String>>| field.as_ref().map(|(text, _)| text.clone());
+        Some(Exception {
+            name: text(&file.name)?,
+            owner: text(&file.owner),
+            reason: text(&file.reason),
+            expires,
+            when: Condition::all(lines),
+            span: file.span.clone(),
+        })
+    }
+
+    /// Notes where the predicates of a condition stand.
+    fn placed(&mut self, condition: Condition, span: &Range<usize>) -> Condition {
+        condition.visit(&mut |_| self.places.push(span.clone()));
+        condition
     }
 
     fn line(&mut self, line: &Line) -> Option<Condition> {
@@ -191,7 +216,8 @@ impl Compiler<'_> {
                     self.complain(span, problem);
                     return None;
                 }
-                self.ok(span, operand::line(&key, single))?
+                let condition = self.ok(span, operand::line(&key, single))?;
+                self.placed(condition, &(key_span.start..span.end))
             }
         };
         Some(if key.shape.not { condition.negated() } else { condition })
@@ -213,9 +239,14 @@ impl Compiler<'_> {
             return None;
         }
         let parts: Vec<Option<Condition>> =
-            list.iter().map(|(operand, span)| self.ok(span, operand::line(key, operand))).collect();
+            list.iter().map(|(operand, span)| self.element(key, operand, span)).collect();
         let parts: Vec<Condition> = parts.into_iter().collect::<Option<_>>()?;
         Some(if key.shape.all { Condition::all(parts) } else { Condition::any(parts) })
+    }
+
+    fn element(&mut self, key: &Key, operand: &Operand, span: &Range<usize>) -> Option<Condition> {
+        let condition = self.ok(span, operand::line(key, operand))?;
+        Some(self.placed(condition, span))
     }
 
     fn test(&mut self, file: &TestFile) -> Option<RuleTest> {
@@ -302,7 +333,7 @@ fn merge(base: &mut serde_json::Value, over: &serde_json::Value) {
 
 /// An exception holds through the day on which it expires, by the event's own time. An event without a time that can
 /// be read is not excepted.
-fn still_valid(date: &str) -> Result<Condition, Problem> {
+fn still_valid(date: &str) -> Result<(Date, Condition), Problem> {
     let not_a_date = || Problem::new(format!("`{date}` is no date")).hint("write the last day: `expires = 2027-01-31`");
     let day: Date = date.parse().map_err(|_| not_a_date())?;
     if date.len() != "2027-01-31".len() {
@@ -310,5 +341,5 @@ fn still_valid(date: &str) -> Result<Condition, Problem> {
     }
     let end = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC)).map_err(|_| not_a_date())?;
     let path = Path::parse(Base::EventTime.path(), Case::Insensitive).map_err(|_| not_a_date())?;
-    Ok(Condition::is(Field::Path(path), Test::Before(end.timestamp())))
+    Ok((day, Condition::is(Field::Path(path), Test::Before(end.timestamp()))))
 }

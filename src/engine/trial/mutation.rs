@@ -1,0 +1,82 @@
+//! Whether a rule's tests would notice a mistake: the rule is changed in one place at a time, and some test must fail.
+//!
+//! The changes are made to the explanations of the tests, not to the rule: every predicate has been judged there, so a
+//! changed rule costs a walk over truth values.
+
+use std::fmt;
+
+use super::TestOutcome;
+use super::part::{Part, Role, parts};
+use crate::condition::Explanation;
+use crate::condition::line::{Node, Tree};
+use crate::rule::{Rule, RuleTest};
+
+/// A rule with one part changed.
+#[derive(Debug, Clone)]
+pub struct Mutant<'r> {
+    /// The part.
+    pub part: Part<'r>,
+    /// What was done to it.
+    pub change: Change,
+}
+
+/// What is done to a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is taken out.
+    Drop,
+    /// It is turned round.
+    Flip,
+}
+
+/// Every rule that differs from this one in one part.
+pub fn mutants(rule: &Rule) -> Vec<Mutant<'_>> {
+    let mut mutants = Vec::new();
+    for part in parts(rule) {
+        // To turn round an alternative or a value says nothing more than to drop it does.
+        if matches!(part.role, Role::Line | Role::Exception(_)) {
+            mutants.push(Mutant { part: part.clone(), change: Change::Flip });
+        }
+        mutants.push(Mutant { part, change: Change::Drop });
+    }
+    mutants
+}
+
+impl Mutant<'_> {
+    /// Whether no test fails because of the change.
+    pub fn survives(&self, tests: &[(&RuleTest, TestOutcome)]) -> bool {
+        tests.iter().all(|(test, outcome)| self.matches(&outcome.explanation) == test.matches)
+    }
+
+    fn matches(&self, explanation: &Explanation) -> bool {
+        self.holds(explanation, &mut 0, true)
+    }
+
+    /// Whether a node holds with the change made; `neutral` is what does not weigh in the node around it.
+    fn holds(&self, explanation: &Explanation, node: &mut usize, neutral: bool) -> bool {
+        let own = *node;
+        *node += 1;
+        // No short cuts: every node has to be counted.
+        let holds = match explanation.node() {
+            Node::All(inner) => inner.iter().fold(true, |all, inner| self.holds(inner, node, true) && all),
+            Node::Any(inner) => inner.iter().fold(false, |any, inner| self.holds(inner, node, false) || any),
+            Node::Not(inner) => !self.holds(inner, node, neutral),
+            Node::Is(_) => explanation.holds(),
+        };
+        match self.change {
+            _ if own != self.part.node => holds,
+            Change::Drop => neutral,
+            Change::Flip => !holds,
+        }
+    }
+}
+
+/// ``without line `eventName equals "StopLogging"` ``
+impl fmt::Display for Mutant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.change {
+            Change::Drop => write!(f, "without {}", self.part),
+            Change::Flip => write!(f, "the opposite of {}", self.part),
+        }
+    }
+}
