@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::condition::line::{Node, Tree};
-use crate::condition::{Condition, Field};
+use crate::condition::{Condition, Field, Predicate};
 
 mod compile;
 pub mod diagnostic;
@@ -168,6 +168,22 @@ impl Rule {
         }
     }
 
+    /// Where a predicate of the condition was written, if that is known.
+    pub fn place_of(&self, predicate: &Predicate) -> Option<Range<usize>> {
+        let (mut number, mut found) = (0, None);
+        self.condition.visit(&mut |other| {
+            found = found.or(std::ptr::eq(predicate, other).then_some(number));
+            number += 1;
+        });
+        self.places.get(found?).cloned()
+    }
+
+    /// Where the rule says its id.
+    pub fn id_place(&self) -> Range<usize> {
+        let (document, _) = syntax::read(&self.source);
+        document.get_ref().get("id").map_or(0..0, |id| id.span())
+    }
+
     /// Every field that the rule reads, in its condition or its outputs.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         let mut fields = Vec::new();
@@ -203,17 +219,11 @@ pub fn duplicates(rules: &[Rule]) -> Vec<Diagnostic> {
         let earlier: &&Rule = first.entry(rule.id.as_str()).or_insert(rule);
         if !std::ptr::eq(*earlier, rule) {
             problems.push(
-                Diagnostic::new(&rule.source, id_place(rule), format!("a second rule `{}`", rule.id))
+                Diagnostic::new(&rule.source, rule.id_place(), format!("a second rule `{}`", rule.id))
                     .label(format!("the first is in {}", earlier.source.name))
                     .hint("give each rule an id of its own"),
             );
         }
     }
     problems
-}
-
-/// Where a rule says its id.
-fn id_place(rule: &Rule) -> Range<usize> {
-    let (document, _) = syntax::read(&rule.source);
-    document.get_ref().get("id").map_or(0..0, |id| id.span())
 }

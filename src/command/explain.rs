@@ -18,7 +18,7 @@ use crate::sink::stdout::{Format, Printer};
 use crate::untrusted::UntrustedJson;
 
 pub mod draw;
-mod json;
+pub mod json;
 
 /// How many rules are shown for an event if none is named.
 const RULES_SHOWN_MAX: usize = 5;

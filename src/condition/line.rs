@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::explain::Seen;
-use super::{Condition, Explanation, Field, Predicate};
+use super::{Condition, Explanation, Field, Predicate, Test};
 
 /// What conditions and their explanations have in common: their form.
 pub trait Tree: Sized {
@@ -98,6 +98,9 @@ impl<'c> Line<'c> {
 
     /// What is asked of the field: the line without the field, and without a plain "equals".
     pub fn wanted(&self) -> String {
+        if self.predicates[0].test == Test::Exists {
+            return if self.negated { "none" } else { "any value" }.to_owned();
+        }
         let test = self.test();
         test.strip_prefix("equals ").map(str::to_owned).unwrap_or(test)
     }
@@ -145,7 +148,7 @@ impl Explanation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::condition::{Comparison, Literal, Number, Test, Text};
+    use crate::condition::{Comparison, Literal, Number, Text};
     use crate::event::{Case, Path};
 
     fn name() -> Field {
@@ -163,6 +166,7 @@ mod tests {
         for (condition, shown, wanted) in [
             (is("A"), "eventName equals \"A\"", "\"A\""),
             (is("A").negated(), "eventName not equals \"A\"", "not equals \"A\""),
+            (Condition::is(name(), Test::Exists).negated(), "eventName not exists", "none"),
             (most.clone(), "eventName at most 0", "at most 0"),
             (Condition::Any(vec![is("A"), is("B")]), "eventName equals any of \"A\", \"B\"", "any of \"A\", \"B\""),
             (

@@ -439,6 +439,16 @@ impl How {
 }
 
 impl Pattern {
+    /// The text that it was compiled from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it is a glob, and not a regular expression.
+    pub fn is_glob(&self) -> bool {
+        self.glob
+    }
+
     /// Compiles a regular expression, which may fit anywhere in a value.
     pub fn regex(source: &str, nocase: bool) -> Result<Self, String> {
         Self::compile(source, source, false, nocase)

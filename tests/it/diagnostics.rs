@@ -1,31 +1,15 @@
 //! What the author of a broken rule or pattern sees: one file a mistake, one snapshot a file.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use trailwatch::rule::{Diagnostic, Rule, filter_pattern};
 
-const BROKEN_RULES: &str = "tests/fixtures/broken-rules";
+use super::rules::rule_files;
 
-/// The rule files below a folder of this repository.
-fn rule_files(folder: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension() {
-                _ if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "toml" => found.push(path),
-                _ => {}
-            }
-        }
-    }
-    found.sort();
-    found
-}
+const BROKEN_RULES: &str = "tests/fixtures/broken-rules";
 
 fn settings(folder: &str) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();

@@ -19,3 +19,4 @@ mod pipeline;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;
+mod trial;

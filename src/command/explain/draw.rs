@@ -16,7 +16,7 @@ pub const DIM: Style = Style::new().dimmed();
 
 /// The longest value that is shown, in characters.
 const VALUE_WIDTH_MAX: usize = 80;
-/// How many misses one sentence names.
+/// How many misses the sentence on one rule names.
 const MISSES_SHOWN_MAX: usize = 3;
 
 /// Draws a verdict: a line that sums it up, and the tree.
@@ -50,7 +50,7 @@ pub fn tree(verdict: &Verdict<'_>, depth: usize, text: &mut String) {
 pub fn overview(verdicts: &[Verdict<'_>], more: usize, text: &mut String) {
     let width = verdicts.iter().map(|verdict| verdict.rule.id.len()).max().unwrap_or(0);
     for verdict in verdicts {
-        let sentence = sentence(verdict);
+        let sentence = sentence_of(verdict, 1);
         let _ = writeln!(text, "  {} {:<width$}  {}", mark(verdict.matched()), verdict.rule.id, Untrusted(&sentence));
     }
     if more > 0 {
@@ -60,6 +60,10 @@ pub fn overview(verdicts: &[Verdict<'_>], more: usize, text: &mut String) {
 
 /// How it went in a sentence: `7 of 8 lines hold; …fixedRate was 0.05, wanted at most 0`.
 pub fn sentence(verdict: &Verdict<'_>) -> String {
+    sentence_of(verdict, MISSES_SHOWN_MAX)
+}
+
+fn sentence_of(verdict: &Verdict<'_>, misses_max: usize) -> String {
     let nearness = verdict.nearness();
     if verdict.matched() {
         return format!("match, {} of {} lines hold", nearness.holding, nearness.lines);
@@ -68,10 +72,10 @@ pub fn sentence(verdict: &Verdict<'_>) -> String {
     for exception in verdict.excepted_by() {
         let _ = write!(text, "; excepted by {}", named(exception));
     }
-    for miss in nearness.misses.iter().take(MISSES_SHOWN_MAX) {
+    for miss in nearness.misses.iter().take(misses_max) {
         let _ = write!(text, "; {}", missed(miss));
     }
-    let more = nearness.misses.len().saturating_sub(MISSES_SHOWN_MAX);
+    let more = nearness.misses.len().saturating_sub(misses_max);
     if more > 0 {
         let _ = write!(text, "; and {more} more");
     }

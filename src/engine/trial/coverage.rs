@@ -23,8 +23,8 @@ pub struct Gap<'r> {
 }
 
 /// Says what a rule's tests reach, by how they went.
-pub fn coverage<'r>(rule: &'r Rule, outcomes: &[TestOutcome]) -> Coverage<'r> {
-    let truths: Vec<Vec<bool>> = outcomes.iter().map(|outcome| truths(&outcome.explanation)).collect();
+pub fn coverage<'r, 'o>(rule: &'r Rule, outcomes: impl IntoIterator<Item = &'o TestOutcome>) -> Coverage<'r> {
+    let truths: Vec<Vec<bool>> = outcomes.into_iter().map(|outcome| truths(&outcome.explanation)).collect();
     let mut coverage = Coverage { outcomes: 0, gaps: Vec::new() };
     // A group holds and fails as its alternatives do.
     for part in parts(rule).into_iter().filter(|part| !matches!(part.role, Role::Group)) {

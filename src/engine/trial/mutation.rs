@@ -57,9 +57,12 @@ impl Mutant<'_> {
         let own = *node;
         *node += 1;
         // No short cuts: every node has to be counted.
+        let mut each = |inner: &[Explanation], neutral| -> Vec<bool> {
+            inner.iter().map(|inner| self.holds(inner, node, neutral)).collect()
+        };
         let holds = match explanation.node() {
-            Node::All(inner) => inner.iter().fold(true, |all, inner| self.holds(inner, node, true) && all),
-            Node::Any(inner) => inner.iter().fold(false, |any, inner| self.holds(inner, node, false) || any),
+            Node::All(inner) => each(inner, true).into_iter().all(|holds| holds),
+            Node::Any(inner) => each(inner, false).into_iter().any(|holds| holds),
             Node::Not(inner) => !self.holds(inner, node, neutral),
             Node::Is(_) => explanation.holds(),
         };
