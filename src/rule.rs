@@ -19,12 +19,14 @@ pub mod diagnostic;
 mod file;
 pub mod filter_pattern;
 mod key;
+pub mod lint;
 mod operand;
 mod syntax;
 pub mod template;
 
 pub use diagnostic::{Diagnostic, SourceText};
 pub use file::RuleFile;
+pub use lint::{Lint, LintCode, lint};
 pub use template::Template;
 
 /// A rule that has been found good.

@@ -16,8 +16,8 @@ mod test;
 pub enum Rules {
     /// Lists rules with their severity and title.
     List(Paths),
-    /// Reads rules and says everything that is wrong with them.
-    Check(Paths),
+    /// Reads rules and says everything that is wrong with them, or odd.
+    Check(check::Check),
     /// Runs the tests that rules carry.
     Test(test::Test),
 }
@@ -41,7 +41,7 @@ impl Rules {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::List(paths) => list::run(&paths.all()),
-            Self::Check(paths) => check::run(&paths.all()),
+            Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
         }
     }

@@ -13,6 +13,7 @@ mod files;
 mod findings;
 mod fixtures;
 mod imports;
+mod lints;
 #[cfg(feature = "aws")]
 mod moto;
 mod pipeline;

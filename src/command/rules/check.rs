@@ -1,23 +1,160 @@
-//! `trailwatch rules check`: what is wrong with rules.
+//! `trailwatch rules check`: what is wrong with rules, and what is odd about them.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
 
-use crate::command::{Exit, complain, count, say};
-use crate::config;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Paths;
+use crate::command::{Exit, count, line, say};
+use crate::config::{self, Loaded};
 use crate::engine::RuleSet;
+use crate::rule::{self, Diagnostic, LintCode};
 
-pub fn run(paths: &[PathBuf]) -> anyhow::Result<Exit> {
-    let loaded = config::rules(paths);
-    complain(&loaded);
-    let rules = RuleSet::new(loaded.rules.clone());
-    for rule in rules.unanchored() {
-        let id = &rule.id;
-        say("note", &format!("rule `{id}` is evaluated for every event (give it an `eventName` or an `eventSource`)"));
+mod github;
+mod json;
+mod sarif;
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    paths: Paths,
+    /// Ends with exit code 1 also if something is odd.
+    #[arg(long)]
+    deny_warnings: bool,
+    /// How complaints are written.
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// For programs: one JSON object a line.
+    Json,
+    /// For GitHub Actions: its workflow commands.
+    Github,
+    /// For code scanning: one document of SARIF 2.1.0.
+    Sarif,
+}
+
+/// How much a complaint matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// The rule cannot be used.
+    Error,
+    /// It can, and something is odd.
+    Warning,
+    /// Nothing is odd; worth knowing.
+    Note,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
     }
-    if !loaded.is_good() {
-        return Ok(Exit::Found);
+}
+
+/// Something to be said about a rule.
+struct Complaint {
+    level: Level,
+    /// The sort of thing: a lint's code, or one of those below.
+    code: &'static str,
+    diagnostic: Diagnostic,
+}
+
+/// The code of everything that keeps a rule from being used.
+const BROKEN: &str = "broken-rule";
+/// The code of rules that are evaluated for every event.
+const NO_ANCHOR: &str = "no-anchor";
+
+/// Every code that a complaint may bear.
+fn codes() -> impl Iterator<Item = &'static str> {
+    [BROKEN, NO_ANCHOR].into_iter().chain(LintCode::ALL.iter().map(|code| code.as_str()))
+}
+
+impl Check {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let Self { paths, deny_warnings, format } = self;
+        let loaded = config::rules(&paths.all());
+        let complaints = complaints(&loaded);
+        for (path, error) in &loaded.unreadable {
+            say("error", &format!("{}: {error}", path.display()));
+        }
+        let mut out = anstream::stdout();
+        match format {
+            Format::Human => human(&complaints, &loaded)?,
+            Format::Json => complaints.iter().try_for_each(|one| writeln!(out, "{}", json::object(one)))?,
+            Format::Github => complaints.iter().try_for_each(|one| writeln!(out, "{}", github::command(one)))?,
+            Format::Sarif => writeln!(out, "{}", sarif::document(&complaints))?,
+        }
+        let warned = complaints.iter().any(|one| one.level == Level::Warning);
+        Ok(if loaded.is_good() && !(deny_warnings && warned) { Exit::Done } else { Exit::Found })
     }
-    writeln!(anstream::stdout(), "{} without a problem", count(loaded.rules.len(), "rule"))?;
-    Ok(Exit::Done)
+}
+
+/// Everything there is to say, file by file.
+fn complaints(loaded: &Loaded) -> Vec<Complaint> {
+    let broken = loaded.problems.iter().map(|problem| Complaint {
+        level: Level::Error,
+        code: BROKEN,
+        diagnostic: problem.clone(),
+    });
+    let mut complaints: Vec<Complaint> = broken.collect();
+    // Exceptions expire by the events' own time; here the question is whether one is of any more use.
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    for rule in &loaded.rules {
+        complaints.extend(rule::lint(rule, today).into_iter().map(|lint| Complaint {
+            level: Level::Warning,
+            code: lint.code.as_str(),
+            diagnostic: lint.diagnostic,
+        }));
+    }
+    for rule in RuleSet::new(loaded.rules.clone()).unanchored() {
+        let message = "no exact value leads to this rule: it is evaluated for every event";
+        let diagnostic = Diagnostic::new(&rule.source, rule.id_place(), message)
+            .hint("give it an `eventName` or an `eventSource`, if it has one");
+        complaints.push(Complaint { level: Level::Note, code: NO_ANCHOR, diagnostic });
+    }
+    complaints.sort_by(|a, b| a.diagnostic.source.name.cmp(&b.diagnostic.source.name));
+    complaints
+}
+
+fn human(complaints: &[Complaint], loaded: &Loaded) -> anyhow::Result<()> {
+    for Complaint { level, code, diagnostic } in complaints {
+        let message = match level {
+            Level::Error => diagnostic.message.clone(),
+            level => format!("{}: {} [{code}]", level.as_str(), diagnostic.message),
+        };
+        line(&format!("{}\n", Diagnostic { message, ..diagnostic.clone() }));
+    }
+    let errors = told(complaints, Level::Error, "problem");
+    let warnings = told(complaints, Level::Warning, "warning");
+    if let Some(errors) = &errors {
+        say("error", errors);
+    }
+    if let Some(warnings) = &warnings {
+        say("warning", warnings);
+    }
+    if loaded.is_good() {
+        let rules = count(loaded.rules.len() as u64, "rule");
+        let what = if warnings.is_some() { "that can be used" } else { "without a problem" };
+        writeln!(anstream::stdout(), "{rules} {what}")?;
+    }
+    Ok(())
+}
+
+/// `3 problems in 2 rule files`
+fn told(complaints: &[Complaint], level: Level, noun: &str) -> Option<String> {
+    let of_level: Vec<&Complaint> = complaints.iter().filter(|one| one.level == level).collect();
+    let files: BTreeSet<&str> = of_level.iter().map(|one| one.diagnostic.source.name.as_str()).collect();
+    let (number, files) = (count(of_level.len() as u64, noun), count(files.len() as u64, "rule file"));
+    (!of_level.is_empty()).then(|| format!("{number} in {files}"))
 }

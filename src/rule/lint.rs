@@ -1,0 +1,305 @@
+//! What is odd about a rule that is not wrong: it lacks tests, says a thing in a roundabout way, or can hardly match.
+//!
+//! Day and nothing else comes from outside, so the same rule is judged the same on the same day.
+
+use std::collections::HashSet;
+
+use jiff::civil::Date;
+
+use super::{Diagnostic, Exception, Rule};
+use crate::condition::{Condition, Field, Line, Literal, Predicate, Test};
+use crate::event::dictionary::nearest;
+
+mod known;
+mod regex;
+
+/// Something odd, at its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// What sort of thing it is.
+    pub code: LintCode,
+    /// Where, what, and what to do.
+    pub diagnostic: Diagnostic,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// The sorts of odd things.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum LintCode { $($(#[$doc])* $name,)* }
+
+        impl LintCode {
+            /// Every code, in alphabetical order.
+            pub const ALL: &'static [LintCode] = &[$(Self::$name,)*];
+
+            /// The name that messages use.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A word that CloudTrail spells with other letters large.
+    CaseMismatch = "case-mismatch",
+    /// A call that a trail carries only where its event selectors ask for it.
+    DataEvent = "data-event",
+    /// An exception that excepts everything the rule matches.
+    ExceptionCoversRule = "exception-covers-rule",
+    /// An exception whose last day is past.
+    ExceptionExpired = "exception-expired",
+    /// A string that is probably a truth value in the record.
+    FlagInQuotes = "flag-in-quotes",
+    /// Lines that cannot hold together.
+    NeverMatches = "never-matches",
+    /// A rule of which no test says that it matches.
+    NoFiringTest = "no-firing-test",
+    /// A rule of which no test says what it must not match.
+    NoNearMiss = "no-near-miss",
+    /// A rule without tests.
+    NoTest = "no-test",
+    /// A regular expression that asks for a plain text.
+    PlainRegex = "plain-regex",
+    /// A call that its service does not have.
+    UnknownEventName = "unknown-event-name",
+}
+
+/// Says what is odd about a rule, in the order of its text.
+pub fn lint(rule: &Rule, today: Date) -> Vec<Lint> {
+    let mut linter = Linter { rule, lints: Vec::new() };
+    linter.tests();
+    linter.predicates();
+    linter.branches();
+    rule.exceptions.iter().for_each(|exception| linter.exception(exception, today));
+    linter.lints.sort_by_key(|lint| lint.diagnostic.span.start);
+    linter.lints
+}
+
+struct Linter<'r> {
+    rule: &'r Rule,
+    lints: Vec<Lint>,
+}
+
+impl<'r> Linter<'r> {
+    fn at(&self, place: std::ops::Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(&self.rule.source, place, message)
+    }
+
+    fn at_predicate(&self, predicate: &Predicate, message: impl Into<String>) -> Diagnostic {
+        self.at(self.rule.place_of(predicate).unwrap_or(0..0), message)
+    }
+
+    fn add(&mut self, code: LintCode, diagnostic: Diagnostic) {
+        self.lints.push(Lint { code, diagnostic });
+    }
+
+    fn tests(&mut self) {
+        let tests = &self.rule.tests;
+        let (code, message) = match (tests.iter().any(|test| test.matches), tests.iter().any(|test| !test.matches)) {
+            (true, true) => return,
+            (false, false) => (LintCode::NoTest, "no test shows what the rule matches, or does not"),
+            (false, true) => (LintCode::NoFiringTest, "no test shows what the rule matches"),
+            (true, false) => (LintCode::NoNearMiss, "no test shows what the rule must not match"),
+        };
+        let expect = if code == LintCode::NoNearMiss { "no match" } else { "match" };
+        let hint = format!("add a `[[test]]` with `expect = \"{expect}\"`");
+        self.add(code, self.at(self.rule.id_place(), message).hint(hint));
+    }
+
+    /// What is odd about predicates by themselves.
+    fn predicates(&mut self) {
+        let rule = self.rule;
+        rule.condition.visit(&mut |predicate| match &predicate.test {
+            Test::Fits(pattern) if !pattern.is_glob() => {
+                self.regex(predicate, pattern.source(), predicate.test.nocase())
+            }
+            Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
+            _ => {}
+        });
+    }
+
+    fn regex(&mut self, predicate: &Predicate, source: &str, nocase: bool) {
+        let Some((modifier, text)) = regex::plain(source) else { return };
+        let nocase = if nocase { "|nocase" } else { "" };
+        let key = format!("{}{nocase}{modifier}", predicate.field);
+        let key = if key.contains('|') { format!("\"{key}\"") } else { key };
+        let diagnostic = self.at_predicate(predicate, "this regular expression asks for a plain text");
+        self.add(LintCode::PlainRegex, diagnostic.hint(format!("write `{key} = {text:?}`")));
+    }
+
+    fn text(&mut self, predicate: &Predicate, text: &str) {
+        let field = predicate.field.to_string();
+        if matches!(text, "true" | "false") && matches!(predicate.field, Field::Path(_)) {
+            let diagnostic = self.at_predicate(predicate, format!("`\"{text}\"` is not the truth value {text}"));
+            let hint = format!("write `{text}` without quotes: it is the truth value, and also the string");
+            return self.add(LintCode::FlagInQuotes, diagnostic.hint(hint));
+        }
+        let words =
+            known::WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field)).map_or(&[][..], |known| known.1);
+        let other_case = words.iter().find(|word| **word != text && word.eq_ignore_ascii_case(text));
+        let lower = text.to_ascii_lowercase();
+        let region = (field.eq_ignore_ascii_case("awsRegion") && lower != text).then_some(lower.as_str());
+        if let Some(meant) = other_case.copied().or(region) {
+            let diagnostic = self.at_predicate(predicate, format!("`{field}` is never `{text}`: case counts"));
+            self.add(LintCode::CaseMismatch, diagnostic.hint(format!("write `{meant}`")));
+        }
+    }
+
+    /// What is odd about lines that stand together.
+    fn branches(&mut self) {
+        let branches = branches(self.rule);
+        let broken: Vec<Option<&Predicate>> = branches.iter().map(|lines| contradiction(lines)).collect();
+        let every = broken.iter().all(Option::is_some);
+        for predicate in broken.into_iter().flatten().take(if every { 1 } else { usize::MAX }) {
+            let what = if every { "the rule can never match" } else { "this alternative can never hold" };
+            let diagnostic = self.at_predicate(predicate, what).label("contradicts another line");
+            self.add(LintCode::NeverMatches, diagnostic);
+        }
+        let mut seen = HashSet::new();
+        for lines in &branches {
+            let Some(service) = only_service(lines) else { continue };
+            for predicate in lines.iter().filter_map(|line| wanted_names(line)).flatten() {
+                if seen.insert(std::ptr::from_ref(predicate)) {
+                    self.event_name(service, predicate);
+                }
+            }
+        }
+    }
+
+    fn event_name(&mut self, service: &str, predicate: &Predicate) {
+        let Some(name) = exact(predicate) else { return };
+        let of =
+            |table: &'static [(&str, &[&str])]| table.iter().find(|(known, _)| *known == service).map(|known| known.1);
+        if let Some(calls) = of(known::OPERATIONS).filter(|calls| !calls.contains(&name)) {
+            let diagnostic = self.at_predicate(predicate, format!("`{service}` has no call `{name}`"));
+            let same = calls.iter().copied().find(|call| call.eq_ignore_ascii_case(name));
+            let near = same.or_else(|| nearest(name, calls.iter().copied()));
+            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            return self.add(LintCode::UnknownEventName, Diagnostic { hint, ..diagnostic });
+        }
+        if of(known::DATA_EVENTS).is_some_and(|calls| calls.contains(&name)) {
+            let diagnostic = self.at_predicate(predicate, format!("`{name}` is a data event"));
+            let hint = "a trail carries it only where its event selectors ask for it";
+            self.add(LintCode::DataEvent, diagnostic.hint(hint));
+        }
+    }
+
+    fn exception(&mut self, exception: &Exception, today: Date) {
+        if let Some(day) = exception.expires.filter(|day| *day < today) {
+            let message = format!("exception `{}` expired on {day}", exception.name);
+            let diagnostic = self.at(exception.span.clone(), message);
+            self.add(LintCode::ExceptionExpired, diagnostic.hint("take it out, or give it a later day"));
+        }
+        let lines: Vec<&Condition> = conjuncts(&exception.when).filter(|line| !is_expiry(line)).collect();
+        let covered = |branch: &Vec<&Condition>| lines.iter().all(|line| branch.iter().any(|own| implies(own, line)));
+        if branches(self.rule).iter().all(covered) {
+            let message = format!("exception `{}` covers the whole rule", exception.name);
+            let diagnostic = self.at(exception.span.clone(), message);
+            self.add(LintCode::ExceptionCoversRule, diagnostic.hint("except less, or switch the rule off"));
+        }
+    }
+}
+
+/// The lines that hold together if a rule matches, once for each alternative.
+fn branches(rule: &Rule) -> Vec<Vec<&Condition>> {
+    let (wanted, _) = rule.parted(&rule.condition);
+    let mut lines: Vec<&Condition> = wanted.into_iter().flat_map(conjuncts).collect();
+    let group = lines.iter().position(|line| matches!(line, Condition::Any(_)) && Line::of(*line).is_none());
+    match group.map(|group| lines.remove(group)) {
+        Some(Condition::Any(alternatives)) => alternatives
+            .iter()
+            .map(|alternative| lines.iter().copied().chain(conjuncts(alternative)).collect())
+            .collect(),
+        _ => vec![lines],
+    }
+}
+
+fn conjuncts(condition: &Condition) -> impl Iterator<Item = &Condition> {
+    match condition {
+        Condition::All(inner) => inner.iter(),
+        other => std::slice::from_ref(other).iter(),
+    }
+}
+
+fn is_expiry(condition: &Condition) -> bool {
+    matches!(condition, Condition::Is(Predicate { test: Test::Before(_), .. }))
+}
+
+/// The exact string that a predicate asks for.
+fn exact(predicate: &Predicate) -> Option<&str> {
+    match &predicate.test {
+        Test::Equals(Literal::Text(text)) if !text.nocase() => Some(text.as_str()),
+        _ => None,
+    }
+}
+
+/// The exact strings of which a line asks for any, and its field.
+fn exacts(condition: &Condition) -> Option<(&Field, bool, HashSet<&str>)> {
+    let line = Line::of(condition)?;
+    let texts: Option<HashSet<&str>> = line.predicates.iter().map(|predicate| exact(predicate)).collect();
+    let any = !line.all || line.predicates.len() == 1;
+    texts.filter(|_| any).map(|texts| (line.field(), line.negated, texts))
+}
+
+/// Whether the one line cannot hold without the other.
+fn implies(line: &Condition, other: &Condition) -> bool {
+    line == other
+        || match (exacts(line), exacts(other)) {
+            (Some((field, false, texts)), Some((same, false, more))) => field == same && texts.is_subset(&more),
+            _ => false,
+        }
+}
+
+/// A predicate of a line that cannot hold beside another one.
+fn contradiction<'c>(lines: &[&'c Condition]) -> Option<&'c Predicate> {
+    lines.iter().enumerate().skip(1).find_map(|(number, line)| {
+        let broken = lines[..number].iter().any(|earlier| contradict(earlier, line));
+        broken.then(|| Line::of(*line).map(|line| line.predicates[0])).flatten()
+    })
+}
+
+fn contradict(one: &Condition, other: &Condition) -> bool {
+    if one.clone().negated() == *other {
+        return true;
+    }
+    match (exacts(one), exacts(other)) {
+        (Some((field, false, some)), Some((same, false, others))) if field == same => {
+            is_single(field) && some.is_disjoint(&others)
+        }
+        // Of a field with several values one may be asked for and another ruled out.
+        (Some((field, false, some)), Some((same, true, ruled_out)))
+        | (Some((same, true, ruled_out)), Some((field, false, some)))
+            if field == same =>
+        {
+            some.is_subset(&ruled_out)
+        }
+        _ => false,
+    }
+}
+
+fn is_single(field: &Field) -> bool {
+    match field {
+        Field::Derived(_) => true,
+        Field::Path(path) => known::SINGLE.iter().any(|single| single.eq_ignore_ascii_case(&path.to_string())),
+    }
+}
+
+fn is_named(field: &Field, name: &str) -> bool {
+    matches!(field, Field::Path(path) if path.to_string().eq_ignore_ascii_case(name))
+}
+
+/// The one service that lines ask for.
+fn only_service<'c>(lines: &[&'c Condition]) -> Option<&'c str> {
+    let mut services = lines
+        .iter()
+        .filter_map(|line| exacts(line))
+        .filter(|(field, negated, texts)| is_named(field, "eventSource") && !negated && texts.len() == 1);
+    services.next()?.2.into_iter().next()
+}
+
+/// The predicates of a line that asks for names of calls.
+fn wanted_names(line: &Condition) -> Option<Vec<&Predicate>> {
+    let (field, negated, _) = exacts(line)?;
+    (is_named(field, "eventName") && !negated).then(|| Line::of(line).map(|line| line.predicates)).flatten()
+}

@@ -1,0 +1,50 @@
+//! What is said of odd rules: one file for each sort of oddity, one snapshot a file.
+
+use std::path::Path;
+
+use jiff::civil::date;
+use trailwatch::rule::{LintCode, Rule, lint};
+
+use super::rules::rule_files;
+
+/// The day on which the rules of these tests are judged.
+const TODAY: jiff::civil::Date = date(2026, 1, 15);
+
+fn read(path: &Path) -> Rule {
+    Rule::read(Path::new(path.file_name().unwrap()), std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn every_oddity_is_told() {
+    let mut told = Vec::new();
+    for path in rule_files("tests/fixtures/odd-rules") {
+        let lints = lint(&read(&path), TODAY);
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("snapshots/odd-rules");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let drawn: Vec<String> =
+            lints.iter().map(|lint| format!("[{}] {}", lint.code.as_str(), lint.diagnostic)).collect();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        settings.bind(|| insta::assert_snapshot!(name, drawn.join("\n\n")));
+        assert_eq!(lints.len(), 1, "one oddity, one lint: {name}");
+        told.extend(lints.iter().map(|lint| lint.code));
+    }
+    for code in LintCode::ALL {
+        assert!(told.contains(code), "no rule shows `{}`", code.as_str());
+    }
+}
+
+#[test]
+fn lint_codes_stand_in_order() {
+    assert!(LintCode::ALL.is_sorted_by_key(|code| code.as_str()));
+}
+
+#[test]
+fn nothing_is_odd_about_good_rules() {
+    for folder in ["rules", "tests/fixtures/good-rules", "tests/fixtures/explain"] {
+        for path in rule_files(folder) {
+            assert_eq!(lint(&read(&path), TODAY), [], "{}", path.display());
+        }
+    }
+}
