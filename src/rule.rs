@@ -21,6 +21,7 @@ pub mod filter_pattern;
 mod key;
 pub mod lint;
 mod operand;
+pub mod schema;
 mod syntax;
 pub mod template;
 

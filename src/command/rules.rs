@@ -10,6 +10,8 @@ use crate::rule::{Diagnostic, Rule};
 
 mod check;
 mod list;
+mod new;
+mod schema;
 mod test;
 
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,10 @@ pub enum Rules {
     Check(check::Check),
     /// Runs the tests that rules carry.
     Test(test::Test),
+    /// Starts a rule from an event, and prints it.
+    New(new::New),
+    /// Prints the JSON Schema of rule files, for editors.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +49,8 @@ impl Rules {
             Self::List(paths) => list::run(&paths.all()),
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
+            Self::New(new) => new.run(),
+            Self::Schema => schema::run(),
         }
     }
 }

@@ -117,7 +117,7 @@ impl Problem {
 }
 
 /// Every modifier, for messages.
-const MODIFIERS: [&str; 19] = [
+pub(super) const MODIFIERS: [&str; 19] = [
     "contains",
     "startswith",
     "endswith",

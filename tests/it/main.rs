@@ -20,4 +20,5 @@ mod pipeline;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;
+mod schema;
 mod trial;

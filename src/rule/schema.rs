@@ -1,0 +1,187 @@
+//! The JSON Schema of rule files, with which editors complete and check them.
+//!
+//! It is written by hand beside the reader, which walks the document by hand too; tests hold it against the reader's
+//! keys, every shipped rule and broken ones. It is the laxer of the two: what a line means, only the reader knows.
+
+use serde_json::{Map, Value, json};
+
+use super::Severity;
+use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
+use super::key::MODIFIERS;
+use crate::event::Derived;
+use crate::event::dictionary::RECORD_FIELDS;
+
+/// The schema, draft 7: the newest that every TOML editor knows.
+pub fn schema() -> Value {
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Trailwatch rule",
+        "description": "What a CloudTrail event must be like to lead to a finding. The whole language is in docs/rules.md.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["id", "title", "severity"],
+        "anyOf": [{ "required": ["match"] }, { "required": ["either"] }],
+        "properties": properties(&RULE_KEYS, rule_key),
+        "definitions": {
+            "block": block(),
+            "line": line(),
+            "exception": object(&EXCEPTION_KEYS, &["name", "when"], exception_key),
+            "test": object(&TEST_KEYS, &TEST_KEYS, test_key),
+        },
+    })
+}
+
+fn object(keys: &[&str], required: &[&str], of: fn(&str) -> Value) -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties(keys, of),
+    })
+}
+
+fn properties(keys: &[&str], of: fn(&str) -> Value) -> Value {
+    keys.iter().map(|key| ((*key).to_owned(), of(key))).collect::<Map<_, _>>().into()
+}
+
+fn text(description: &str) -> Value {
+    json!({ "type": "string", "minLength": 1, "description": description })
+}
+
+fn texts(description: &str) -> Value {
+    json!({ "type": "array", "items": { "type": "string" }, "description": description })
+}
+
+fn list_of(definition: &str, description: &str) -> Value {
+    json!({
+        "type": "array",
+        "minItems": 1,
+        "items": { "$ref": format!("#/definitions/{definition}") },
+        "description": description,
+    })
+}
+
+fn block_of(description: &str) -> Value {
+    json!({ "allOf": [{ "$ref": "#/definitions/block" }], "description": description })
+}
+
+fn rule_key(key: &str) -> Value {
+    match key {
+        "id" => json!({
+            "type": "string",
+            "pattern": "^[a-z0-9-]{1,100}$",
+            "description": "The rule's name: lower-case letters, digits, hyphens. Part of every finding's id.",
+        }),
+        "title" => text("What a finding is headed with; `{field}` is filled in."),
+        "description" => json!({
+            "type": "string",
+            "description": "What happened, why it matters, what to check first.",
+        }),
+        "severity" => json!({
+            "enum": Severity::ALL.map(Severity::as_str),
+            "description": "How much a finding matters.",
+        }),
+        "tags" => json!({
+            "type": "array",
+            "items": { "type": "string", "pattern": "^[a-z0-9._:/-]+$" },
+            "description": "`attack.…` for ATT&CK, `service.…` for the service, and free words.",
+        }),
+        "references" => texts("Pages to read."),
+        "false_positives" => texts("What else may look like this."),
+        "match" => block_of("Lines that must all hold."),
+        "either" => list_of("block", "Blocks of lines, at least one of which must hold."),
+        "except" => list_of("exception", "Exceptions, none of which may hold."),
+        "alert" => object(&ALERT_KEYS, &[], alert_key),
+        "test" => list_of("test", "The rule's own tests: one that fires, and a near miss."),
+        _ => json!({}),
+    }
+}
+
+fn alert_key(key: &str) -> Value {
+    match key {
+        "group_by" => texts("Fields whose values say what belongs together."),
+        "suppress" => text("A duration such as `1h`."),
+        _ => json!({}),
+    }
+}
+
+fn exception_key(key: &str) -> Value {
+    match key {
+        "name" => text("What it is for."),
+        "owner" => json!({ "type": "string", "description": "Who answers for it." }),
+        "reason" => json!({ "type": "string", "description": "Why there is one." }),
+        "expires" => json!({
+            "type": "string",
+            "format": "date",
+            "description": "The last day on which it holds, by the event's time in UTC; without quotes.",
+        }),
+        "when" => block_of("The lines that must all hold for an event to be excepted."),
+        _ => json!({}),
+    }
+}
+
+fn test_key(key: &str) -> Value {
+    match key {
+        "name" => text("What happens in it."),
+        "expect" => json!({ "enum": ["match", "no match"], "description": "Whether the rule must match." }),
+        "event" => json!({
+            "type": ["object", "string"],
+            "description": "The event in part, as a table or as JSON; it is merged over an everyday record.",
+        }),
+        _ => json!({}),
+    }
+}
+
+/// Lines by their keys. The fields are there to be completed; any other name may bear a line too, since names do not
+/// mind case.
+fn block() -> Value {
+    let line = || json!({ "$ref": "#/definitions/line" });
+    let derived = Derived::ALL.iter().map(|&(name, _)| name);
+    let fields = RECORD_FIELDS.iter().copied().chain(derived).map(|name| (name.to_owned(), line()));
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": { "pattern": key_pattern() },
+        "properties": fields.collect::<Map<_, _>>(),
+        "additionalProperties": line(),
+    })
+}
+
+/// A field, and after `|` modifiers.
+fn key_pattern() -> String {
+    format!("^[^|]+(\\|({}))*$", MODIFIERS.join("|"))
+}
+
+/// What stands on the right: a value, a list of values, or what stands below a dotted key.
+fn line() -> Value {
+    let value = json!(["string", "number", "boolean"]);
+    json!({
+        "anyOf": [
+            { "type": value },
+            { "type": "array", "minItems": 1, "items": { "type": value } },
+            { "$ref": "#/definitions/block" },
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_something_of_every_key() {
+        let schema = schema();
+        for (keys, place) in [
+            (&RULE_KEYS[..], "/properties"),
+            (&ALERT_KEYS, "/properties/alert/properties"),
+            (&EXCEPTION_KEYS, "/definitions/exception/properties"),
+            (&TEST_KEYS, "/definitions/test/properties"),
+        ] {
+            let told = schema.pointer(place).unwrap().as_object().unwrap();
+            assert_eq!(told.len(), keys.len(), "{place}");
+            for key in keys {
+                assert!(told[*key].as_object().is_some_and(|told| !told.is_empty()), "nothing is said of `{key}`");
+            }
+        }
+    }
+}
