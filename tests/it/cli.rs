@@ -9,6 +9,10 @@ const SCANNED: &str = "tests/fixtures/scan/with-garbage.jsonl";
 const CLEAN: &str = "tests/fixtures/scan/clean.jsonl";
 const TRAIL_RULE: &str = "tests/fixtures/good-rules/trail-stopped.toml";
 
+const EXPLAINED: &str = "tests/fixtures/explain/events.jsonl";
+const BLINDED_RULE: &str = "tests/fixtures/explain/sampling-blinded.toml";
+const SEVERITY_UNKNOWN: &str = "tests/fixtures/broken-rules/severity-unknown.toml";
+
 /// The binary, in a world with nothing in it: no terminal, no colours, no AWS.
 fn trailwatch(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trailwatch"));
@@ -26,8 +30,8 @@ fn shown(mut command: Command) -> String {
 
 /// Takes out what differs from run to run: how long things took. Shows escapes, so that a snapshot has none.
 fn normalised(text: &str) -> String {
-    let took = Regex::new(r"\[ *[0-9.]+m?s\]").unwrap();
-    took.replace_all(text, "[TIME]").replace('\u{1b}', "␛")
+    let took = Regex::new(r#"\[ *[0-9.]+m?s\]|(time=|"took_ms":)"?[0-9.e-]+"?"#).unwrap();
+    took.replace_all(text, "$1[TIME]").replace('\u{1b}', "␛")
 }
 
 #[track_caller]
@@ -47,10 +51,12 @@ fn help() {
         ("help-demo", vec!["demo", "--help"]),
         ("help-tail", vec!["tail", "--help"]),
         ("help-scan", vec!["scan", "--help"]),
+        ("help-explain", vec!["explain", "--help"]),
         ("help-rules", vec!["rules", "--help"]),
         ("help-rules-list", vec!["rules", "list", "--help"]),
         ("help-rules-check", vec!["rules", "check", "--help"]),
         ("help-rules-test", vec!["rules", "test", "--help"]),
+        ("help-rules-new", vec!["rules", "new", "--help"]),
     ] {
         check(name, &args);
     }
@@ -67,6 +73,9 @@ fn wrong_arguments() {
         ("tail-without-arguments", vec!["tail"]),
         ("tail-since-unreadable", vec!["tail", "--since", "yesterday", SCANNED]),
         ("tail-file-and-log-group", vec!["tail", SCANNED, "--log-group", "trail"]),
+        ("explain-without-an-event", vec!["explain", "--rule", "trail-stopped"]),
+        ("rules-test-filter-broken", vec!["rules", "test", "--filter", "(", TRAIL_RULE]),
+        ("rules-test-coverage-of-too-much", vec!["rules", "test", "--coverage-min", "101", TRAIL_RULE]),
         ("tail-filter-broken", vec!["tail", SCANNED, "--filter", "{ $.eventName == StopLogging }"]),
         ("tail-filter-unclosed", vec!["tail", SCANNED, "--filter", "{ $.eventName = \"StopLogging }"]),
     ] {
@@ -98,6 +107,78 @@ fn rules() {
         ("rules-list-broken", vec!["rules", "list", "tests/fixtures/broken-rules/severity-unknown.toml"]),
     ] {
         check(name, &args);
+    }
+}
+
+#[test]
+fn explain() {
+    let named = ["--rule", BLINDED_RULE];
+    for (name, args) in [
+        ("explain-a-rule", [&named[..], &[EXPLAINED]].concat()),
+        ("explain-a-rule-as-json", [&named[..], &["-o", "json", EXPLAINED]].concat()),
+        ("explain-a-match", vec!["explain", "--rule", TRAIL_RULE, CLEAN]),
+        ("explain-all-rules", vec!["--rules", "tests/fixtures/odd-rules", EXPLAINED]),
+        ("explain-every-rule", vec!["--all", "--rules", "tests/fixtures/odd-rules", CLEAN]),
+        ("explain-by-id", vec!["--rule", "trail-stopped", "--rules", TRAIL_RULE, SCANNED]),
+        ("explain-id-misspelt", vec!["--rule", "trail-stoped", "--rules", TRAIL_RULE, CLEAN]),
+        ("explain-broken-rule", vec!["--rule", "tests/fixtures/broken-rules/severity-unknown.toml", CLEAN]),
+        ("explain-no-such-file", vec!["--rule", TRAIL_RULE, "no/such/file.json"]),
+        ("explain-nothing", vec!["--rule", TRAIL_RULE, "/dev/null"]),
+    ] {
+        let args = args.strip_prefix(&["explain"]).unwrap_or(&args);
+        check(name, &[&["explain"], args].concat());
+    }
+}
+
+#[test]
+fn rules_tried_in_other_ways() {
+    for (name, args) in [
+        ("rules-test-coverage", vec!["test", "--coverage", BLINDED_RULE]),
+        ("rules-test-coverage-too-low", vec!["test", "--coverage-min", "90%", BLINDED_RULE]),
+        ("rules-test-mutate", vec!["test", "--mutate", BLINDED_RULE]),
+        ("rules-test-filter", vec!["test", "--filter", "^trail-stopped::st", "tests/fixtures/failing-rules"]),
+        ("rules-test-filter-of-nothing", vec!["test", "--filter", "nosuchtest", TRAIL_RULE]),
+        ("rules-test-junit", vec!["test", "--format", "junit", "tests/fixtures/failing-rules/trail-stopped.toml"]),
+        ("rules-test-json", vec!["test", "--format", "json", "--coverage", "--mutate", BLINDED_RULE]),
+        ("rules-check-warnings-denied", vec!["check", "--deny-warnings", "tests/fixtures/odd-rules/no-near-miss.toml"]),
+        ("rules-check-json", vec!["check", "--format", "json", "tests/fixtures/failing-rules", SEVERITY_UNKNOWN]),
+        ("rules-check-github", vec!["check", "--format", "github", "tests/fixtures/failing-rules", SEVERITY_UNKNOWN]),
+        ("rules-check-sarif", vec!["check", "--format", "sarif", "tests/fixtures/failing-rules", SEVERITY_UNKNOWN]),
+        ("rules-new", vec!["new", EXPLAINED]),
+        ("rules-new-of-no-record", vec!["new", "tests/fixtures/records/insight-start.json"]),
+    ] {
+        check(name, &[&["rules"], &args[..]].concat());
+    }
+}
+
+/// A survivor has to be given leave, with a reason beside the line.
+#[test]
+fn no_change_of_a_shipped_rule_goes_unnoticed() {
+    let output = trailwatch(&["rules", "test", "--mutate", "--coverage-min", "100"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_new_rule_is_good_and_passes_its_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.toml");
+    for (event, is_record) in [
+        (EXPLAINED, true),
+        (CLEAN, true),
+        ("tests/fixtures/records/console-login-failure.json", true),
+        ("tests/fixtures/records/escapes.json", true),
+        ("tests/fixtures/records/terminal-escapes.json", true),
+        ("tests/fixtures/records/insight-end.json", false),
+    ] {
+        let made = trailwatch(&["rules", "new", event]).output().unwrap();
+        assert_eq!(made.status.success(), is_record, "{event}: {made:?}");
+        if is_record {
+            std::fs::write(&path, &made.stdout).unwrap();
+            for verb in ["check", "test"] {
+                let output = trailwatch(&["rules", verb, path.to_str().unwrap()]).output().unwrap();
+                assert!(output.status.success(), "{event}: {output:?}\n{}", String::from_utf8_lossy(&made.stdout));
+            }
+        }
     }
 }
 
@@ -173,6 +254,9 @@ fn a_reader_that_has_gone_ends_a_run_quietly() {
         vec!["rules", "list"],
         vec!["rules", "check"],
         vec!["rules", "test", TRAIL_RULE],
+        vec!["rules", "new", CLEAN],
+        vec!["rules", "schema"],
+        vec!["explain", CLEAN],
         vec!["scan", "--quiet", "--rules", TRAIL_RULE, CLEAN],
         vec!["tail", "--rules", TRAIL_RULE, CLEAN],
         vec!["--help"],
