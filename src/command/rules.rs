@@ -8,7 +8,7 @@ use std::time::Instant;
 use anstyle::{AnsiColor, Style};
 use clap::{Args, Subcommand};
 
-use super::{Exit, complain, count, say};
+use super::{Exit, complain, count, say, tell_left_out};
 use crate::condition::Explanation;
 use crate::condition::explain::Seen;
 use crate::config;
@@ -58,6 +58,7 @@ impl Rules {
 
 fn list(paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let loaded = config::rules(paths);
+    tell_left_out(&loaded);
     let mut rules: Vec<&Rule> = loaded.rules.iter().collect();
     rules.sort_by_key(|rule| (std::cmp::Reverse(rule.severity), &rule.id));
     let width = rules.iter().map(|rule| rule.id.len()).max().unwrap_or(0);
@@ -75,6 +76,7 @@ fn list(paths: &[PathBuf]) -> anyhow::Result<Exit> {
 
 fn check(paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let loaded = config::rules(paths);
+    tell_left_out(&loaded);
     complain(&loaded);
     let rules = RuleSet::new(loaded.rules.clone());
     for rule in rules.unanchored() {

@@ -145,12 +145,9 @@ mod tests {
 
     #[test]
     fn both_walks_find_the_same() {
-        for text in [
-            r#"{"a":["x",{"b":"y"}],"c":"\n"}"#,
-            r#"{"a":1e400,"b":"x"}"#,
-            r#"{"a":"\ud800","b":{"c":"x"}}"#,
-            "{}",
-        ] {
+        for text in
+            [r#"{"a":["x",{"b":"y"}],"c":"\n"}"#, r#"{"a":1e400,"b":"x"}"#, r#"{"a":"\ud800","b":{"c":"x"}}"#, "{}"]
+        {
             let careful = serde_json::from_str(text).map(carefully).unwrap();
             assert_eq!(sorted(strings(text)), sorted(careful), "{text}");
         }
