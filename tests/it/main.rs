@@ -18,3 +18,4 @@ mod pipeline;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;
+mod sigma;
