@@ -282,7 +282,7 @@ impl Resolver<'_> {
         let listed: Vec<&str> = names.clone().take(NAMES_SHOWN_MAX).collect();
         let problem = problem.near_or(nearest(name.trim_end_matches('*'), names), || match listed.is_empty() {
             true => String::new(),
-            false => format!("there are {}", listed.join(", ")),
+            false => format!("expected one of {}", listed.join(", ")),
         });
         Problem { part: Some(place.clone()), ..problem }
     }

@@ -179,10 +179,15 @@ impl Reader<'_> {
                     let problem = Problem::new(format!("unknown key `{}`", key.text));
                     self.complain(&key.span, problem.hint(format!("did you mean `{name}`?")));
                 }
-                None => self.complain(
-                    &(document.span.start..document.span.start),
-                    Problem::new(format!("the rule has no `{name}`")),
-                ),
+                None => {
+                    let example = match name {
+                        "title" => "add `title: what happened`",
+                        "logsource" => "add `logsource: {product: aws, service: cloudtrail}`",
+                        _ => "a detection has selections, and the `condition` that joins them",
+                    };
+                    let start = document.span.start;
+                    self.complain(&(start..start), Problem::new(format!("the rule has no `{name}`")).hint(example));
+                }
             }
         }
         found

@@ -5,6 +5,7 @@ use super::yaml::{Kind, Scalar};
 use crate::condition::test::How;
 use crate::condition::{Comparison, Condition, Field, Literal, Number, Pattern, Relation, Test};
 use crate::event::dictionary::nearest;
+use crate::event::path::PathError;
 use crate::event::{Case, Path};
 use crate::rule::key::Problem;
 use crate::rule::operand;
@@ -104,9 +105,12 @@ fn field(name: &str) -> Result<Field, Problem> {
     if name.is_empty() {
         return Ok(Field::Anywhere);
     }
-    Path::from_segments(name.split('.').map(str::to_owned).collect(), Case::Sensitive)
-        .map(Field::Path)
-        .map_err(|error| Problem::new(error.to_string()))
+    Path::from_segments(name.split('.').map(str::to_owned).collect(), Case::Sensitive).map(Field::Path).map_err(
+        |error| match error {
+            PathError::EmptyName => Problem::new("an empty name in the path").label("dots go into objects"),
+            error => Problem::new(error.to_string()),
+        },
+    )
 }
 
 impl Item {

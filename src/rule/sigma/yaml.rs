@@ -209,6 +209,9 @@ fn explain(source: &Arc<SourceText>, error: &ScanError) -> Diagnostic {
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
             say("a quote is not closed").hint("a quote within single quotes is written twice: `''`")
         }
+        ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
+            say("this stands behind the closing quote").hint("a quote within single quotes is written twice: `''`")
+        }
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             say("neither a key with `:` nor a value").hint("write `key: value`")
         }
