@@ -129,11 +129,27 @@ impl RuleArgs {
     /// The rules; `None` if any is broken, after saying how.
     fn load(&self) -> Option<Vec<Rule>> {
         let loaded = config::rules(&self.rules);
+        tell_left_out(&loaded);
         if loaded.is_good() {
             return Some(loaded.rules);
         }
         complain(&loaded);
         None
+    }
+}
+
+/// Says which rules are not about CloudTrail: once for each reason, since there may be thousands.
+fn tell_left_out(loaded: &Loaded) {
+    let mut by_reason: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
+    for rule in &loaded.left_out {
+        by_reason.entry(&rule.reason).or_default().push(&rule.source.name);
+    }
+    for (reason, files) in by_reason {
+        let others = match files.len() {
+            1 => String::new(),
+            many => format!(" and {}", count(many - 1, "other rule")),
+        };
+        say("note", &format!("{}{others}: left out: {reason}", files[0]));
     }
 }
 

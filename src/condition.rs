@@ -47,6 +47,13 @@ pub enum Field {
     Path(Path),
     /// A field that is worked out.
     Derived(Derived),
+    /// Any string of the record, wherever it stands.
+    Anywhere,
+}
+
+impl Field {
+    /// What rules write for any string of the record.
+    pub const ANYWHERE: &str = "**";
 }
 
 impl Condition {
@@ -99,6 +106,7 @@ impl fmt::Display for Field {
         match self {
             Self::Path(path) => path.fmt(f),
             Self::Derived(derived) => f.write_str(derived.name()),
+            Self::Anywhere => f.write_str(Self::ANYWHERE),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::rule::{self, Diagnostic, Rule};
+use crate::rule::{self, Diagnostic, LeftOut, Rule, sigma};
 
 /// The shipped rules: their paths and texts.
 const PACK: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pack.rs"));
@@ -16,6 +16,8 @@ const RULE_FILE_BYTES_MAX: u64 = 1 << 20;
 pub struct Loaded {
     /// The good ones, by path.
     pub rules: Vec<Rule>,
+    /// Rules that are not about CloudTrail.
+    pub left_out: Vec<LeftOut>,
     /// What is wrong in files that could be read.
     pub problems: Vec<Diagnostic>,
     /// Files and folders that could not be read, with the reason.
@@ -26,6 +28,11 @@ impl Loaded {
     /// Whether nothing is wrong.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// How much has been found, good or not.
+    fn count(&self) -> usize {
+        self.rules.len() + self.left_out.len() + self.problems.len() + self.unreadable.len()
     }
 }
 
@@ -45,12 +52,13 @@ pub fn rules(paths: &[PathBuf]) -> Loaded {
 }
 
 fn load(path: &Path, loaded: &mut Loaded) {
-    let before = loaded.rules.len() + loaded.problems.len() + loaded.unreadable.len();
+    let before = loaded.count();
     for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
         match entry {
             Ok(entry) if entry.file_type().is_file() => {
                 let named = entry.depth() == 0;
-                if named || entry.path().extension().is_some_and(|extension| extension == "toml") {
+                let is_toml = entry.path().extension().is_some_and(|extension| extension == "toml");
+                if named || is_toml || sigma::is_named(entry.path()) {
                     load_file(entry.path(), loaded);
                 }
             }
@@ -62,8 +70,8 @@ fn load(path: &Path, loaded: &mut Loaded) {
             }
         }
     }
-    if loaded.rules.len() + loaded.problems.len() + loaded.unreadable.len() == before {
-        let nothing = io::Error::new(io::ErrorKind::NotFound, "no rule files (`*.toml`) in it");
+    if loaded.count() == before {
+        let nothing = io::Error::new(io::ErrorKind::NotFound, "no rule files (`*.toml`, `*.yml`) in it");
         loaded.unreadable.push((path.to_owned(), nothing));
     }
 }
@@ -84,8 +92,8 @@ fn load_file(path: &Path, loaded: &mut Loaded) {
 }
 
 fn take(name: &Path, bytes: Vec<u8>, loaded: &mut Loaded) {
-    match Rule::read(name, bytes) {
-        Ok(rule) => loaded.rules.push(rule),
-        Err(problems) => loaded.problems.extend(problems),
-    }
+    let mut reading = rule::read(name, bytes);
+    loaded.rules.append(&mut reading.rules);
+    loaded.left_out.append(&mut reading.left_out);
+    loaded.problems.append(&mut reading.problems);
 }

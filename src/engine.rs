@@ -127,14 +127,17 @@ pub(crate) enum Slot {
     Read(FieldId),
     /// Worked out.
     Derived(event::Derived),
+    /// All strings of the record.
+    Anywhere,
 }
 
 impl Slot {
     /// Calls `judge` with the field's values, which may be gone through more than once.
-    fn with<'a, R>(self, event: &Event<'a>, judge: impl FnOnce(&mut dyn Iterator<Item = Value<'a>>) -> R) -> R {
+    fn with<'e, R>(self, event: &'e Event<'_>, judge: impl FnOnce(&mut dyn Iterator<Item = Value<'e>>) -> R) -> R {
         match self {
             Slot::Read(field) => judge(&mut event.values(field)),
             Slot::Derived(derived) => judge(&mut derived.of(event).into_iter()),
+            Slot::Anywhere => judge(&mut event.strings().iter().map(|text| Value::String(text))),
         }
     }
 }
@@ -159,6 +162,7 @@ impl Builder {
                 self.derived.push(*derived);
                 Slot::Derived(*derived)
             }
+            Field::Anywhere => Slot::Anywhere,
             Field::Path(path) => {
                 self.paths.push(path.clone());
                 Slot::Read(event::wanted_field(self.paths.len() - 1))

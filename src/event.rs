@@ -3,6 +3,7 @@
 //! A [`RawEvent`] is owned and goes between tasks; an [`Event`] borrows a raw event and the buffers of a
 //! [`Projection`], lives inside one synchronous call, and never builds a tree of JSON values.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::{Origin, Place};
 
+pub mod anywhere;
 pub mod derived;
 pub mod dictionary;
 pub mod identity;
@@ -170,6 +172,7 @@ pub struct Event<'a> {
     fields: &'a Fields,
     kind: EventKind,
     actor: OnceCell<Actor<'a>>,
+    strings: OnceCell<Vec<Cow<'a, str>>>,
 }
 
 impl<'a> Event<'a> {
@@ -178,7 +181,7 @@ impl<'a> Event<'a> {
     pub fn read(text: &'a str, projection: &Projection, fields: &'a mut Fields) -> Result<Self, serde_json::Error> {
         projection.read(text, fields)?;
         let fields = &*fields;
-        let mut event = Self { text, fields, kind: EventKind::Other, actor: OnceCell::new() };
+        let mut event = Self { text, fields, kind: EventKind::Other, actor: OnceCell::new(), strings: OnceCell::new() };
         event.kind = event.find_kind();
         Ok(event)
     }
@@ -214,6 +217,11 @@ impl<'a> Event<'a> {
     /// Who did it. Worked out once.
     pub fn actor(&self) -> &Actor<'a> {
         self.actor.get_or_init(|| Actor::of(self))
+    }
+
+    /// Every string of the event, wherever it stands. Gathered once.
+    pub fn strings(&self) -> &[Cow<'a, str>] {
+        self.strings.get_or_init(|| anywhere::strings(self.text))
     }
 
     /// When it happened, by the event's own account.

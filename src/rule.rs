@@ -16,12 +16,14 @@ use crate::condition::{Condition, Field, Predicate};
 
 mod compile;
 pub mod diagnostic;
+mod expression;
 mod file;
 pub mod filter_pattern;
 mod key;
 pub mod lint;
 mod operand;
 pub mod schema;
+pub mod sigma;
 mod syntax;
 pub mod template;
 
@@ -80,6 +82,28 @@ pub struct Exception {
     pub span: Range<usize>,
 }
 
+/// What a file of rules comes to.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The rules that were found good.
+    pub rules: Vec<Rule>,
+    /// Everything that is wrong with the others.
+    pub problems: Vec<Diagnostic>,
+    /// Rules that are about other logs.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A rule that was left out, since it is not about CloudTrail.
+#[derive(Debug, Clone)]
+pub struct LeftOut {
+    /// The file.
+    pub source: Arc<SourceText>,
+    /// Where in it the rule begins, in bytes.
+    pub at: usize,
+    /// What it is about.
+    pub reason: String,
+}
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -135,6 +159,25 @@ impl fmt::Display for Severity {
     }
 }
 
+/// Reads every rule of a file: a TOML file holds one of ours, a YAML file any number of Sigma's.
+pub fn read(name: &Path, bytes: Vec<u8>) -> Reading {
+    if sigma::is_named(name) {
+        return match String::from_utf8(bytes) {
+            Ok(text) => sigma::read(name, without_mark(text)),
+            Err(error) => Reading { problems: vec![not_utf8(name, &error)], ..Reading::default() },
+        };
+    }
+    match Rule::read(name, bytes) {
+        Ok(rule) => Reading { rules: vec![rule], ..Reading::default() },
+        Err(problems) => Reading { problems, ..Reading::default() },
+    }
+}
+
+/// An editor's byte order mark is no part of the text.
+fn without_mark(text: String) -> String {
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+}
+
 impl Rule {
     /// Reads a rule from the bytes of its file.
     pub fn read(name: &Path, bytes: Vec<u8>) -> Result<Self, Vec<Diagnostic>> {
@@ -146,9 +189,7 @@ impl Rule {
 
     /// Reads a rule from the text of its file.
     pub fn parse(name: &Path, text: String) -> Result<Self, Vec<Diagnostic>> {
-        // An editor's byte order mark is no part of the text.
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let source = Arc::new(SourceText { name: name.display().to_string(), text });
+        let source = Arc::new(SourceText { name: name.display().to_string(), text: without_mark(text) });
         let (document, syntax) = syntax::read(&source);
         let mut problems = Vec::new();
         let file = RuleFile::read(&source, document.get_ref(), syntax.is_empty(), &mut problems);
@@ -183,6 +224,10 @@ impl Rule {
 
     /// Where the rule says its id.
     pub fn id_place(&self) -> Range<usize> {
+        // A Sigma rule's id is the name of its file.
+        if sigma::is_named(Path::new(&self.source.name)) {
+            return 0..0;
+        }
         let (document, _) = syntax::read(&self.source);
         document.get_ref().get("id").map_or(0..0, |id| id.span())
     }

@@ -62,7 +62,7 @@ pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
             Explanation::Not(!inner.holds(), Box::new(inner))
         }
         Condition::Is(predicate) => {
-            let seen = values(&predicate.field, event);
+            let mut seen = values(&predicate.field, event);
             let found = seen.iter().map(Seen::value);
             let holds = match &predicate.test {
                 Test::Relates(relation, other) => {
@@ -71,10 +71,22 @@ pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
                 }
                 test => test.passes(found),
             };
+            if predicate.field == Field::Anywhere {
+                keep_what_passed(&mut seen, &predicate.test);
+            }
             Explanation::Is(holds, predicate.clone(), seen)
         }
     }
 }
+
+/// Of all the strings of a record only a few that passed are worth showing.
+fn keep_what_passed(seen: &mut Vec<Seen>, test: &Test) {
+    seen.retain(|seen| test.passes(std::iter::once(seen.value())));
+    seen.truncate(ANYWHERE_SHOWN_MAX);
+}
+
+/// How many of the strings found anywhere are kept.
+const ANYWHERE_SHOWN_MAX: usize = 3;
 
 impl Explanation {
     /// Whether the condition held.
@@ -155,7 +167,24 @@ pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
             found
         }
         Field::Derived(derived) => derived.of(event).map(Seen::of).into_iter().collect(),
+        Field::Anywhere => serde_json::from_str(event.text()).map(strings).unwrap_or_default(),
     }
+}
+
+/// Every string of a record, in its order. Goes down without recursion.
+fn strings(record: &RawValue) -> Vec<Seen> {
+    let mut found = Vec::new();
+    let mut waiting = vec![record];
+    while let Some(raw) = waiting.pop() {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'[') => waiting.extend(elements(text).into_iter().rev()),
+            Some(b'{') => waiting.extend(members(text).into_iter().rev().map(|(_, value)| value)),
+            Some(b'"') => found.push(scalar(text)),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Follows a path from its name number `depth` on.

@@ -46,6 +46,9 @@ pub enum Test {
     Before(Timestamp),
     /// A plain value, neither object nor array, that fails this test.
     AnythingBut(Box<Test>),
+    /// A value that passes this test, or does so in its other guise: a number or truth value as its text, a string that
+    /// is a number as that number.
+    Loosely(Box<Test>),
     /// A string that stands so to a string of another field.
     Relates(Relation, Field),
 }
@@ -159,7 +162,18 @@ impl Test {
             (Self::Day(day), Value::String(value)) => day_of(value) == Some(day.0),
             (Self::AnythingBut(_), Value::Object | Value::Array(_)) => false,
             (Self::AnythingBut(test), value) => !test.passes_one(value),
+            (Self::Loosely(test), value) => test.passes_one(value) || test.passes_in_other_guise(value),
             (Self::Before(end), Value::String(value)) => time::parse(value).is_some_and(|found| found < *end),
+            _ => false,
+        }
+    }
+
+    fn passes_in_other_guise(&self, value: Value<'_>) -> bool {
+        match value {
+            Value::Integer(number) => self.passes_one(Value::String(&number.to_string())),
+            Value::Number(text) => self.passes_one(Value::String(text)),
+            Value::Bool(truth) => self.passes_one(Value::String(if truth { "true" } else { "false" })),
+            Value::String(text) if is_number(text) => self.passes_one(Value::Number(text)),
             _ => false,
         }
     }
@@ -182,6 +196,7 @@ impl Test {
             Self::Day(_) => "falls on",
             Self::Before(_) => "before",
             Self::AnythingBut(_) => "anything but",
+            Self::Loosely(test) => test.operator(),
             Self::Relates(relation, _) => relation.how.word(),
         }
     }
@@ -199,6 +214,7 @@ impl Test {
             Self::Day(day) => day.name().to_owned(),
             Self::Before(end) => end.to_string(),
             Self::AnythingBut(test) => test.to_string(),
+            Self::Loosely(test) => test.operand(),
             Self::Relates(_, field) => format!("{{{field}}}"),
         }
     }
@@ -212,6 +228,7 @@ impl Test {
             | Self::Contains(text) => text.nocase,
             Self::Fits(pattern) => pattern.nocase,
             Self::Relates(relation, _) => relation.nocase,
+            Self::Loosely(test) => test.nocase(),
             _ => false,
         }
     }
@@ -219,6 +236,9 @@ impl Test {
 
 impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Loosely(test) = self {
+            return write!(f, "{test}, loosely");
+        }
         f.write_str(self.operator())?;
         match self {
             Self::Exists | Self::Null => {}
@@ -231,6 +251,11 @@ impl fmt::Display for Test {
         }
         if self.nocase() { f.write_str(" (any case)") } else { Ok(()) }
     }
+}
+
+/// Whether a string is the text of a number, as JSON has them.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 fn length_passes<'v>(values: impl Iterator<Item = Value<'v>> + Clone, comparison: Comparison, length: u64) -> bool {

@@ -38,6 +38,8 @@ pub fn of(condition: &Condition) -> Option<Anchors> {
 
 fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
     match &predicate.test {
+        // To look all strings of every event up costs more than to evaluate the rule.
+        _ if predicate.field == Field::Anywhere => None,
         Test::Equals(Literal::Text(text)) if !text.nocase() => Some(Anchors {
             keys: vec![Key::One(predicate.field.clone(), text.as_str().to_owned())],
             cost: cost(&predicate.field),
@@ -101,6 +103,7 @@ const PAIR_COST: u32 = 5;
 /// What share of events has a given value in the field: a rough order, smallest first.
 fn cost(field: &Field) -> u32 {
     match field {
+        Field::Anywhere => COMMON,
         Field::Derived(derived) => match derived.name() {
             "api" => 12,
             "service" => 31,

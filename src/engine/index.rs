@@ -114,7 +114,7 @@ impl Index {
     }
 }
 
-fn strings<'a>(slot: Slot, event: &Event<'a>, mut each: impl FnMut(&'a str)) {
+fn strings<'e>(slot: Slot, event: &'e Event<'_>, mut each: impl FnMut(&'e str)) {
     slot.with(event, |values| {
         for value in values {
             if let Value::String(text) = value {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Builder, RuleId, Slot};
-use crate::condition::{Condition, Literal, Predicate, Relation, Test};
+use crate::condition::{Condition, Field, Literal, Predicate, Relation, Test};
 use crate::event::{Event, Value};
 
 /// The number of a predicate.
@@ -98,6 +98,8 @@ fn exact(predicate: &Predicate) -> Option<&str> {
 /// How much work a condition is, roughly.
 fn effort(condition: &Condition) -> u32 {
     match condition {
+        // Every string of the record is gone through.
+        Condition::Is(predicate) if predicate.field == Field::Anywhere => 50,
         Condition::Is(predicate) => match &predicate.test {
             Test::Equals(_) | Test::Exists | Test::Null => 1,
             Test::Fits(_) => 20,
@@ -131,12 +133,14 @@ impl Atom {
         match self {
             Self::Test(Slot::Read(field), test) => test.passes(event.values(*field)),
             Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
+            Self::Test(Slot::Anywhere, test) => test.passes(event.strings().iter().map(|text| Value::String(text))),
             Self::OneOf(slot, texts) => slot.with(event, |mut values| {
                 Iterator::any(&mut values, |value| matches!(value, Value::String(text) if texts.contains(text)))
             }),
             Self::Relates(slot, relation, other) => slot.with(event, |values| match other {
                 Slot::Read(field) => relation.holds(values, event.values(*field)),
                 Slot::Derived(derived) => relation.holds(values, derived.of(event).into_iter()),
+                Slot::Anywhere => relation.holds(values, event.strings().iter().map(|text| Value::String(text))),
             }),
         }
     }

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::diagnostic::{Diagnostic, SourceText};
+use super::expression::{self, Selection};
 use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
 use super::key::{self, Key, Operator, Problem};
 use super::{Exception, Rule, RuleTest, Severity, Template, operand};
@@ -40,7 +41,8 @@ pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut 
         false_positives: texts(&file.false_positives),
         condition: condition?,
         exceptions,
-        places,
+        // The `condition` takes selections in its own order, and some of them twice.
+        places: if file.condition.is_some() { Vec::new() } else { places },
         group_by,
         tests,
         source: Arc::clone(source),
@@ -159,12 +161,45 @@ impl Compiler<'_> {
                     .collect(),
             ));
         }
+        parts.extend(self.selected(file));
         for exception in &file.except {
             let exception = self.exception(exception);
             self.exceptions.extend(exception);
         }
         parts.extend(self.exceptions.iter().map(|exception| exception.when.clone().negated()));
         (self.problems.len() == before && !parts.is_empty()).then(|| Condition::all(parts))
+    }
+
+    /// What the selections come to, joined by the `condition`.
+    fn selected(&mut self, file: &RuleFile) -> Option<Condition> {
+        let mut selections: Vec<Selection> = Vec::new();
+        for selection in &file.selections {
+            let (name, span) = &selection.name;
+            let good = self.ok(span, expression::check_name(name)).is_some();
+            let blocks = selection.blocks.iter();
+            let blocks =
+                blocks.map(|block| Condition::all(self.block_with_lines(block, "this selection is empty", "match")));
+            let condition = Condition::any(blocks.collect());
+            if good {
+                selections.push((name.clone(), Some(condition)));
+            }
+        }
+        let Some((text, span)) = &file.condition else {
+            if let Some(first) = file.selections.first() {
+                let (name, span) = &first.name;
+                let problem = Problem::new("there are selections, but no `condition` that joins them");
+                self.complain(span, problem.hint(format!("add `condition = \"{name}\"`, above the first `[table]`")));
+            }
+            return None;
+        };
+        let expression = self.ok_part(span, text, expression::parse(text))?;
+        let condition = self.ok_part(span, text, expression.resolve(&selections))?;
+        let used = expression.names(&selections);
+        for selection in file.selections.iter().filter(|selection| !used.contains(&selection.name.0.as_str())) {
+            let (name, span) = &selection.name;
+            self.complain(span, Problem::new(format!("the condition does not name the selection `{name}`")));
+        }
+        condition
     }
 
     fn block_with_lines(&mut self, block: &Block, empty: &str, verb: &str) -> Vec<Condition> {

@@ -38,6 +38,10 @@ pub struct RuleFile {
     pub matches: Option<Block>,
     /// `[[either]]`
     pub either: Vec<Block>,
+    /// `[selections.NAME]`, or `[[selections.NAME]]`: blocks of which any may hold.
+    pub selections: Vec<SelectionFile>,
+    /// `condition`
+    pub condition: Option<At<String>>,
     /// `[[except]]`
     pub except: Vec<ExceptionFile>,
     /// `alert.group_by`
@@ -83,6 +87,15 @@ pub enum Operand {
     Time(String),
 }
 
+/// `[selections.NAME]`
+#[derive(Debug)]
+pub struct SelectionFile {
+    /// Its name.
+    pub name: At<String>,
+    /// Blocks of which any may hold.
+    pub blocks: Vec<Block>,
+}
+
 /// `[[except]]`
 #[derive(Debug)]
 pub struct ExceptionFile {
@@ -114,7 +127,7 @@ pub struct TestFile {
 }
 
 /// The keys of a rule.
-pub(super) const RULE_KEYS: [&str; 12] = [
+pub(super) const RULE_KEYS: [&str; 14] = [
     "id",
     "title",
     "description",
@@ -124,13 +137,15 @@ pub(super) const RULE_KEYS: [&str; 12] = [
     "false_positives",
     "match",
     "either",
+    "selections",
+    "condition",
     "except",
     "alert",
     "test",
 ];
 
 /// The keys of a rule that stand above its tables. `id` is not among them, since events may have a field of that name.
-const HEAD_KEYS: [&str; 6] = ["title", "description", "severity", "tags", "references", "false_positives"];
+const HEAD_KEYS: [&str; 7] = ["title", "description", "severity", "tags", "references", "false_positives", "condition"];
 
 /// The keys of an exception.
 pub(super) const EXCEPTION_KEYS: [&str; 5] = ["name", "owner", "reason", "expires", "when"];
@@ -189,6 +204,8 @@ impl Reader<'_> {
                 "false_positives" => file.false_positives = self.texts(value),
                 "match" => file.matches = self.block("match", key.span(), value),
                 "either" => file.either = self.blocks("either", value),
+                "selections" => file.selections = self.selections(value),
+                "condition" => file.condition = self.text(value, "a string such as `\"one and not two\"`"),
                 "except" => file.except = self.exceptions(value),
                 "alert" => self.alert(value, &mut file),
                 "test" => file.tests = self.tests(value),
@@ -233,7 +250,8 @@ impl Reader<'_> {
         };
         let either = table.get("either").map(|value| value.get_ref());
         let no_blocks = matches!(either, Some(DeValue::Array(blocks)) if blocks.is_empty());
-        if self.whole && (no_blocks || !has(table, "either", &RULE_KEYS)) {
+        let has_condition = has(table, "condition", &RULE_KEYS) || has(table, "selections", &RULE_KEYS);
+        if self.whole && !has_condition && (no_blocks || !has(table, "either", &RULE_KEYS)) {
             let problem = self.problem(empty, "the rule has nothing to match");
             problem.hint = Some("write at least one line below `[match]`: `eventName = \"StopLogging\"`".to_owned());
         }
@@ -330,6 +348,28 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn selections(&mut self, value: &Value<'_>) -> Vec<SelectionFile> {
+        let DeValue::Table(table) = value.get_ref() else {
+            self.wrong_type(value, "tables such as `[selections.reads]`");
+            return Vec::new();
+        };
+        let mut selections: Vec<SelectionFile> = Vec::new();
+        for (key, value) in table {
+            let blocks = match value.get_ref() {
+                DeValue::Array(_) => self.blocks(&format!("selections.{}", key.get_ref()), value),
+                DeValue::Table(lines) => vec![self.lines(self.header_or(key.span(), value), lines)],
+                _ => {
+                    self.wrong_type(value, "a table of lines such as `eventName = \"StopLogging\"`");
+                    Vec::new()
+                }
+            };
+            selections.push(SelectionFile { name: (key.get_ref().to_string(), key.span()), blocks });
+        }
+        // `1 of` goes by the order of writing, so that explanations do.
+        selections.sort_by_key(|selection| selection.name.1.start);
+        selections
     }
 
     fn blocks(&mut self, name: &str, value: &Value<'_>) -> Vec<Block> {

@@ -28,6 +28,8 @@ pub struct Shape {
     pub all: bool,
     /// Whether the case of letters is ignored.
     pub nocase: bool,
+    /// Whether a number or truth value also counts as its text, and a string that is a number as that number.
+    pub loose: bool,
     /// Whether the whole is turned round.
     pub not: bool,
 }
@@ -117,7 +119,7 @@ impl Problem {
 }
 
 /// Every modifier, for messages.
-pub(super) const MODIFIERS: [&str; 19] = [
+pub(super) const MODIFIERS: [&str; 20] = [
     "contains",
     "startswith",
     "endswith",
@@ -133,6 +135,7 @@ pub(super) const MODIFIERS: [&str; 19] = [
     "all",
     "not",
     "nocase",
+    "loose",
     "null",
     "len",
     "hour",
@@ -180,16 +183,22 @@ pub fn parse(text: &str) -> Result<Key, Problem> {
         let tight: Vec<&str> = text.split('|').map(str::trim).collect();
         return Err(Problem::new("spaces in a key").hint(format!("write `\"{}\"`", tight.join("|"))));
     }
-    let field = field(name).map_err(|problem| match problem.part {
-        None => problem.at(at),
-        Some(_) => problem,
-    })?;
+    let field = match name {
+        Field::ANYWHERE => Field::Anywhere,
+        name => field(name).map_err(|problem| match problem.part {
+            None => problem.at(at),
+            Some(_) => problem,
+        })?,
+    };
     let mut reading = Reading::default();
     for (word, at) in words {
         reading.add(word).map_err(|problem| problem.at(at.clone()))?;
         reading.words.push((word, at));
     }
     reading.check()?;
+    if field == Field::Anywhere {
+        reading.check_anywhere()?;
+    }
     Ok(Key { field, shape: reading.shape })
 }
 
@@ -202,6 +211,7 @@ impl<'t> Reading<'t> {
             "not" => self.shape.not = true,
             "all" => self.shape.all = true,
             "nocase" => self.shape.nocase = true,
+            "loose" => self.shape.loose = true,
             "fieldref" => self.shape.fieldref = true,
             "len" => return self.measure(Measure::Length, word),
             "hour" => return self.measure(Measure::Hour, word),
@@ -241,10 +251,14 @@ impl<'t> Reading<'t> {
             matches!(shape.operator, Operator::Equals | Operator::Contains | Operator::StartsWith | Operator::EndsWith);
         if let Some(measure) = self.measure {
             let fits = self.operator.is_none() || (compares && shape.measure != Some(Measure::Weekday));
-            let other = if shape.fieldref { Some("fieldref") } else { shape.nocase.then_some("nocase") };
+            let flags = [(shape.fieldref, "fieldref"), (shape.nocase, "nocase"), (shape.loose, "loose")];
+            let other = flags.iter().find(|(set, _)| *set).map(|&(_, word)| word);
             if let Some(other) = other.or(self.operator.filter(|_| !fits)) {
                 return Err(self.unfit(other, measure));
             }
+        }
+        if shape.loose && shape.fieldref {
+            return Err(self.unfit("loose", "fieldref"));
         }
         let Some(operator) = self.operator else { return Ok(()) };
         if shape.fieldref && !textual {
@@ -253,10 +267,24 @@ impl<'t> Reading<'t> {
         if shape.nocase && !textual && !matches!(shape.operator, Operator::Regex | Operator::Glob) {
             return Err(self.unfit("nocase", operator));
         }
+        if shape.loose && !textual && !compares && !matches!(shape.operator, Operator::Regex | Operator::Glob) {
+            return Err(self.unfit("loose", operator));
+        }
         if shape.all && (compares || matches!(shape.operator, Operator::Exists | Operator::Null)) {
             return Err(self.unfit("all", operator));
         }
         Ok(())
+    }
+
+    /// Refuses what cannot be asked of strings that stand anywhere.
+    fn check_anywhere(&self) -> Result<(), Problem> {
+        let textual = ["contains", "startswith", "endswith", "re", "glob", "cidr", "all", "not", "nocase"];
+        match self.words.iter().find(|(word, _)| !textual.contains(word)) {
+            Some((word, at)) => Err(Problem::new(format!("modifier `{word}` does not go with `{}`", Field::ANYWHERE))
+                .label("it stands for every string of the record")
+                .at(at.clone())),
+            None => Ok(()),
+        }
     }
 
     fn unfit(&self, word: &str, other: &str) -> Problem {
@@ -287,6 +315,9 @@ fn unknown_modifier(unknown: &str) -> Problem {
 pub fn field(name: &str) -> Result<Field, Problem> {
     if let Some(derived) = Derived::named(name) {
         return Ok(Field::Derived(derived));
+    }
+    if name == Field::ANYWHERE {
+        return Err(Problem::new("one field is named here").label("this stands for every string of the record"));
     }
     if let Some((bare, _)) = name.split_once('|') {
         let problem = Problem::new("a field is named here, without modifiers").hint(format!("write `{bare}`"));

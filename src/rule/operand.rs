@@ -25,6 +25,7 @@ pub(super) fn line(key: &Key, operand: &Operand) -> Result<Condition, Problem> {
         _ if key.shape.fieldref => is(relation(&key.shape, operand)?),
         _ => match key.shape.measure {
             Some(measure) => is(measured(measure, &key.shape, operand)?),
+            None if key.shape.loose => is(Test::Loosely(Box::new(plain(key, operand)?))),
             None => is(plain(key, operand)?),
         },
     }
@@ -79,15 +80,24 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
         (Operator::Compare(comparison), Operand::Number(text)) => Ok(Test::Number(comparison, number(text)?)),
         (Operator::Compare(_), other) => Err(without_quotes(Problem::new("expected a number"), other)),
         (Operator::Equals, Operand::Text(text)) => {
-            check_text(&key.field, text)?;
+            if !key.shape.loose {
+                check_text(&key.field, text)?;
+            }
             Ok(Test::Equals(Literal::Text(Text::new(text, nocase))))
         }
+        (Operator::Equals, Operand::Number(_) | Operand::Bool(_)) if key.field == Field::Anywhere => {
+            Err(Problem::new("expected a string").label(format!("`{}` is every string of the record", key.field)))
+        }
         (Operator::Equals, Operand::Number(text)) => {
-            check_number(&key.field, text)?;
+            if !key.shape.loose {
+                check_number(&key.field, text)?;
+            }
             Ok(Test::Equals(Literal::Number(number(text)?)))
         }
         (Operator::Equals, Operand::Bool(truth)) => {
-            check_bool(&key.field, *truth)?;
+            if !key.shape.loose {
+                check_bool(&key.field, *truth)?;
+            }
             Ok(Test::Equals(Literal::Bool(*truth)))
         }
         (Operator::Cidr, Operand::Text(text)) => network(text),
@@ -113,7 +123,7 @@ fn number(text: &str) -> Result<Number, Problem> {
     Number::parse(text).ok_or_else(|| Problem::new(format!("`{text}` is no number that JSON has")))
 }
 
-fn pattern(kind: &str, text: &str, pattern: Result<Pattern, String>) -> Result<Test, Problem> {
+pub(super) fn pattern(kind: &str, text: &str, pattern: Result<Pattern, String>) -> Result<Test, Problem> {
     pattern.map(Test::Fits).map_err(|error| {
         let problem = Problem::new(format!("`{}` is no {kind}: {error}", shortened(text, VALUE_WIDTH_MAX)));
         match error.contains("look-around") {
@@ -127,7 +137,7 @@ fn pattern(kind: &str, text: &str, pattern: Result<Pattern, String>) -> Result<T
 const VALUE_WIDTH_MAX: usize = 60;
 
 /// A single address is a network of one.
-fn network(text: &str) -> Result<Test, Problem> {
+pub(super) fn network(text: &str) -> Result<Test, Problem> {
     text.parse()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(Into::into))
         .map(Test::InNetwork)

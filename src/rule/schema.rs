@@ -20,7 +20,11 @@ pub fn schema() -> Value {
         "type": "object",
         "additionalProperties": false,
         "required": ["id", "title", "severity"],
-        "anyOf": [{ "required": ["match"] }, { "required": ["either"] }],
+        "anyOf": [
+            { "required": ["match"] },
+            { "required": ["either"] },
+            { "required": ["selections", "condition"] },
+        ],
         "properties": properties(&RULE_KEYS, rule_key),
         "definitions": {
             "block": block(),
@@ -90,6 +94,18 @@ fn rule_key(key: &str) -> Value {
         "false_positives" => texts("What else may look like this."),
         "match" => block_of("Lines that must all hold."),
         "either" => list_of("block", "Blocks of lines, at least one of which must hold."),
+        "selections" => json!({
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {
+                "anyOf": [
+                    { "$ref": "#/definitions/block" },
+                    { "type": "array", "minItems": 1, "items": { "$ref": "#/definitions/block" } },
+                ],
+            },
+            "description": "Named blocks, which `condition` joins; of a list of blocks any may hold.",
+        }),
+        "condition" => text("How the selections are joined: `one and not two`."),
         "except" => list_of("exception", "Exceptions, none of which may hold."),
         "alert" => object(&ALERT_KEYS, &[], alert_key),
         "test" => list_of("test", "The rule's own tests: one that fires, and a near miss."),

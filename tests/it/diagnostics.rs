@@ -5,11 +5,12 @@ use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use trailwatch::rule::{Diagnostic, Rule, filter_pattern};
+use trailwatch::rule::{self, Diagnostic, filter_pattern};
 
 use super::rules::rule_files;
 
 const BROKEN_RULES: &str = "tests/fixtures/broken-rules";
+const BROKEN_SIGMA: &str = "tests/fixtures/broken-sigma";
 
 fn settings(folder: &str) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
@@ -20,7 +21,7 @@ fn settings(folder: &str) -> insta::Settings {
 }
 
 fn problems(name: &Path, bytes: Vec<u8>) -> Vec<Diagnostic> {
-    Rule::read(Path::new(name.file_name().unwrap()), bytes).err().unwrap_or_default()
+    rule::read(Path::new(name.file_name().unwrap()), bytes).problems
 }
 
 fn drawn(problems: &[Diagnostic]) -> String {
@@ -29,10 +30,19 @@ fn drawn(problems: &[Diagnostic]) -> String {
 
 #[test]
 fn every_mistake_is_explained() {
-    for path in rule_files(BROKEN_RULES) {
+    explained(BROKEN_RULES, "snapshots/broken-rules");
+}
+
+#[test]
+fn every_mistake_in_a_sigma_rule_is_explained() {
+    explained(BROKEN_SIGMA, "snapshots/broken-sigma");
+}
+
+fn explained(rules: &str, snapshots: &str) {
+    for path in rule_files(rules) {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let problems = problems(&path, std::fs::read(&path).unwrap());
-        settings("snapshots/broken-rules").bind(|| insta::assert_snapshot!(name, drawn(&problems)));
+        settings(snapshots).bind(|| insta::assert_snapshot!(name, drawn(&problems)));
         let several = name.starts_with("several-mistakes");
         assert_eq!(problems.len() > 1, several, "one mistake, one message: {name}\n{}", drawn(&problems));
     }
@@ -40,11 +50,13 @@ fn every_mistake_is_explained() {
 
 #[test]
 fn every_snapshot_is_of_a_broken_rule() {
-    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots/broken-rules");
-    for entry in std::fs::read_dir(snapshots).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let rule = format!("{BROKEN_RULES}/{}.toml", name.strip_suffix(".snap").unwrap_or(&name));
-        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(rule).exists(), "{name} is of no broken rule");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (rules, ending, snapshots) in [(BROKEN_RULES, "toml", "broken-rules"), (BROKEN_SIGMA, "yml", "broken-sigma")] {
+        for entry in std::fs::read_dir(root.join("tests/it/snapshots").join(snapshots)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let rule = format!("{rules}/{}.{ending}", name.strip_suffix(".snap").unwrap_or(&name));
+            assert!(root.join(rule).exists(), "{name} is of no broken rule");
+        }
     }
 }
 
@@ -135,13 +147,15 @@ impl Damage {
     }
 }
 
-fn check_problems(bytes: Vec<u8>) -> Result<(), TestCaseError> {
-    let Err(problems) = Rule::read(Path::new("damaged.toml"), bytes) else { return Ok(()) };
-    prop_assert!(!problems.is_empty(), "refused without a reason");
+fn check_problems(name: &str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
+    let reading = rule::read(Path::new(name), bytes);
+    let problems = reading.problems;
+    let read = reading.rules.len() + reading.left_out.len();
+    prop_assert!(read > 0 || !problems.is_empty(), "refused without a reason");
     for problem in &problems {
         let drawn = problem.to_string();
         let (line, column) = problem.position();
-        let place = format!("damaged.toml:{line}:{column}: ");
+        let place = format!("{name}:{line}:{column}: ");
         prop_assert!(drawn.starts_with(&place), "{}", drawn);
         prop_assert!(!problem.message.is_empty(), "{}", drawn);
         prop_assert!(drawn.lines().all(|line| !line.contains(char::is_control)), "{:?}", drawn);
@@ -159,7 +173,7 @@ proptest! {
         let rules = rule_files("rules");
         let mut text = std::fs::read(which.get(&rules)).unwrap();
         damages.iter().for_each(|damage| damage.apply(&mut text));
-        check_problems(text)?;
+        check_problems("damaged.toml", text)?;
     }
 
     #[test]
@@ -167,7 +181,16 @@ proptest! {
         let rules = rule_files(BROKEN_RULES);
         let mut text = std::fs::read(which.get(&rules)).unwrap();
         damages.iter().for_each(|damage| damage.apply(&mut text));
-        check_problems(text)?;
+        check_problems("damaged.toml", text)?;
+    }
+
+    #[test]
+    fn a_damaged_sigma_rule_never_panics(which in any::<prop::sample::Index>(), damages in vec(damage(), 1..6)) {
+        let mut rules = rule_files("tests/fixtures/sigma");
+        rules.extend(rule_files(BROKEN_SIGMA));
+        let mut text = std::fs::read(which.get(&rules)).unwrap();
+        damages.iter().for_each(|damage| damage.apply(&mut text));
+        check_problems("damaged.yml", text)?;
     }
 
     #[test]

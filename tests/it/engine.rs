@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use trailwatch::condition::holds;
 use trailwatch::engine::{RuleSet, Scratch};
 use trailwatch::event::{Event, Fields, projection_of};
-use trailwatch::rule::Rule;
+use trailwatch::rule::{self, Rule};
 
 /// Names and values from small sets, so that rules and events meet often.
 fn field() -> impl Strategy<Value = &'static str> {
@@ -72,7 +72,7 @@ fn value() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-fn event() -> impl Strategy<Value = String> {
+pub fn event() -> impl Strategy<Value = String> {
     let keys = vec![
         "eventSource",
         "eventName",
@@ -140,6 +140,73 @@ fn rule() -> impl Strategy<Value = String> {
     })
 }
 
+/// A line of a selection of Sigma. A backslash and a quote are doubled where YAML's single quotes want it.
+fn sigma_line() -> impl Strategy<Value = String> {
+    let quoted = || {
+        prop_oneof![4 => text(), 1 => "[a-c*?\\\\1-3]{1,4}"].prop_map(|text| format!("'{}'", text.replace('\'', "''")))
+    };
+    let plain = prop::sample::select(vec!["null", "true", "false", "10", "-1.5", "''", "1"]).prop_map(str::to_owned);
+    let values = || vec(quoted(), 1..6).prop_map(|list| format!("[{}]", list.join(", ")));
+    let of = |modifiers: &[&'static str]| prop::sample::select(modifiers.to_vec());
+    let textual =
+        of(&["", "", "", "|contains", "|startswith", "|endswith", "|cased", "|neq", "|endswith|cased", "|re", "|re|i"]);
+    prop_oneof![
+        4 => (field(), textual, prop_oneof![quoted(), values()]).prop_map(|(field, modifiers, value)| format!("{field}{modifiers}: {value}")),
+        2 => (field(), of(&["", "|neq"]), prop_oneof![plain.clone(), vec(prop_oneof![plain, quoted()], 1..4).prop_map(|list| format!("[{}]", list.join(", ")))])
+            .prop_map(|(field, modifiers, value)| format!("{field}{modifiers}: {value}")),
+        1 => (field(), any::<bool>()).prop_map(|(field, flag)| format!("{field}|exists: {flag}")),
+        1 => (field(), of(&["|gt", "|lte"]), -2i64..11).prop_map(|(field, modifier, n)| format!("{field}{modifier}: {n}")),
+        1 => (field(), of(&["|fieldref", "|fieldref|neq|cased"]), field()).prop_map(|(field, modifier, other)| format!("{field}{modifier}: {other}")),
+        1 => (field(), of(&["|contains|all", "|all|neq"]), values()).prop_map(|(field, modifiers, values)| format!("{field}{modifiers}: {values}")),
+        1 => (of(&["'|all'", "'|re'", "'|cased'"]), values()).prop_map(|(key, values)| format!("{key}: {values}")),
+    ]
+}
+
+fn sigma_selection() -> impl Strategy<Value = String> {
+    let map = || {
+        vec(sigma_line(), 1..4).prop_map(|lines| {
+            let mut seen = std::collections::HashSet::new();
+            let lines = lines.into_iter().filter(|line| seen.insert(line.split(": ").next().unwrap().to_owned()));
+            lines.collect::<Vec<_>>()
+        })
+    };
+    prop_oneof![
+        3 => map().prop_map(|lines| format!("\n            {}", lines.join("\n            "))),
+        1 => vec(map(), 1..3).prop_map(|maps| {
+            maps.iter().map(|lines| format!("\n            - {}", lines.join("\n              "))).collect()
+        }),
+        1 => vec("[a-z0-9.]{1,3}", 1..4).prop_map(|words| format!(" ['{}']", words.join("', '"))),
+    ]
+}
+
+/// A Sigma rule. Not every one is one: those are left out by the reader.
+pub fn sigma_rule() -> impl Strategy<Value = String> {
+    let conditions = vec![
+        "a1",
+        "a1 and not a2",
+        "a1 or b and not a2",
+        "1 of a*",
+        "all of a* and not b",
+        "not (a1 or b)",
+        "1 of them",
+        "not all of them",
+        "[a1 and b, a2]",
+    ];
+    (sigma_selection(), sigma_selection(), sigma_selection(), prop::sample::select(conditions)).prop_map(
+        |(a1, a2, b, condition)| {
+            format!(
+                "title: t\nlogsource:\n    product: aws\n    service: cloudtrail\ndetection:\n        a1:{a1}\n        \
+                 a2:{a2}\n        b:{b}\n        condition: {condition}\n"
+            )
+        },
+    )
+}
+
+pub fn read_sigma(texts: &[String]) -> Vec<Rule> {
+    let numbered = texts.iter().enumerate();
+    numbered.flat_map(|(n, text)| rule::read(FilePath::new(&format!("s{n}.yml")), text.clone().into()).rules).collect()
+}
+
 fn read(texts: &[String]) -> Vec<Rule> {
     let numbered = texts.iter().enumerate().map(|(n, text)| format!("id = \"r{n}\"\n{text}"));
     numbered.filter_map(|text| Rule::parse(FilePath::new("generated"), text).ok()).collect()
@@ -149,8 +216,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn the_matcher_agrees_with_the_naive_evaluator(rules in vec(rule(), 1..20), events in vec(event(), 1..6)) {
-        let rules = RuleSet::new(read(&rules));
+    fn the_matcher_agrees_with_the_naive_evaluator(
+        rules in vec(rule(), 1..20),
+        sigma in vec(sigma_rule(), 0..8),
+        events in vec(event(), 1..6),
+    ) {
+        let rules = RuleSet::new(read(&rules).into_iter().chain(read_sigma(&sigma)).collect());
         let mut scratch = Scratch::default();
         for text in &events {
             let found: Vec<u32> = rules.evaluate(text, &mut scratch).unwrap().matches.iter().map(|id| id.0).collect();
@@ -172,4 +243,7 @@ fn most_generated_rules_are_rules() {
     let texts: Vec<String> = (0..500).map(|_| rule().new_tree(&mut runner).unwrap().current()).collect();
     let good = read(&texts).len();
     assert!(good > 50, "only {good} of 500 generated rules are rules");
+    let texts: Vec<String> = (0..500).map(|_| sigma_rule().new_tree(&mut runner).unwrap().current()).collect();
+    let good = read_sigma(&texts).len();
+    assert!(good > 300, "only {good} of 500 generated Sigma rules are rules");
 }

@@ -21,4 +21,5 @@ mod pipeline;
 mod readme;
 mod rules;
 mod schema;
+mod sigma;
 mod trial;

@@ -15,7 +15,7 @@ pub fn rule_files(folder: &str) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             match path.extension() {
                 _ if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "toml" => found.push(path),
+                Some(extension) if extension == "toml" || extension == "yml" => found.push(path),
                 _ => {}
             }
         }

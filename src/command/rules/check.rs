@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Paths;
-use crate::command::{Exit, count, line, say};
+use crate::command::{Exit, count, line, say, tell_left_out};
 use crate::config::{self, Loaded};
 use crate::engine::RuleSet;
 use crate::rule::{self, Diagnostic, LintCode};
@@ -84,6 +84,7 @@ impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
         let Self { paths, deny_warnings, format } = self;
         let loaded = config::rules(&paths.all());
+        tell_left_out(&loaded);
         let complaints = complaints(&loaded);
         for (path, error) in &loaded.unreadable {
             say("error", &format!("{}: {error}", path.display()));

@@ -1,0 +1,323 @@
+//! Sigma rules: `.yml` files, each of which may hold several documents.
+//!
+//! Facts: the Sigma rules specification 2.1 and its appendix of modifiers. What a rule of another log source says is
+//! not judged at all; it is left out, and told. What we cannot judge of a rule of ours is an error: a rule that is
+//! dropped quietly finds nothing.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, SourceText};
+use super::key::Problem;
+use super::{LeftOut, Reading, Rule, Severity, Template};
+use crate::event::dictionary::nearest;
+
+mod detection;
+mod item;
+mod value;
+mod yaml;
+
+use yaml::{Kind, Node, Scalar, Value};
+
+/// Whether a file is one of Sigma's, by its ending.
+pub fn is_named(name: &Path) -> bool {
+    name.extension().is_some_and(|ending| ending == "yml" || ending == "yaml")
+}
+
+/// Reads the rules of a file.
+pub(super) fn read(name: &Path, text: String) -> Reading {
+    let source = Arc::new(SourceText { name: name.display().to_string(), text });
+    let mut reading = Reading::default();
+    let (documents, problem) = yaml::read(&source);
+    let documents: Vec<Node> = documents.into_iter().filter(|document| !document.is_null()).collect();
+    reading.problems.extend(problem);
+    if documents.is_empty() && reading.problems.is_empty() {
+        reading.problems.push(
+            Diagnostic::new(&source, 0..0, "there is no rule in this file")
+                .hint("a Sigma rule has at least a `title`, a `logsource` and a `detection`"),
+        );
+    }
+    for (number, document) in documents.iter().enumerate() {
+        let mut reader = Reader { source: &source, problems: Vec::new() };
+        match reader.document(document, &id(name, number)) {
+            Read::LeftOut(reason) => {
+                reading.left_out.push(LeftOut { source: Arc::clone(&source), at: document.span.start, reason });
+            }
+            Read::Rule(Some(rule)) if reader.problems.is_empty() => reading.rules.push(*rule),
+            Read::Rule(_) => reading.problems.append(&mut reader.problems),
+        }
+    }
+    reading.problems.sort_by_key(|problem| problem.span.start);
+    reading
+}
+
+/// A file's name made an id; further documents of the file are numbered.
+fn id(name: &Path, number: usize) -> String {
+    let stem = name.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().to_lowercase());
+    let words = stem.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let mut id: String = words.collect::<Vec<_>>().join("-").chars().take(ID_STEM_LENGTH_MAX).collect();
+    if id.is_empty() {
+        id.push_str("sigma");
+    }
+    if number == 0 { id } else { format!("{id}-{}", number + 1) }
+}
+
+/// What is left of the longest id when a document's number follows.
+const ID_STEM_LENGTH_MAX: usize = 90;
+
+enum Read {
+    Rule(Option<Box<Rule>>),
+    LeftOut(String),
+}
+
+struct Reader<'r> {
+    source: &'r Arc<SourceText>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn complain(&mut self, span: &Range<usize>, problem: Problem) {
+        let diagnostic = Diagnostic::new(self.source, span.clone(), problem.message).label(problem.label);
+        self.problems.push(Diagnostic { hint: problem.hint, ..diagnostic });
+    }
+
+    /// Takes a result apart; a problem, which may concern a part of the text, is complained about.
+    fn ok<T>(&mut self, span: &Range<usize>, text: &str, result: Result<T, Problem>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.complain(&self.source.place(span, text, problem.part.as_ref()), problem);
+                None
+            }
+        }
+    }
+
+    fn document(&mut self, document: &Node, id: &str) -> Read {
+        let Value::Map(members) = &document.value else {
+            let hint = "a Sigma rule has at least a `title`, a `logsource` and a `detection`";
+            self.complain(&document.span, Problem::new(format!("a rule is a map, not {}", document.what())).hint(hint));
+            return Read::Rule(None);
+        };
+        let document = Members { members, span: &document.span };
+        if let Some(reason) = document.get("logsource").and_then(foreign) {
+            return Read::LeftOut(reason);
+        }
+        if self.refused(&document) {
+            return Read::Rule(None);
+        }
+        self.twice(&document);
+        let title = self.title(&document);
+        self.require_source(&document);
+        let severity = self.severity(&document);
+        let condition = match self.required(&document, "detection") {
+            Some(detection) => detection::read(self, detection),
+            None => None,
+        };
+        let mut references = self.texts(&document, "references");
+        // The rule's own id, which other Sigma tools know it by.
+        references.extend(document.get("id").and_then(text).map(|id| format!("sigma:{}", id.to_lowercase())));
+        let (Some(title), Some(severity), Some(condition)) = (title, severity, condition) else {
+            return Read::Rule(None);
+        };
+        Read::Rule(Some(Box::new(Rule {
+            id: id.to_owned(),
+            title,
+            description: document
+                .get("description")
+                .and_then(text)
+                .map_or(String::new(), |text| text.trim().to_owned()),
+            severity,
+            tags: self.texts(&document, "tags").iter().map(|tag| as_tag(tag)).collect(),
+            references,
+            false_positives: self.texts(&document, "falsepositives"),
+            condition,
+            exceptions: Vec::new(),
+            places: Vec::new(),
+            group_by: Vec::new(),
+            tests: Vec::new(),
+            source: Arc::clone(self.source),
+        })))
+    }
+
+    /// Documents of other kinds than a rule of its own.
+    fn refused(&mut self, document: &Members<'_>) -> bool {
+        let kinds = [
+            (
+                "action",
+                "`action` shares parts between documents, which is not read here",
+                "write the parts into each rule",
+            ),
+            ("correlation", "a correlation joins several events, and rules judge one event at a time", ""),
+            (
+                "filter",
+                "a filter changes other rules, which is not read here",
+                "write it into each rule, after `and not`",
+            ),
+        ];
+        for (key, message, hint) in kinds {
+            let Some((name, _)) = document.members.iter().find(|(name, _)| name.text == key) else { continue };
+            let problem = Problem::new(message);
+            self.complain(&name.span, if hint.is_empty() { problem } else { problem.hint(hint) });
+            return true;
+        }
+        false
+    }
+
+    fn twice(&mut self, document: &Members<'_>) {
+        for (number, (key, _)) in document.members.iter().enumerate() {
+            if document.members[..number].iter().any(|(earlier, _)| earlier.text == key.text) {
+                self.complain(&key.span, Problem::new(format!("`{}` stands twice", key.text)));
+            }
+        }
+    }
+
+    fn required<'d>(&mut self, document: &Members<'d>, name: &str) -> Option<&'d Node> {
+        let found = document.get(name);
+        if found.is_none() {
+            let misspelt = document.members.iter().map(|(key, _)| key).find(|key| meant(&key.text) == Some(name));
+            match misspelt {
+                Some(key) => {
+                    let problem = Problem::new(format!("unknown key `{}`", key.text));
+                    self.complain(&key.span, problem.hint(format!("did you mean `{name}`?")));
+                }
+                None => {
+                    let example = match name {
+                        "title" => "add `title: what happened`",
+                        "logsource" => "add `logsource: {product: aws, service: cloudtrail}`",
+                        _ => "a detection has selections, and the `condition` that joins them",
+                    };
+                    let start = document.span.start;
+                    self.complain(&(start..start), Problem::new(format!("the rule has no `{name}`")).hint(example));
+                }
+            }
+        }
+        found
+    }
+
+    fn title(&mut self, document: &Members<'_>) -> Option<Template> {
+        let node = self.required(document, "title")?;
+        match text(node) {
+            Some(title) if !title.trim().is_empty() => {
+                let plain = title.trim().replace('{', "{{").replace('}', "}}");
+                self.ok(&node.span, title, Template::parse(&plain))
+            }
+            _ => {
+                self.complain(&node.span, Problem::new("the title is empty").label("it heads every finding"));
+                None
+            }
+        }
+    }
+
+    fn require_source(&mut self, document: &Members<'_>) {
+        if let Some(node) = self.required(document, "logsource")
+            && !matches!(node.value, Value::Map(_))
+        {
+            let problem = Problem::new(format!("expected a map, found {}", node.what()));
+            self.complain(&node.span, problem.hint("write `product: aws` and `service: cloudtrail` below it"));
+        }
+    }
+
+    /// A level that is not given is `medium`.
+    fn severity(&mut self, document: &Members<'_>) -> Option<Severity> {
+        let Some(node) = document.get("level") else {
+            let misspelt = document.members.iter().find(|(key, _)| meant(&key.text) == Some("level"));
+            if let Some((key, _)) = misspelt {
+                let problem = Problem::new(format!("unknown key `{}`", key.text));
+                self.complain(&key.span, problem.hint("did you mean `level`?"));
+            }
+            return Some(Severity::Medium);
+        };
+        let name = text(node).unwrap_or("");
+        let found = Severity::named(&name.to_ascii_lowercase());
+        if found.is_none() {
+            let names = Severity::ALL.map(Severity::as_str);
+            let problem = Problem::new(format!("unknown level `{name}`"));
+            self.complain(
+                &node.span,
+                problem.near_or(nearest(name, names), || format!("expected one of {}", names.join(", "))),
+            );
+        }
+        found
+    }
+
+    /// A list of strings; a single one counts as a list.
+    fn texts(&mut self, document: &Members<'_>, name: &str) -> Vec<String> {
+        match document.get(name) {
+            None => Vec::new(),
+            Some(Node { value: Value::List(elements), .. }) => {
+                elements.iter().filter_map(text).map(str::to_owned).collect()
+            }
+            Some(node) => text(node).map(str::to_owned).into_iter().collect(),
+        }
+    }
+}
+
+struct Members<'d> {
+    members: &'d [(yaml::Key, Node)],
+    span: &'d Range<usize>,
+}
+
+impl<'d> Members<'d> {
+    fn get(&self, name: &str) -> Option<&'d Node> {
+        self.members.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+    }
+}
+
+/// A scalar's text; `None` for null, lists and maps.
+fn text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Scalar(Scalar { text, kind }) if *kind != Kind::Null => Some(text),
+        _ => None,
+    }
+}
+
+/// The keys without which a rule says something else.
+const KEYS: [&str; 4] = ["title", "logsource", "detection", "level"];
+/// Others that Sigma knows. Beside them a rule may have any.
+const OTHER_KEYS: [&str; 15] = [
+    "id",
+    "name",
+    "related",
+    "taxonomy",
+    "status",
+    "description",
+    "license",
+    "references",
+    "author",
+    "date",
+    "modified",
+    "fields",
+    "falsepositives",
+    "tags",
+    "scope",
+];
+
+/// The key that a misspelt one was meant to be.
+fn meant(key: &str) -> Option<&'static str> {
+    if OTHER_KEYS.contains(&key) { None } else { nearest(key, KEYS).filter(|near| *near != key) }
+}
+
+/// Why a log source is not ours; `None` if it is.
+fn foreign(logsource: &Node) -> Option<String> {
+    let Value::Map(members) = &logsource.value else { return None };
+    let members = Members { members, span: &logsource.span };
+    let of = |name| members.get(name).and_then(text).map(str::to_ascii_lowercase);
+    let is_ours = of("product").as_deref() == Some("aws") && of("service").as_deref() == Some("cloudtrail");
+    if is_ours {
+        return None;
+    }
+    let told: Vec<String> =
+        ["product", "service", "category"].iter().filter_map(|name| Some(format!("{name} {}", of(name)?))).collect();
+    Some(if told.is_empty() {
+        "logsource without a product".to_owned()
+    } else {
+        format!("logsource {}", told.join(", "))
+    })
+}
+
+/// A tag with nothing in it that ours have not.
+fn as_tag(tag: &str) -> String {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-:/".contains(c);
+    tag.trim().to_lowercase().chars().map(|c| if fine(c) { c } else { '-' }).collect()
+}
