@@ -65,6 +65,7 @@ const PURE_CRATES: &[&str] = &[
     "base64",
     "bytes",
     "flate2",
+    "granit_parser",
     "humantime",
     "ipnet",
     "jiff",
