@@ -20,6 +20,7 @@ mod aws;
 mod demo;
 mod events;
 mod explain;
+mod import;
 mod report;
 mod rules;
 mod scan;

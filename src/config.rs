@@ -53,22 +53,10 @@ pub fn rules(paths: &[PathBuf]) -> Loaded {
 
 fn load(path: &Path, loaded: &mut Loaded) {
     let before = loaded.count();
-    for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
-        match entry {
-            Ok(entry) if entry.file_type().is_file() => {
-                let named = entry.depth() == 0;
-                let is_toml = entry.path().extension().is_some_and(|extension| extension == "toml");
-                if named || is_toml || sigma::is_named(entry.path()) {
-                    load_file(entry.path(), loaded);
-                }
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let at = error.path().unwrap_or(path).to_owned();
-                let reason = error.into_io_error().unwrap_or_else(|| io::Error::other("a loop of symbolic links"));
-                loaded.unreadable.push((at, reason));
-            }
-        }
+    let is_toml = |name: &Path| name.extension().is_some_and(|extension| extension == "toml");
+    let files = files(path, |name| is_toml(name) || sigma::is_named(name), &mut loaded.unreadable);
+    for (path, bytes) in files {
+        take(&path, bytes, loaded);
     }
     if loaded.count() == before {
         let nothing = io::Error::new(io::ErrorKind::NotFound, "no rule files (`*.toml`, `*.yml`) in it");
@@ -76,19 +64,39 @@ fn load(path: &Path, loaded: &mut Loaded) {
     }
 }
 
-fn load_file(path: &Path, loaded: &mut Loaded) {
-    let read = || {
-        let bytes = std::fs::metadata(path)?.len();
-        if bytes > RULE_FILE_BYTES_MAX {
-            let message = format!("a rule file of {bytes} bytes, more than {RULE_FILE_BYTES_MAX}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+/// A file, or those below a folder whose name is `wanted`, with what is in them; by name.
+pub fn files(
+    path: &Path,
+    wanted: impl Fn(&Path) -> bool,
+    unreadable: &mut Vec<(PathBuf, io::Error)>,
+) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() && (entry.depth() == 0 || wanted(entry.path())) => {
+                match read(entry.path()) {
+                    Ok(bytes) => files.push((entry.into_path(), bytes)),
+                    Err(error) => unreadable.push((entry.into_path(), error)),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let at = error.path().unwrap_or(path).to_owned();
+                let reason = error.into_io_error().unwrap_or_else(|| io::Error::other("a loop of symbolic links"));
+                unreadable.push((at, reason));
+            }
         }
-        std::fs::read(path)
-    };
-    match read() {
-        Ok(bytes) => take(path, bytes, loaded),
-        Err(error) => loaded.unreadable.push((path.to_owned(), error)),
     }
+    files
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = std::fs::metadata(path)?.len();
+    if bytes > RULE_FILE_BYTES_MAX {
+        let message = format!("a rule file of {bytes} bytes, more than {RULE_FILE_BYTES_MAX}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    std::fs::read(path)
 }
 
 fn take(name: &Path, bytes: Vec<u8>, loaded: &mut Loaded) {

@@ -19,6 +19,7 @@ pub mod diagnostic;
 mod expression;
 mod file;
 pub mod filter_pattern;
+pub mod import;
 mod key;
 pub mod lint;
 mod operand;
@@ -26,6 +27,7 @@ pub mod schema;
 pub mod sigma;
 mod syntax;
 pub mod template;
+mod write;
 
 pub use diagnostic::{Diagnostic, SourceText};
 pub use file::RuleFile;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Exit;
+use super::import::Import;
 use crate::rule::{Diagnostic, Rule};
 
 mod check;
@@ -24,6 +25,8 @@ pub enum Rules {
     Test(test::Test),
     /// Starts a rule from an event, and prints it.
     New(new::New),
+    /// Translates rules of other tools into files of ours, and says of each what came of it.
+    Import(Import),
     /// Prints the JSON Schema of rule files, for editors.
     Schema,
 }
@@ -50,6 +53,7 @@ impl Rules {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::New(new) => new.run(),
+            Self::Import(import) => import.run(),
             Self::Schema => schema::run(),
         }
     }

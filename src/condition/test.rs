@@ -58,6 +58,8 @@ pub enum Test {
 pub struct Text {
     /// The string, in lower case where case is ignored.
     wanted: String,
+    /// The string as it was written.
+    written: Box<str>,
     nocase: bool,
 }
 
@@ -206,7 +208,7 @@ impl Test {
         match self {
             Self::Exists | Self::Null => String::new(),
             Self::Equals(literal) => literal.to_string(),
-            Self::StartsWith(text) | Self::EndsWith(text) | Self::Contains(text) => text.wanted.clone(),
+            Self::StartsWith(text) | Self::EndsWith(text) | Self::Contains(text) => text.written.to_string(),
             Self::Fits(pattern) => pattern.source.clone(),
             Self::InNetwork(network) => network.to_string(),
             Self::Number(_, number) => number.0.clone(),
@@ -245,7 +247,7 @@ impl fmt::Display for Test {
             Self::Equals(Literal::Text(text))
             | Self::StartsWith(text)
             | Self::EndsWith(text)
-            | Self::Contains(text) => write!(f, " {:?}", text.wanted)?,
+            | Self::Contains(text) => write!(f, " {:?}", text.written)?,
             Self::Fits(pattern) => write!(f, " {:?}", pattern.source)?,
             other => write!(f, " {}", other.operand())?,
         }
@@ -283,12 +285,17 @@ fn day_of(value: &str) -> Option<Weekday> {
 impl Text {
     /// A string to look for, as it is or in any case.
     pub fn new(wanted: &str, nocase: bool) -> Self {
-        Self { wanted: if nocase { wanted.to_lowercase() } else { wanted.to_owned() }, nocase }
+        Self { wanted: if nocase { wanted.to_lowercase() } else { wanted.to_owned() }, written: wanted.into(), nocase }
     }
 
     /// The string; in lower case where case is ignored.
     pub fn as_str(&self) -> &str {
         &self.wanted
+    }
+
+    /// The string as it was written.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// Whether the case of letters is ignored.
@@ -333,7 +340,7 @@ impl Literal {
 impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => f.write_str(&text.wanted),
+            Self::Text(text) => f.write_str(&text.written),
             Self::Number(number) => f.write_str(&number.0),
             Self::Bool(truth) => truth.fmt(f),
         }

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::diagnostic::{Diagnostic, SourceText};
-use super::expression::{self, Selection};
+use super::expression::{self, SELECTIONS_MAX, Selection};
 use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
 use super::key::{self, Key, Operator, Problem};
 use super::{Exception, Rule, RuleTest, Severity, Template, operand};
@@ -173,6 +173,10 @@ impl Compiler<'_> {
     /// What the selections come to, joined by the `condition`.
     fn selected(&mut self, file: &RuleFile) -> Option<Condition> {
         let mut selections: Vec<Selection> = Vec::new();
+        if let Some(one_more) = file.selections.get(SELECTIONS_MAX) {
+            self.complain(&one_more.name.1, Problem::new(format!("more than {SELECTIONS_MAX} selections")));
+            return None;
+        }
         for selection in &file.selections {
             let (name, span) = &selection.name;
             let good = self.ok(span, expression::check_name(name)).is_some();

@@ -13,6 +13,11 @@ const NESTING_MAX: usize = 50;
 /// The most predicates that a rule may come to once its selections stand where they are named.
 const PREDICATES_MAX: usize = 50_000;
 
+/// The longest expression, in words.
+const WORDS_MAX: usize = 2_000;
+/// The most selections of a rule.
+pub(super) const SELECTIONS_MAX: usize = 1_000;
+
 /// What must hold of the selections, and where each part of it stands in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
@@ -30,7 +35,11 @@ pub(super) type Selection = (String, Option<Condition>);
 
 /// Reads an expression.
 pub(super) fn parse(text: &str) -> Result<Expression, Problem> {
-    let mut parser = Parser { text, words: words(text), at: 0 };
+    let words = words(text);
+    if words.len() > WORDS_MAX {
+        return Err(Problem::new(format!("a condition of {} words", words.len())).label(format!("at most {WORDS_MAX}")));
+    }
+    let mut parser = Parser { text, words, at: 0 };
     let expression = parser.alternatives(0)?;
     match parser.peek() {
         None => Ok(expression),

@@ -4,6 +4,7 @@
 //! not judged at all; it is left out, and told. What we cannot judge of a rule of ours is an error: a rule that is
 //! dropped quietly finds nothing.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, SourceText};
 use super::key::Problem;
 use super::{LeftOut, Reading, Rule, Severity, Template};
+use crate::condition::Condition;
 use crate::event::dictionary::nearest;
 
 mod detection;
@@ -25,42 +27,62 @@ pub fn is_named(name: &Path) -> bool {
     name.extension().is_some_and(|ending| ending == "yml" || ending == "yaml")
 }
 
+/// What only a translation wants of a rule, beside the rule itself.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    /// The selections that the condition names.
+    pub selections: Vec<(String, Condition)>,
+    pub author: Option<String>,
+    /// What the rule did not say, or says without use.
+    pub changes: Vec<String>,
+}
+
 /// Reads the rules of a file.
 pub(super) fn read(name: &Path, text: String) -> Reading {
+    read_whole(name, text).0
+}
+
+/// Reads the rules of a file, with the details of each.
+pub(super) fn read_whole(name: &Path, text: String) -> (Reading, Vec<Details>) {
     let source = Arc::new(SourceText { name: name.display().to_string(), text });
     let mut reading = Reading::default();
+    let mut details = Vec::new();
     let (documents, problem) = yaml::read(&source);
     let documents: Vec<Node> = documents.into_iter().filter(|document| !document.is_null()).collect();
     reading.problems.extend(problem);
     if documents.is_empty() && reading.problems.is_empty() {
-        reading.problems.push(
-            Diagnostic::new(&source, 0..0, "there is no rule in this file")
-                .hint("a Sigma rule has at least a `title`, a `logsource` and a `detection`"),
-        );
+        reading.problems.push(Diagnostic::new(&source, 0..0, "there is no rule in this file").hint(LEAST));
     }
+    let stem = name.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
     for (number, document) in documents.iter().enumerate() {
-        let mut reader = Reader { source: &source, problems: Vec::new() };
-        match reader.document(document, &id(name, number)) {
+        let id = match number {
+            0 => id_of(&stem),
+            number => format!("{}-{}", id_of(&stem), number + 1),
+        };
+        let mut reader = Reader { source: &source, problems: Vec::new(), details: Details::default() };
+        match reader.document(document, &id) {
             Read::LeftOut(reason) => {
                 reading.left_out.push(LeftOut { source: Arc::clone(&source), at: document.span.start, reason });
             }
-            Read::Rule(Some(rule)) if reader.problems.is_empty() => reading.rules.push(*rule),
+            Read::Rule(Some(rule)) if reader.problems.is_empty() => {
+                reading.rules.push(*rule);
+                details.push(reader.details);
+            }
             Read::Rule(_) => reading.problems.append(&mut reader.problems),
         }
     }
     reading.problems.sort_by_key(|problem| problem.span.start);
-    reading
+    (reading, details)
 }
 
-/// A file's name made an id; further documents of the file are numbered.
-fn id(name: &Path, number: usize) -> String {
-    let stem = name.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().to_lowercase());
-    let words = stem.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).filter(|word| !word.is_empty());
-    let mut id: String = words.collect::<Vec<_>>().join("-").chars().take(ID_STEM_LENGTH_MAX).collect();
-    if id.is_empty() {
-        id.push_str("sigma");
-    }
-    if number == 0 { id } else { format!("{id}-{}", number + 1) }
+const LEAST: &str = "a Sigma rule has at least a `title`, a `logsource` and a `detection`";
+
+/// A name made an id: lower-case letters and digits, with hyphens between.
+pub(super) fn id_of(name: &str) -> String {
+    let name = name.to_lowercase();
+    let words = name.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    let id: String = words.collect::<Vec<_>>().join("-").chars().take(ID_STEM_LENGTH_MAX).collect();
+    if id.is_empty() { "rule".to_owned() } else { id }
 }
 
 /// What is left of the longest id when a document's number follows.
@@ -74,6 +96,7 @@ enum Read {
 struct Reader<'r> {
     source: &'r Arc<SourceText>,
     problems: Vec<Diagnostic>,
+    details: Details,
 }
 
 impl Reader<'_> {
@@ -95,8 +118,8 @@ impl Reader<'_> {
 
     fn document(&mut self, document: &Node, id: &str) -> Read {
         let Value::Map(members) = &document.value else {
-            let hint = "a Sigma rule has at least a `title`, a `logsource` and a `detection`";
-            self.complain(&document.span, Problem::new(format!("a rule is a map, not {}", document.what())).hint(hint));
+            let problem = Problem::new(format!("a rule is a map, not {}", document.what()));
+            self.complain(&document.span, problem.hint(LEAST));
             return Read::Rule(None);
         };
         let document = Members { members, span: &document.span };
@@ -110,6 +133,7 @@ impl Reader<'_> {
         let title = self.title(&document);
         self.require_source(&document);
         let severity = self.severity(&document);
+        self.details.author = document.get("author").and_then(text).map(str::to_owned);
         let condition = match self.required(&document, "detection") {
             Some(detection) => detection::read(self, detection),
             None => None,
@@ -165,8 +189,9 @@ impl Reader<'_> {
     }
 
     fn twice(&mut self, document: &Members<'_>) {
-        for (number, (key, _)) in document.members.iter().enumerate() {
-            if document.members[..number].iter().any(|(earlier, _)| earlier.text == key.text) {
+        let mut keys = HashSet::new();
+        for (key, _) in document.members {
+            if !keys.insert(&key.text) {
                 self.complain(&key.span, Problem::new(format!("`{}` stands twice", key.text)));
             }
         }
@@ -226,6 +251,7 @@ impl Reader<'_> {
                 let problem = Problem::new(format!("unknown key `{}`", key.text));
                 self.complain(&key.span, problem.hint("did you mean `level`?"));
             }
+            self.details.changes.push("it has no `level`: `medium` is assumed".to_owned());
             return Some(Severity::Medium);
         };
         let name = text(node).unwrap_or("");

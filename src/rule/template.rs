@@ -77,6 +77,17 @@ impl Template {
         })
     }
 
+    /// The template as a rule writes it.
+    pub fn written(&self) -> String {
+        self.parts.iter().fold(String::new(), |mut text, part| {
+            let _ = match part {
+                Part::Text(plain) => write!(text, "{}", plain.replace('{', "{{").replace('}', "}}")),
+                Part::Field(field) => write!(text, "{{{field}}}"),
+            };
+            text
+        })
+    }
+
     /// The template with its fields' names in place of values.
     pub fn unfilled(&self) -> String {
         self.parts.iter().fold(String::new(), |mut text, part| {

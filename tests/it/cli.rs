@@ -57,6 +57,7 @@ fn help() {
         ("help-rules-check", vec!["rules", "check", "--help"]),
         ("help-rules-test", vec!["rules", "test", "--help"]),
         ("help-rules-new", vec!["rules", "new", "--help"]),
+        ("help-rules-import", vec!["rules", "import", "--help"]),
     ] {
         check(name, &args);
     }
@@ -84,8 +85,31 @@ fn wrong_arguments() {
 }
 
 #[test]
+fn rules_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let sigma = "tests/fixtures/sigma/several_documents.yml";
+    let broken = "tests/fixtures/broken-sigma/condition-aggregation.yml";
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/cli");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let args = ["rules", "import", "--from", "sigma", sigma, broken, "--out", out];
+    let first = shown(trailwatch(&args));
+    let second = shown(trailwatch(&args));
+    assert_eq!(first, second, "what stands there already is the same");
+    settings.bind(|| insta::assert_snapshot!("rules-import", first));
+    let written = folder.path().join("imported/several-documents-2.toml");
+    settings.bind(|| insta::assert_snapshot!("rules-import-written", std::fs::read_to_string(&written).unwrap()));
+    std::fs::write(&written, "mine").unwrap();
+    let third = shown(trailwatch(&args)).replace(out, "OUT");
+    settings.bind(|| insta::assert_snapshot!("rules-import-over-a-file-of-mine", third));
+}
+
+#[test]
 fn rules() {
     for (name, args) in [
+        ("rules-check-sigma", vec!["rules", "check", "tests/fixtures/sigma/several_documents.yml"]),
         ("rules-list-of-a-folder", vec!["rules", "list", "tests/fixtures/failing-rules"]),
         ("rules-check-good", vec!["rules", "check", TRAIL_RULE]),
         ("rules-check-without-an-anchor", vec!["rules", "check", "tests/fixtures/failing-rules"]),

@@ -12,7 +12,7 @@ use trailwatch::event::{Event, EventKey, EventKind, Fields, projection_of};
 use trailwatch::rule::{Rule, Severity};
 
 /// The corpus, or nothing and a line that says so.
-fn corpus() -> Option<PathBuf> {
+pub fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("TRAILWATCH_CORPUS").map(PathBuf::from);
     if folder.is_none() {
         println!("TRAILWATCH_CORPUS is not set: nothing is tested here");

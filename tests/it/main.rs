@@ -12,6 +12,7 @@ mod engine;
 mod files;
 mod findings;
 mod fixtures;
+mod import;
 mod imports;
 mod lints;
 #[cfg(feature = "aws")]

@@ -1,16 +1,19 @@
 //! The heart of a Sigma rule: named selections, and the condition that joins them.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::Reader;
 use super::item::{self, Item};
 use super::yaml::{Key, Node, Value};
 use crate::condition::Condition;
-use crate::rule::expression::{self, Selection};
+use crate::rule::expression::{self, SELECTIONS_MAX, Selection};
 use crate::rule::key::Problem;
 
 /// The longest list of values.
 const LIST_MAX: usize = 10_000;
+/// The longest list of conditions.
+const CONDITIONS_MAX: usize = 100;
 
 /// What a detection says; `None` if it says nothing that can be judged, which has been complained about.
 pub(super) fn read(reader: &mut Reader<'_>, detection: &Node) -> Option<Condition> {
@@ -22,6 +25,10 @@ pub(super) fn read(reader: &mut Reader<'_>, detection: &Node) -> Option<Conditio
     let mut selections: Vec<Selection> = Vec::new();
     let mut condition = None;
     for (key, node) in members {
+        if selections.len() == SELECTIONS_MAX {
+            reader.complain(&key.span, Problem::new(format!("more than {SELECTIONS_MAX} selections")));
+            return None;
+        }
         if selections.iter().any(|(earlier, _)| *earlier == key.text) {
             reader.complain(&key.span, Problem::new(format!("`{}` stands twice", key.text)));
         }
@@ -40,7 +47,11 @@ pub(super) fn read(reader: &mut Reader<'_>, detection: &Node) -> Option<Conditio
         }
     }
     match condition {
-        Some(condition) => reader.conditions(condition, &selections),
+        Some(condition) => {
+            let condition = reader.conditions(condition, &selections);
+            reader.note_unused(&selections);
+            condition
+        }
         None => {
             let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
             let example = names.first().map_or("selection", |name| name);
@@ -59,6 +70,11 @@ impl Reader<'_> {
     /// A condition, or a list of which any may hold.
     fn conditions(&mut self, node: &Node, selections: &[Selection]) -> Option<Condition> {
         match &node.value {
+            Value::List(list) if list.len() > CONDITIONS_MAX => {
+                let problem = Problem::new(format!("a list of {} conditions", list.len()));
+                self.complain(&node.span, problem.label(format!("at most {CONDITIONS_MAX}")));
+                None
+            }
             Value::List(list) if !list.is_empty() => {
                 let conditions: Vec<Option<Condition>> =
                     list.iter().map(|condition| self.condition(condition, selections)).collect();
@@ -68,13 +84,31 @@ impl Reader<'_> {
         }
     }
 
+    fn note_unused(&mut self, selections: &[Selection]) {
+        let details = &mut self.details;
+        for (name, _) in selections {
+            if !details.selections.iter().any(|(used, _)| used == name) {
+                details.changes.push(format!("the condition does not name `{name}`, which is left out"));
+            }
+        }
+    }
+
     fn condition(&mut self, node: &Node, selections: &[Selection]) -> Option<Condition> {
         let Some(text) = super::text(node) else {
             self.complain(&node.span, Problem::new(format!("expected a string, found {}", node.what())));
             return None;
         };
-        let expression = expression::parse(text).and_then(|expression| expression.resolve(selections));
-        self.ok(&node.span, text, expression)?
+        let expression = self.ok(&node.span, text, expression::parse(text))?;
+        let used = expression.names(selections);
+        for (name, selection) in selections {
+            if let Some(selection) = selection
+                && used.contains(&name.as_str())
+                && !self.details.selections.iter().any(|(known, _)| known == name)
+            {
+                self.details.selections.push((name.clone(), selection.clone()));
+            }
+        }
+        self.ok(&node.span, text, expression.resolve(selections))?
     }
 
     /// A map, all lines of which must hold; a list, any element of which must; or a search word.
@@ -115,8 +149,9 @@ impl Reader<'_> {
             return None;
         }
         let mut parts = Vec::new();
-        for (number, (key, value)) in members.iter().enumerate() {
-            if members[..number].iter().any(|(earlier, _)| earlier.text == key.text) {
+        let mut keys = HashSet::new();
+        for (key, value) in members {
+            if !keys.insert(&key.text) {
                 let problem = Problem::new(format!("`{}` stands twice in one selection", key.text));
                 self.complain(&key.span, problem.hint("put the values into one list, or make a selection of its own"));
             }
