@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 
 use super::Rule;
 use crate::condition::{Comparison, Condition, Field, Literal, Predicate, Test, test::How};
+use crate::event::Derived;
 
 /// The parts of a rule that had names where it comes from.
 pub(super) type Named = (String, Condition);
 
 /// Writes a rule; an error says what our language has no words for.
 pub(super) fn rule(rule: &Rule, named: &[Named]) -> Result<String, String> {
+    check_names(&rule.condition)?;
     let mut writer = Writer { named, tables: Vec::new() };
     let body = writer.body(&rule.condition)?;
     let mut text = String::new();
@@ -42,6 +44,17 @@ pub(super) fn rule(rule: &Rule, named: &[Named]) -> Result<String, String> {
         }
     }
     Ok(text)
+}
+
+/// A record's own field that bears the name of one that we work out cannot be named: ours would be read.
+fn check_names(condition: &Condition) -> Result<(), String> {
+    let mut taken = None;
+    condition.visit(&mut |predicate| {
+        let is_taken =
+            |field: &&Field| matches!(field, Field::Path(path) if Derived::named(&path.to_string()).is_some());
+        taken = taken.take().or_else(|| predicate.fields().find(is_taken).map(ToString::to_string));
+    });
+    taken.map_or(Ok(()), |name| Err(format!("`{name}` is worked out here, and would not be read from the record")))
 }
 
 struct Writer<'w> {

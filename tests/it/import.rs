@@ -161,6 +161,9 @@ fn most_generated_rules_are_translated() {
     let (mut read, mut written) = (0, 0);
     for _ in 0..300 {
         let text = sigma_rule().new_tree(&mut runner).unwrap().current();
+        // Names of ours are refused, which is not what is asked here.
+        let ours = [("outcome", "errorCode"), ("is_write", "readOnly"), ("actor.name", "userIdentity.userName")];
+        let text = ours.iter().fold(text, |text, (ours, theirs)| text.replace(ours, theirs));
         read += originals("x.yml", &text).len();
         written += translated(Dialect::Sigma, "x.yml", &text).len();
     }
