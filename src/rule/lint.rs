@@ -3,10 +3,11 @@
 //! Day and nothing else comes from outside, so the same rule is judged the same on the same day.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use jiff::civil::Date;
 
-use super::{Diagnostic, Exception, Rule};
+use super::{Diagnostic, Exception, Rule, sigma};
 use crate::condition::{Condition, Field, Line, Literal, Predicate, Test};
 use crate::event::dictionary::nearest;
 
@@ -95,6 +96,10 @@ impl<'r> Linter<'r> {
     }
 
     fn tests(&mut self) {
+        // A Sigma rule has no place for tests.
+        if sigma::is_named(Path::new(&self.rule.source.name)) {
+            return;
+        }
         let tests = &self.rule.tests;
         let (code, message) = match (tests.iter().any(|test| test.matches), tests.iter().any(|test| !test.matches)) {
             (true, true) => return,
