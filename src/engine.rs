@@ -14,7 +14,9 @@ use crate::event::{self, Event, EventKey, EventKind, FieldId, Fields, Projection
 use crate::rule::Rule;
 
 mod anchor;
+mod fold;
 mod index;
+mod literal;
 mod program;
 pub mod trial;
 
@@ -41,6 +43,7 @@ pub struct RuleId(pub u32);
 pub struct Scratch {
     fields: Fields,
     memo: Memo,
+    folded: String,
     matches: Vec<RuleId>,
 }
 
@@ -79,12 +82,13 @@ impl RuleSet {
             .iter()
             .enumerate()
             .map(|(number, rule)| {
-                index.add(RuleId(number as u32), anchor::of(&rule.condition), |field| builder.slot(field));
+                index.add(RuleId(number as u32), anchor::choices(&rule.condition));
                 builder.program(&rule.condition)
             })
             .collect();
+        let index = index.finish(|field| builder.slot(field));
         let projection = event::matching_projection(builder.paths, builder.derived);
-        Self { rules, projection, atoms: builder.atoms, programs, index: index.finish() }
+        Self { rules, projection, atoms: builder.atoms, programs, index }
     }
 
     /// The rules, in their order.
@@ -97,18 +101,18 @@ impl RuleSet {
         &self.rules[id.0 as usize]
     }
 
-    /// The rules that nothing leads to: each is evaluated for every event.
+    /// The rules that nothing, or only what most events have, leads to: each is evaluated for most events.
     pub fn unanchored(&self) -> impl Iterator<Item = &Rule> {
-        self.index.always().iter().map(|&id| self.rule(id))
+        self.index.unanchored().iter().map(|&id| self.rule(id))
     }
 
     /// Reads an event and finds the rules that it matches. An error says why the text is no JSON object.
     pub fn evaluate<'s>(&self, text: &'s str, scratch: &'s mut Scratch) -> Result<Evaluated<'s>, serde_json::Error> {
-        let Scratch { fields, memo, matches } = scratch;
+        let Scratch { fields, memo, folded, matches } = scratch;
         let event = Event::read(text, &self.projection, fields)?;
         matches.clear();
         memo.next_event(self.atoms.len(), self.rules.len());
-        self.index.candidates(&event, memo);
+        self.index.candidates(&event, memo, folded);
         for candidate in 0..memo.candidates().len() {
             let id = memo.candidates()[candidate];
             if self.programs[id.0 as usize].holds(&self.atoms, &event, memo) {
@@ -170,5 +174,132 @@ impl Builder {
         };
         self.slots.insert(field.clone(), slot);
         slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn set(bodies: &[String]) -> RuleSet {
+        let rule = |(number, body): (usize, &String)| {
+            let text = format!("id = \"r{number}\"\ntitle = \"t\"\nseverity = \"low\"\n{body}");
+            Rule::parse(Path::new("r.toml"), text).unwrap_or_else(|problems| panic!("{body}: {}", problems[0]))
+        };
+        RuleSet::new(bodies.iter().enumerate().map(rule).collect())
+    }
+
+    /// How many rules are evaluated for an event.
+    fn candidates(set: &RuleSet, event: &str) -> usize {
+        let mut scratch = Scratch::default();
+        set.evaluate(event, &mut scratch).unwrap();
+        scratch.memo.candidates().len()
+    }
+
+    #[test]
+    fn every_kind_of_test_leads_to_its_rules_and_to_no_others() {
+        for (line, found, passed) in [
+            ("eventName = \"PutThing\"", r#"{"eventName":"PutThing"}"#, r#"{"eventName":"GetThing"}"#),
+            ("\"eventName|nocase\" = \"putthing\"", r#"{"eventName":"PUTThing"}"#, r#"{"eventName":"GetThing"}"#),
+            ("\"userAgent|nocase\" = \"ÉTÉ\"", r#"{"userAgent":"été"}"#, r#"{"userAgent":"ete"}"#),
+            ("\"userAgent|startswith\" = \"curl/\"", r#"{"userAgent":"curl/8"}"#, r#"{"userAgent":"a curl/8"}"#),
+            ("\"userAgent|endswith\" = \"/8.1\"", r#"{"userAgent":"curl/8.1"}"#, r#"{"userAgent":"curl/8.1 x"}"#),
+            ("\"userAgent|contains\" = \"kali\"", r#"{"userAgent":"x kali y"}"#, r#"{"userAgent":"x parrot y"}"#),
+            ("\"userAgent|nocase|contains\" = \"k\u{212a}\"", r#"{"userAgent":"KK"}"#, r#"{"userAgent":"K"}"#),
+            ("\"userAgent|glob\" = \"*kali*2?\"", r#"{"userAgent":"kali 20"}"#, r#"{"userAgent":"parrot"}"#),
+            ("\"userAgent|glob|nocase\" = \"boss*\"", r#"{"userAgent":"BOſS"}"#, r#"{"userAgent":"x boss"}"#),
+            ("\"userAgent|re\" = '^(kali|parrot)-\\d'", r#"{"userAgent":"parrot-1"}"#, r#"{"userAgent":"boto"}"#),
+            ("\"userAgent|re\" = '\\d+-final$'", r#"{"userAgent":"12-final"}"#, r#"{"userAgent":"12-beta"}"#),
+            (
+                "\"sourceIPAddress|cidr\" = \"10.1.0.0/16\"",
+                r#"{"sourceIPAddress":"10.1.2.3"}"#,
+                r#"{"sourceIPAddress":"10.2.2.3"}"#,
+            ),
+            (
+                "\"sourceIPAddress|cidr\" = \"2001:db8::/32\"",
+                r#"{"sourceIPAddress":"2001:db8::1"}"#,
+                r#"{"sourceIPAddress":"10.2.2.3"}"#,
+            ),
+            (
+                "\"requestParameters.n|gte\" = 10",
+                r#"{"requestParameters":{"n":10}}"#,
+                r#"{"requestParameters":{"n":9.5}}"#,
+            ),
+            (
+                "\"requestParameters.n|lt\" = -1.5",
+                r#"{"requestParameters":{"n":-2}}"#,
+                r#"{"requestParameters":{"n":0}}"#,
+            ),
+            ("requestParameters.n = 3", r#"{"requestParameters":{"n":3.0}}"#, r#"{"requestParameters":{"n":"3"}}"#),
+            (
+                "\"requestParameters.n|loose\" = 3",
+                r#"{"requestParameters":{"n":"3.0"}}"#,
+                r#"{"requestParameters":{"n":"4"}}"#,
+            ),
+            (
+                "\"requestParameters.n|loose\" = \"3\"",
+                r#"{"requestParameters":{"n":3}}"#,
+                r#"{"requestParameters":{"n":4}}"#,
+            ),
+            (
+                "requestParameters.b = true",
+                r#"{"requestParameters":{"b":"true"}}"#,
+                r#"{"requestParameters":{"b":false}}"#,
+            ),
+            (
+                "\"requestParameters.x|exists\" = true",
+                r#"{"requestParameters":{"x":null}}"#,
+                r#"{"requestParameters":{}}"#,
+            ),
+            ("\"requestParameters.x|len|gt\" = 0", r#"{"requestParameters":{"x":[1]}}"#, r#"{"requestParameters":{}}"#),
+        ] {
+            let set = set(&[format!("[match]\n{line}\n")]);
+            assert_eq!(set.unanchored().count(), 0, "{line} has no anchor");
+            assert_eq!(candidates(&set, found), 1, "{line} is not found for {found}");
+            assert_eq!(candidates(&set, passed), 0, "{line} is found for {passed}");
+        }
+    }
+
+    #[test]
+    fn rules_that_only_common_values_lead_to_are_told() {
+        for line in [
+            "outcome = \"success\"",
+            "awsRegion = \"us-east-1\"",
+            "\"userAgent|exists\" = true",
+            "\"eventName|not\" = \"x\"",
+        ] {
+            assert_eq!(set(&[format!("[match]\n{line}\n")]).unanchored().count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn rules_that_crowd_one_call_are_found_by_what_tells_them_apart() {
+        let body = |number| {
+            format!(
+                "[match]\neventSource = \"ec2.amazonaws.com\"\neventName = \"RunInstances\"\n\
+                 \"userAgent|contains\" = \"tool-number-{number}/\"\n"
+            )
+        };
+        let set = set(&(0..500).map(body).collect::<Vec<_>>());
+        let event = |agent: &str| {
+            format!(r#"{{"eventSource":"ec2.amazonaws.com","eventName":"RunInstances","userAgent":"{agent}"}}"#)
+        };
+        assert_eq!(candidates(&set, &event("aws-cli/2")), 0);
+        assert_eq!(candidates(&set, &event("x tool-number-77/1")), 1);
+    }
+
+    #[test]
+    fn hostile_patterns_cost_what_they_find() {
+        let wildcards = |number: usize| format!("[match]\n\"userAgent|glob\" = \"*a*a*a*a*a*a*needle{number}*b*b*\"\n");
+        let set = set(&(0..500).map(wildcards).collect::<Vec<_>>());
+        let event = |agent: &str| format!(r#"{{"userAgent":"{agent}"}}"#);
+        assert_eq!(candidates(&set, &event(&"a".repeat(100_000))), 0);
+        // `needle12` and `needle1`.
+        assert_eq!(candidates(&set, &event(&format!("{}needle12bb", "a".repeat(1_000)))), 2);
+        let alternatives: Vec<String> = (0..300).map(|number| format!("tool-{number}")).collect();
+        let set = self::set(&[format!("[match]\n\"userAgent|re\" = '{}'\n", alternatives.join("|"))]);
+        assert_eq!(candidates(&set, &event("boto")), 0, "their common start is looked for");
     }
 }

@@ -170,7 +170,7 @@ pub fn wanted_field(n: usize) -> FieldId {
 pub struct Event<'a> {
     text: &'a str,
     fields: &'a Fields,
-    kind: EventKind,
+    kind: OnceCell<EventKind>,
     actor: OnceCell<Actor<'a>>,
     strings: OnceCell<Vec<Cow<'a, str>>>,
 }
@@ -181,9 +181,7 @@ impl<'a> Event<'a> {
     pub fn read(text: &'a str, projection: &Projection, fields: &'a mut Fields) -> Result<Self, serde_json::Error> {
         projection.read(text, fields)?;
         let fields = &*fields;
-        let mut event = Self { text, fields, kind: EventKind::Other, actor: OnceCell::new(), strings: OnceCell::new() };
-        event.kind = event.find_kind();
-        Ok(event)
+        Ok(Self { text, fields, kind: OnceCell::new(), actor: OnceCell::new(), strings: OnceCell::new() })
     }
 
     /// The record's text.
@@ -191,9 +189,9 @@ impl<'a> Event<'a> {
         self.text
     }
 
-    /// What the event is.
+    /// What the event is. Found out once.
     pub fn kind(&self) -> EventKind {
-        self.kind
+        *self.kind.get_or_init(|| self.find_kind())
     }
 
     /// The values of a field, in the record's order; none if the field is missing.
@@ -262,7 +260,7 @@ impl<'a> Event<'a> {
 
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("kind", &self.kind).field("text", &self.text).finish_non_exhaustive()
+        f.debug_struct("Event").field("kind", &self.kind()).field("text", &self.text).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tests that a value can be put to, with their exact meaning.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -304,25 +305,49 @@ impl Text {
     }
 
     fn equals(&self, value: &str) -> bool {
-        self.judge(value, |value, wanted| value == wanted)
+        self.judge(value, |value, wanted| value == wanted, |value, wanted| value.eq_ignore_ascii_case(wanted))
     }
 
     fn starts(&self, value: &str) -> bool {
-        self.judge(value, |value, wanted| value.starts_with(wanted))
+        let in_any_case = |value: &[u8], wanted: &[u8]| {
+            value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+        };
+        self.judge(value, |value, wanted| value.starts_with(wanted), in_any_case)
     }
 
     fn ends(&self, value: &str) -> bool {
-        self.judge(value, |value, wanted| value.ends_with(wanted))
+        let in_any_case = |value: &[u8], wanted: &[u8]| {
+            let start = value.len().checked_sub(wanted.len());
+            start.is_some_and(|start| value[start..].eq_ignore_ascii_case(wanted))
+        };
+        self.judge(value, |value, wanted| value.ends_with(wanted), in_any_case)
     }
 
     fn is_in(&self, value: &str) -> bool {
-        self.judge(value, |value, wanted| value.contains(wanted))
+        self.judge(value, |value, wanted| value.contains(wanted), is_in_any_case)
     }
 
-    /// Case is ignored as Unicode's lower case has it, so that `É` is `é`.
-    fn judge(&self, value: &str, by: impl Fn(&str, &str) -> bool) -> bool {
-        if self.nocase { by(&value.to_lowercase(), &self.wanted) } else { by(value, &self.wanted) }
+    /// Case is ignored as Unicode's lower case has it, so that `É` is `é`. Where both are ASCII, as nearly always, nothing
+    /// has to be copied for it.
+    fn judge(&self, value: &str, by: impl Fn(&str, &str) -> bool, in_any_case: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        if !self.nocase {
+            by(value, &self.wanted)
+        } else if value.is_ascii() && self.wanted.is_ascii() {
+            in_any_case(value.as_bytes(), self.wanted.as_bytes())
+        } else {
+            by(&value.to_lowercase(), &self.wanted)
+        }
     }
+}
+
+/// Whether ASCII stands in ASCII. Long texts are copied, so that the time stays linear in them.
+fn is_in_any_case(value: &[u8], wanted: &[u8]) -> bool {
+    const WORK_MAX: usize = 1 << 16;
+    if value.len().saturating_mul(wanted.len()) > WORK_MAX {
+        let (value, wanted) = (value.to_ascii_lowercase(), wanted.to_ascii_lowercase());
+        return memchr::memmem::find(&value, &wanted).is_some();
+    }
+    wanted.is_empty() || value.windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted))
 }
 
 impl Literal {
@@ -421,15 +446,50 @@ impl Comparison {
     }
 }
 
+/// From so many values on, those of the second field are hashed to find one that is equal.
+const HASHED_FROM: usize = 16;
+/// How many pairs are compared where one value is sought within others, so that two long arrays cost no more than this.
+const PAIRS_COMPARED_MAX: usize = 1_000_000;
+
 impl Relation {
-    /// Whether any string of the first field stands so to any string of the second.
+    /// Whether any value of the first field stands so to any value of the second. Of two fields with thousands of values
+    /// each, where it is not asked whether they are equal, only the first million pairs are compared.
     pub fn holds<'v>(
         self,
         values: impl Iterator<Item = Value<'v>>,
         others: impl Iterator<Item = Value<'v>> + Clone,
     ) -> bool {
         let mut values = values;
-        values.any(|value| others.clone().any(|other| self.holds_between(value, other)))
+        if self.how == How::Equals && others.clone().nth(HASHED_FROM).is_some() {
+            let others: HashSet<Comparable> = others.filter_map(|other| self.comparable(other)).collect();
+            return values.any(|value| self.comparable(value).is_some_and(|value| others.contains(&value)));
+        }
+        let mut left = PAIRS_COMPARED_MAX;
+        values.any(|value| {
+            let pairs = others.clone().take(left);
+            left = left.saturating_sub(others.clone().count());
+            pairs.into_iter().any(|other| self.holds_between(value, other))
+        })
+    }
+
+    /// A value in a form that is the same for values that are equal.
+    fn comparable(self, value: Value<'_>) -> Option<Comparable> {
+        match value {
+            Value::String(text) if self.nocase => Some(Comparable::Text(text.to_lowercase())),
+            Value::String(text) => Some(Comparable::Text(text.to_owned())),
+            Value::Bool(truth) => Some(Comparable::Bool(truth)),
+            Value::Integer(number) => Some(Comparable::Whole(number.into())),
+            Value::Number(text) => match (text.parse::<i128>(), text.parse::<f64>()) {
+                (Ok(number), _) => Some(Comparable::Whole(number)),
+                // A fraction of nothing is that whole number.
+                (_, Ok(number)) if number.fract() == 0.0 && number.abs() < 1e18 => {
+                    Some(Comparable::Whole(number as i128))
+                }
+                (_, Ok(number)) => Some(Comparable::Fraction(number.to_bits())),
+                _ => None,
+            },
+            Value::Null | Value::Object | Value::Array(_) => None,
+        }
     }
 
     fn holds_between(self, value: Value<'_>, other: Value<'_>) -> bool {
@@ -447,6 +507,15 @@ impl Relation {
             (value, other) => self.how == How::Equals && same_number(value, other),
         }
     }
+}
+
+/// A value to be found among many.
+#[derive(PartialEq, Eq, Hash)]
+enum Comparable {
+    Text(String),
+    Bool(bool),
+    Whole(i128),
+    Fraction(u64),
 }
 
 fn same_number(a: Value<'_>, b: Value<'_>) -> bool {
@@ -479,6 +548,11 @@ impl Pattern {
     /// Whether it is a glob, and not a regular expression.
     pub fn is_glob(&self) -> bool {
         self.glob
+    }
+
+    /// Whether the case of letters is ignored.
+    pub fn ignores_case(&self) -> bool {
+        self.nocase
     }
 
     /// Compiles a regular expression, which may fit anywhere in a value.
@@ -557,5 +631,63 @@ impl Day {
 impl Hash for Day {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.to_monday_zero_offset().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAME: Relation = Relation { how: How::Equals, nocase: true };
+
+    #[test]
+    fn long_arrays_are_compared_as_short_ones_are() {
+        let values = [
+            Value::String("Ines"),
+            Value::Integer(7),
+            Value::Number("7.0"),
+            Value::Number("0.5"),
+            Value::Number("5e-1"),
+            Value::Number("170141183460469231731687303715884105727"),
+            Value::Bool(true),
+            Value::Null,
+            Value::Object,
+        ];
+        let filler = (0..100).map(|_| Value::String("somebody else"));
+        for value in values {
+            for other in
+                [Value::String("INES"), Value::Integer(7), Value::Number("0.50"), Value::Bool(true), Value::Null]
+            {
+                let short = SAME.holds(std::iter::once(value), std::iter::once(other));
+                let long = SAME.holds(std::iter::once(value), filler.clone().chain([other]));
+                assert_eq!(short, long, "{value:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_long_arrays_are_compared_in_time() {
+        let long = (0..200_000).map(Value::Integer);
+        assert!(SAME.holds(long.clone(), (199_999..400_000).map(Value::Integer)));
+        let texts: Vec<String> = (0..20_000).map(|number| number.to_string()).collect();
+        let strings = texts.iter().map(|text| Value::String(text));
+        let within = Relation { how: How::Contains, nocase: false };
+        assert!(!within.holds(strings.clone(), strings.map(|_| Value::String("x"))));
+    }
+
+    #[test]
+    fn any_case_is_the_same_with_and_without_copying() {
+        let long = "x".repeat(70_000) + "Needle";
+        for (value, wanted, starts, ends, is_in) in [
+            ("PutObject", "put", true, false, true),
+            ("PutObject", "OBJECT", false, true, true),
+            ("PutObject", "", true, true, true),
+            ("Put", "PutObject", false, false, false),
+            (long.as_str(), "needle", false, true, true),
+            ("ÉTÉ", "été", true, true, true),
+        ] {
+            let text = Text::new(wanted, true);
+            assert_eq!((text.starts(value), text.ends(value), text.is_in(value)), (starts, ends, is_in), "{wanted}");
+        }
     }
 }

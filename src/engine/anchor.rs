@@ -1,9 +1,13 @@
 //! By what a rule can be found: values of which an event must have one for the rule to match at all.
 //!
-//! Of the sets of values that are necessary the most selective is taken, and never one that most events have. Where a
-//! rule names both the service and the call, the two together are one key.
+//! Of everything that is necessary for a rule the most selective serves as its anchor, and never what most events have
+//! if there is anything better. Where a rule names both the service and the call, the two together are one key.
 
-use crate::condition::{Condition, Field, Literal, Predicate, Test};
+use ipnet::IpNet;
+
+use super::fold::folded;
+use super::literal;
+use crate::condition::{Comparison, Condition, Field, Literal, Number, Predicate, Test};
 
 /// Keys of which an event must have at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,85 +15,180 @@ pub struct Anchors {
     /// The keys.
     pub keys: Vec<Key>,
     /// How many events they are thought to let through: less is better.
-    cost: u32,
+    pub cost: u32,
 }
 
-/// One or two exact values.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What an event must have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
-    /// A field has this string among its values.
-    One(Field, String),
-    /// Two fields have these strings among their values.
+    /// A field with a value that fits.
+    One(Field, Needle),
+    /// Two fields that have these strings among their values, folded.
     Two((Field, String), (Field, String)),
 }
 
-/// The most pairs that one rule may be found by.
-const PAIRS_MAX: usize = 4_096;
+/// What one of a field's values must be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Needle {
+    /// How it must fit.
+    pub fit: Fit,
+    /// Whether a number counts as its text, and a string that is a number as that number.
+    pub loose: bool,
+}
 
-/// The best anchors of a condition; `None` if it may hold of any event.
-pub fn of(condition: &Condition) -> Option<Anchors> {
-    match condition {
-        Condition::Is(predicate) => of_predicate(predicate),
-        Condition::Not(_) => None,
-        Condition::Any(inner) => of_any(inner),
+/// How a value fits. Strings are folded.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fit {
+    /// It is this string.
+    Exact(String),
+    /// It starts with this.
+    Start(String),
+    /// It ends with this.
+    End(String),
+    /// It has this in it.
+    Part(String),
+    /// It is an address of this network.
+    Network(IpNet),
+    /// It is this number, as [`sortable`] has it.
+    Equal(i64),
+    /// It is this number or less.
+    AtMost(i64),
+    /// It is this number or more.
+    AtLeast(i64),
+    /// It is this truth value, or its text.
+    Bool(bool),
+    /// It is there.
+    Present,
+}
+
+/// The most keys that one rule is filed under.
+const KEYS_MAX: usize = 50_000;
+/// The most pairs of a service and a call among them.
+const PAIRS_MAX: usize = 4_096;
+/// How many ways to find a rule are weighed against each other.
+const CHOICES_MAX: usize = 8;
+/// The most bytes of a string that are looked for within values; the predicate judges the rest.
+const PART_BYTES_MAX: usize = 32;
+/// The fewest: what is shorter stands in too many values.
+const PART_BYTES_MIN: usize = 2;
+
+/// From this cost on, anchors are so common that nothing is gained by them.
+pub const COMMON: u32 = 1_000;
+
+/// A 64-bit float as an integer of the same order.
+pub fn sortable(number: f64) -> i64 {
+    // Zero has two signs and one meaning.
+    let bits = (number + 0.0).to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+/// The ways in which the rule with this condition can be found, the most selective first; none if it may match any
+/// event.
+pub fn choices(condition: &Condition) -> Vec<Anchors> {
+    let mut choices = match condition {
+        Condition::Is(predicate) => of_predicate(predicate).into_iter().collect(),
+        Condition::Not(_) => Vec::new(),
+        Condition::Any(inner) => of_any(inner).into_iter().collect(),
         Condition::All(inner) => of_all(inner),
-    }
+    };
+    choices.sort_by_key(|anchors: &Anchors| (anchors.cost, anchors.keys.len()));
+    choices.truncate(CHOICES_MAX);
+    choices
 }
 
 fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
-    match &predicate.test {
-        // To look all strings of every event up costs more than to evaluate the rule.
-        _ if predicate.field == Field::Anywhere => None,
-        Test::Equals(Literal::Text(text)) if !text.nocase() => Some(Anchors {
-            keys: vec![Key::One(predicate.field.clone(), text.as_str().to_owned())],
-            cost: cost(&predicate.field),
-        }),
-        _ => None,
+    // To look all strings of every event up costs more than to evaluate the rule.
+    if predicate.field == Field::Anywhere {
+        return None;
     }
+    let (test, loose) = match &predicate.test {
+        Test::Loosely(test) => (&**test, true),
+        test => (test, false),
+    };
+    let fits = fits(test);
+    let cost = fits.iter().map(|fit| cost(&predicate.field, fit)).max()?;
+    let key = |fit| Key::One(predicate.field.clone(), Needle { fit, loose });
+    Some(Anchors { keys: fits.into_iter().map(key).collect(), cost })
+}
+
+/// How a value may fit that passes the test: in one of these ways. Every test asks for a value at all.
+fn fits(test: &Test) -> Vec<Fit> {
+    match test {
+        Test::Equals(Literal::Text(text)) => vec![Fit::Exact(folded(text.as_str()))],
+        Test::Equals(Literal::Number(number)) => numbered(number, Fit::Equal),
+        Test::Equals(Literal::Bool(truth)) => vec![Fit::Bool(*truth)],
+        Test::StartsWith(text) => vec![part(text.as_str(), Fit::Start)],
+        Test::EndsWith(text) => vec![part_from_end(text.as_str())],
+        Test::Contains(text) => vec![part(text.as_str(), Fit::Part)],
+        Test::Fits(pattern) => literal::parts(pattern).unwrap_or_else(|| vec![Fit::Present]),
+        Test::InNetwork(network) => vec![Fit::Network(network.trunc())],
+        Test::Number(Comparison::Equal, number) => numbered(number, Fit::Equal),
+        Test::Number(Comparison::Less | Comparison::LessOrEqual, number) => numbered(number, Fit::AtMost),
+        Test::Number(Comparison::Greater | Comparison::GreaterOrEqual, number) => numbered(number, Fit::AtLeast),
+        _ => vec![Fit::Present],
+    }
+}
+
+/// Floats are less exact than the comparison, so bounds are inclusive.
+fn numbered(number: &Number, fit: fn(i64) -> Fit) -> Vec<Fit> {
+    vec![number.as_str().parse().map_or(Fit::Present, |number| fit(sortable(number)))]
+}
+
+/// The start of a string that must stand in a value.
+pub fn part(text: &str, fit: fn(String) -> Fit) -> Fit {
+    let mut text = folded(text);
+    text.truncate(text.floor_char_boundary(PART_BYTES_MAX));
+    if text.len() < PART_BYTES_MIN { Fit::Present } else { fit(text) }
+}
+
+/// The end of a string that a value must end with.
+fn part_from_end(text: &str) -> Fit {
+    let text = folded(text);
+    let from = text.ceil_char_boundary(text.len().saturating_sub(PART_BYTES_MAX));
+    if text.len() < PART_BYTES_MIN { Fit::Present } else { Fit::End(text[from..].to_owned()) }
 }
 
 /// Whichever alternative holds, its anchors hold.
 fn of_any(inner: &[Condition]) -> Option<Anchors> {
     let mut all = Anchors { keys: Vec::new(), cost: 0 };
     for condition in inner {
-        let anchors = of(condition)?;
-        all.keys.extend(anchors.keys);
-        all.cost = all.cost.max(anchors.cost);
+        let best = choices(condition).into_iter().next()?;
+        all.keys.extend(best.keys);
+        all.cost = all.cost.max(best.cost);
+        if all.keys.len() > KEYS_MAX {
+            return None;
+        }
     }
-    all.keys.sort();
+    all.keys.sort_unstable();
     all.keys.dedup();
     Some(all)
 }
 
-/// Every part holds, so the best of them serves; best of all a service together with a call.
-fn of_all(inner: &[Condition]) -> Option<Anchors> {
-    let candidates: Vec<Anchors> = inner.iter().filter_map(of).collect();
-    let service = candidates.iter().find(|anchors| anchors.are_all_of("eventSource"));
-    let call = candidates.iter().find(|anchors| anchors.are_all_of("eventName"));
+/// Every part holds, so any of them serves; best of all a service together with a call.
+fn of_all(inner: &[Condition]) -> Vec<Anchors> {
+    let mut all: Vec<Anchors> = inner.iter().flat_map(choices).collect();
+    let service = all.iter().find_map(|anchors| anchors.names_of("eventSource"));
+    let call = all.iter().find_map(|anchors| anchors.names_of("eventName"));
     if let (Some(service), Some(call)) = (service, call)
-        && service.keys.len() * call.keys.len() <= PAIRS_MAX
-        && candidates.iter().all(|anchors| anchors.cost >= PAIR_COST)
+        && service.len() * call.len() <= PAIRS_MAX
     {
-        return Some(pairs(service, call));
+        let pair = |one: &(Field, String)| call.iter().map(|other| Key::Two(one.clone(), other.clone())).collect();
+        let keys = service.iter().flat_map(|one| -> Vec<Key> { pair(one) }).collect();
+        all.push(Anchors { keys, cost: PAIR_COST });
     }
-    candidates.into_iter().min_by_key(|anchors| (anchors.cost, anchors.keys.len()))
-}
-
-fn pairs(service: &Anchors, call: &Anchors) -> Anchors {
-    let mut keys = Vec::with_capacity(service.keys.len() * call.keys.len());
-    for service in &service.keys {
-        for call in &call.keys {
-            if let (Key::One(f, source), Key::One(g, name)) = (service, call) {
-                keys.push(Key::Two((f.clone(), source.clone()), (g.clone(), name.clone())));
-            }
-        }
-    }
-    Anchors { keys, cost: PAIR_COST }
+    all
 }
 
 impl Anchors {
-    fn are_all_of(&self, name: &str) -> bool {
-        self.keys.iter().all(|key| matches!(key, Key::One(field, _) if is_field(field, name)))
+    /// The strings of which the record's own field of that name must have one, if that is what these anchors say.
+    fn names_of(&self, name: &str) -> Option<Vec<(Field, String)>> {
+        let named = |key: &Key| match key {
+            Key::One(field, Needle { fit: Fit::Exact(text), loose: false }) if is_field(field, name) => {
+                Some((field.clone(), text.clone()))
+            }
+            _ => None,
+        };
+        self.keys.iter().map(named).collect()
     }
 }
 
@@ -100,14 +199,34 @@ fn is_field(field: &Field, name: &str) -> bool {
 
 const PAIR_COST: u32 = 5;
 
-/// What share of events has a given value in the field: a rough order, smallest first.
-fn cost(field: &Field) -> u32 {
+/// What share of events has such a value in the field: a rough order, smallest first.
+fn cost(field: &Field, fit: &Fit) -> u32 {
+    let how = match fit {
+        Fit::Exact(_) => 0,
+        Fit::Start(text) | Fit::End(text) | Fit::Part(text) => match text.len() {
+            8.. => 2,
+            4.. => 6,
+            _ => 16,
+        },
+        Fit::Network(network) if network.prefix_len() == 0 => COMMON,
+        Fit::Network(_) => 4,
+        Fit::Equal(_) => 6,
+        Fit::Bool(_) => 12,
+        Fit::AtMost(_) | Fit::AtLeast(_) => 14,
+        Fit::Present => 16,
+    };
+    // Nearly every record has the fields that are not its parameters, so that they are there says nothing.
+    let is_given = matches!(fit, Fit::Present | Fit::Bool(_)) && field_cost(field) < 20;
+    if is_given { COMMON } else { field_cost(field) + how }
+}
+
+fn field_cost(field: &Field) -> u32 {
     match field {
         Field::Anywhere => COMMON,
         Field::Derived(derived) => match derived.name() {
             "api" => 12,
             "service" => 31,
-            "actor.name" | "session.name" | "src.ip" | "target.arn" | "target.bucket" | "target.user" => 20,
+            "actor.name" | "session.name" | "src.ip" | "target.arn" | "target.bucket" | "target.user" => 19,
             _ => COMMON,
         },
         Field::Path(path) => match path.segments() {
@@ -120,12 +239,9 @@ fn cost(field: &Field) -> u32 {
             [first, second] if first.eq_ignore_ascii_case("userIdentity") => match second.to_ascii_lowercase().as_str()
             {
                 "type" | "accountid" => COMMON,
-                _ => 20,
+                _ => 19,
             },
             _ => 20,
         },
     }
 }
-
-/// A field of which most events have the same few values: regions, accounts, kinds, outcomes.
-const COMMON: u32 = 1_000;

@@ -1,116 +1,244 @@
 //! From the values of an event to the rules that may match it.
+//!
+//! Rules are filed by field. A value of a field is folded once, looked up once among the exact strings, and passed once
+//! through one automaton of all the strings that rules look for within values; so the work does not grow with the number
+//! of rules. What is found is a candidate: its predicates have the last word.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use super::anchor::{Anchors, Key};
+use aho_corasick::automaton::{Automaton, OverlappingState};
+use aho_corasick::dfa::DFA;
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Anchored, Input, MatchKind};
+use foldhash::fast::RandomState;
+use ipnet::IpNet;
+
+use super::anchor::{Anchors, COMMON, Fit, Key, Needle, sortable};
+use super::fold::fold;
 use super::program::Memo;
 use super::{RuleId, Slot};
 use crate::condition::Field;
 use crate::event::{Event, Value};
 
-/// Look-ups by exact value.
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// Look-ups by value.
 #[derive(Debug, Default)]
 pub struct Index {
-    ones: Vec<One>,
-    twos: Vec<Two>,
+    fields: Vec<FieldIndex>,
+    pairs: Vec<PairIndex>,
     always: Box<[RuleId]>,
+    unanchored: Box<[RuleId]>,
 }
 
-/// Rules by the value of one field.
+/// Rules by the values of one field.
 #[derive(Debug)]
-struct One {
+struct FieldIndex {
     slot: Slot,
-    rules: HashMap<Box<str>, Vec<RuleId>>,
+    /// Whether numbers are also looked up as strings, and strings as numbers.
+    loose: bool,
+    exact: Map<Box<str>, Vec<RuleId>>,
+    parts: Parts,
+    networks: Networks,
+    numbers: Numbers,
+    bools: [Vec<RuleId>; 2],
+    present: Vec<RuleId>,
+}
+
+/// Rules by strings within values.
+#[derive(Debug, Default)]
+struct Parts {
+    /// While the index is built.
+    numbers: Map<String, usize>,
+    /// By string: where it must stand, and the rules.
+    rules: Vec<Vec<(Where, RuleId)>>,
+    automaton: Option<Parser>,
+}
+
+/// Where a string must stand in a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Start,
+    End,
+    Anywhere,
+}
+
+/// An automaton: fast where the strings are few, small where they are many.
+#[derive(Debug)]
+enum Parser {
+    Fast(DFA),
+    Small(NFA),
+}
+
+/// Up to so many bytes of strings the automaton is a fast one.
+const FAST_BYTES_MAX: usize = 48 << 10;
+
+/// Rules by networks: one look-up for each length of prefix that occurs.
+#[derive(Debug, Default)]
+struct Networks {
+    lengths: Vec<(bool, u8)>,
+    rules: Map<IpNet, Vec<RuleId>>,
+}
+
+/// Rules by numbers, bounds in their order.
+#[derive(Debug, Default)]
+struct Numbers {
+    equal: Map<i64, Vec<RuleId>>,
+    at_least: Vec<(i64, RuleId)>,
+    at_most: Vec<(i64, RuleId)>,
 }
 
 /// Rules by the values of two fields, which are numbered so that a pair is a small key.
 #[derive(Debug)]
-struct Two {
+struct PairIndex {
     slots: (Slot, Slot),
-    first: HashMap<Box<str>, u32>,
-    second: HashMap<Box<str>, u32>,
-    rules: HashMap<(u32, u32), Vec<RuleId>>,
+    first: Map<Box<str>, u32>,
+    second: Map<Box<str>, u32>,
+    rules: Map<(u32, u32), Vec<RuleId>>,
 }
 
-/// Gathers the rules' anchors.
+/// Gathers the ways in which rules can be found.
 #[derive(Debug, Default)]
 pub struct Builder {
-    index: Index,
-    always: Vec<RuleId>,
+    rules: Vec<(RuleId, Vec<Anchors>)>,
 }
 
+/// From so many rules under one key on, other ways to find them are looked at.
+const CROWD: u32 = 8;
+
 impl Builder {
-    /// Files a rule under its anchors, or under none.
-    pub fn add(&mut self, rule: RuleId, anchors: Option<Anchors>, mut slot: impl FnMut(&Field) -> Slot) {
-        let Some(anchors) = anchors else { return self.always.push(rule) };
-        for key in anchors.keys {
-            match key {
-                Key::One(field, value) => self.one(slot(&field)).rules.entry(value.into()).or_default().push(rule),
-                Key::Two((f, a), (g, b)) => {
-                    let two = self.two((slot(&f), slot(&g)));
-                    let pair = (number(&mut two.first, a), number(&mut two.second, b));
-                    two.rules.entry(pair).or_default().push(rule);
-                }
+    /// Takes in a rule with the ways in which it can be found, the best first.
+    pub fn add(&mut self, rule: RuleId, choices: Vec<Anchors>) {
+        self.rules.push((rule, choices));
+    }
+
+    /// Files every rule, and finishes the index.
+    pub fn finish(self, mut slot: impl FnMut(&Field) -> Slot) -> Index {
+        let (mut index, mut always, mut unanchored) = (Index::default(), Vec::new(), Vec::new());
+        let crowds = Crowds::of(&self.rules);
+        for &(rule, ref choices) in &self.rules {
+            let Some(anchors) = crowds.choose(choices) else {
+                always.push(rule);
+                unanchored.push(rule);
+                continue;
+            };
+            if anchors.cost >= COMMON {
+                unanchored.push(rule);
+            }
+            for key in &anchors.keys {
+                index.file(rule, key, &mut slot);
+            }
+        }
+        index.fields.iter_mut().for_each(FieldIndex::finish);
+        index.always = always.into_boxed_slice();
+        index.unanchored = unanchored.into_boxed_slice();
+        index
+    }
+}
+
+/// How many rules could be filed under each key.
+struct Crowds<'r>(Map<&'r Key, u32>);
+
+impl<'r> Crowds<'r> {
+    fn of(rules: &'r [(RuleId, Vec<Anchors>)]) -> Self {
+        let mut crowds: Map<&Key, u32> = Map::default();
+        for (_, choices) in rules {
+            for key in choices.iter().flat_map(|anchors| &anchors.keys) {
+                *crowds.entry(key).or_default() += 1;
+            }
+        }
+        Self(crowds)
+    }
+
+    /// The best way, unless too many rules go it and another is much less crowded.
+    fn choose<'a>(&self, choices: &'a [Anchors]) -> Option<&'a Anchors> {
+        let best = choices.first()?;
+        let crowd = self.crowd(best);
+        if crowd <= CROWD {
+            return Some(best);
+        }
+        let others = choices[1..].iter().filter(|anchors| anchors.cost < COMMON);
+        let quietest = others.min_by_key(|anchors| self.crowd(anchors));
+        Some(quietest.filter(|other| self.crowd(other) <= crowd / 4).unwrap_or(best))
+    }
+
+    fn crowd(&self, anchors: &Anchors) -> u32 {
+        anchors.keys.iter().filter_map(|key| self.0.get(key)).copied().max().unwrap_or(0)
+    }
+}
+
+impl Index {
+    /// The rules that no anchor, or only one that most events have, leads to.
+    pub fn unanchored(&self) -> &[RuleId] {
+        &self.unanchored
+    }
+
+    fn file(&mut self, rule: RuleId, key: &Key, slot: &mut impl FnMut(&Field) -> Slot) {
+        match key {
+            Key::One(field, needle) => self.field(slot(field)).file(rule, needle),
+            Key::Two((f, a), (g, b)) => {
+                let pair = self.pair((slot(f), slot(g)));
+                let key = (number(&mut pair.first, a), number(&mut pair.second, b));
+                pair.rules.entry(key).or_default().push(rule);
             }
         }
     }
 
-    fn one(&mut self, slot: Slot) -> &mut One {
-        let ones = &mut self.index.ones;
-        let at = ones.iter().position(|one| one.slot == slot).unwrap_or_else(|| {
-            ones.push(One { slot, rules: HashMap::new() });
-            ones.len() - 1
+    fn field(&mut self, slot: Slot) -> &mut FieldIndex {
+        let at = self.fields.iter().position(|field| field.slot == slot).unwrap_or_else(|| {
+            self.fields.push(FieldIndex::new(slot));
+            self.fields.len() - 1
         });
-        &mut ones[at]
+        &mut self.fields[at]
     }
 
-    fn two(&mut self, slots: (Slot, Slot)) -> &mut Two {
-        let twos = &mut self.index.twos;
-        let at = twos.iter().position(|two| two.slots == slots).unwrap_or_else(|| {
-            twos.push(Two { slots, first: HashMap::new(), second: HashMap::new(), rules: HashMap::new() });
-            twos.len() - 1
+    fn pair(&mut self, slots: (Slot, Slot)) -> &mut PairIndex {
+        let at = self.pairs.iter().position(|pair| pair.slots == slots).unwrap_or_else(|| {
+            let (first, second, rules) = (Map::default(), Map::default(), Map::default());
+            self.pairs.push(PairIndex { slots, first, second, rules });
+            self.pairs.len() - 1
         });
-        &mut twos[at]
+        &mut self.pairs[at]
     }
 
-    /// The finished index.
-    pub fn finish(self) -> Index {
-        Index { always: self.always.into_boxed_slice(), ..self.index }
+    /// Notes every rule that may match the event, each once. `buffer` is for folded strings.
+    pub fn candidates(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
+        for pair in &self.pairs {
+            pair.candidates(event, memo, buffer);
+        }
+        for field in &self.fields {
+            field.slot.with(event, |values| {
+                let mut any = false;
+                for value in values {
+                    any = true;
+                    field.look_up(value, memo, buffer);
+                }
+                if any {
+                    memo.propose_all(&field.present);
+                }
+            });
+        }
+        memo.propose_all(&self.always);
     }
 }
 
-fn number(numbers: &mut HashMap<Box<str>, u32>, value: String) -> u32 {
+fn number(numbers: &mut Map<Box<str>, u32>, value: &str) -> u32 {
     let next = numbers.len() as u32;
     *numbers.entry(value.into()).or_insert(next)
 }
 
-impl Index {
-    /// The rules without anchors.
-    pub fn always(&self) -> &[RuleId] {
-        &self.always
-    }
-
-    /// Notes every rule that may match the event, each once.
-    pub fn candidates(&self, event: &Event<'_>, memo: &mut Memo) {
-        for one in &self.ones {
-            strings(one.slot, event, |value| {
-                if let Some(rules) = one.rules.get(value) {
-                    rules.iter().for_each(|&rule| memo.propose(rule));
-                }
+impl PairIndex {
+    fn candidates(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
+        strings(self.slots.0, event, |first| {
+            fold(first, buffer);
+            let Some(&first) = self.first.get(buffer.as_str()) else { return };
+            strings(self.slots.1, event, |second| {
+                fold(second, buffer);
+                let pair = self.second.get(buffer.as_str()).and_then(|&second| self.rules.get(&(first, second)));
+                pair.into_iter().for_each(|rules| memo.propose_all(rules));
             });
-        }
-        for two in &self.twos {
-            strings(two.slots.0, event, |first| {
-                let Some(&first) = two.first.get(first) else { return };
-                strings(two.slots.1, event, |second| {
-                    let pair = two.second.get(second).and_then(|&second| two.rules.get(&(first, second)));
-                    if let Some(rules) = pair {
-                        rules.iter().for_each(|&rule| memo.propose(rule));
-                    }
-                });
-            });
-        }
-        self.always.iter().for_each(|&rule| memo.propose(rule));
+        });
     }
 }
 
@@ -122,4 +250,180 @@ fn strings<'e>(slot: Slot, event: &'e Event<'_>, mut each: impl FnMut(&'e str)) 
             }
         }
     });
+}
+
+impl FieldIndex {
+    fn new(slot: Slot) -> Self {
+        Self {
+            slot,
+            loose: false,
+            exact: Map::default(),
+            parts: Parts::default(),
+            networks: Networks::default(),
+            numbers: Numbers::default(),
+            bools: [Vec::new(), Vec::new()],
+            present: Vec::new(),
+        }
+    }
+
+    fn file(&mut self, rule: RuleId, needle: &Needle) {
+        self.loose |= needle.loose;
+        match &needle.fit {
+            Fit::Exact(text) => self.exact.entry(text.as_str().into()).or_default().push(rule),
+            Fit::Start(text) => self.parts.file(rule, text, Where::Start),
+            Fit::End(text) => self.parts.file(rule, text, Where::End),
+            Fit::Part(text) => self.parts.file(rule, text, Where::Anywhere),
+            Fit::Network(network) => self.networks.file(rule, *network),
+            Fit::Equal(number) => self.numbers.equal.entry(*number).or_default().push(rule),
+            Fit::AtLeast(number) => self.numbers.at_least.push((*number, rule)),
+            Fit::AtMost(number) => self.numbers.at_most.push((*number, rule)),
+            Fit::Bool(truth) => self.bools[usize::from(*truth)].push(rule),
+            Fit::Present => self.present.push(rule),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.parts.finish();
+        self.networks.lengths.sort_unstable();
+        self.numbers.at_least.sort_unstable_by_key(|&(number, _)| number);
+        self.numbers.at_most.sort_unstable_by_key(|&(number, _)| number);
+    }
+
+    fn look_up(&self, value: Value<'_>, memo: &mut Memo, buffer: &mut String) {
+        match value {
+            Value::String(text) => self.look_up_string(text, memo, buffer),
+            Value::Integer(number) => {
+                self.numbers.look_up(number as f64, memo);
+                if self.loose {
+                    self.look_up_text(&number.to_string(), memo, buffer);
+                }
+            }
+            Value::Number(text) => {
+                text.parse().into_iter().for_each(|number| self.numbers.look_up(number, memo));
+                if self.loose {
+                    self.look_up_text(text, memo, buffer);
+                }
+            }
+            Value::Bool(truth) => {
+                memo.propose_all(&self.bools[usize::from(truth)]);
+                if self.loose {
+                    self.look_up_text(if truth { "true" } else { "false" }, memo, buffer);
+                }
+            }
+            Value::Null | Value::Object | Value::Array(_) => {}
+        }
+    }
+
+    fn look_up_string(&self, text: &str, memo: &mut Memo, buffer: &mut String) {
+        self.look_up_text(text, memo, buffer);
+        if !self.networks.lengths.is_empty()
+            && let Ok(address) = text.parse()
+        {
+            self.networks.look_up(address, memo);
+        }
+        if let ("true" | "false", [no, yes]) = (text, &self.bools) {
+            memo.propose_all(if text == "true" { yes } else { no });
+        }
+        if self.loose {
+            text.parse().into_iter().for_each(|number| self.numbers.look_up(number, memo));
+        }
+    }
+
+    fn look_up_text(&self, text: &str, memo: &mut Memo, buffer: &mut String) {
+        if self.exact.is_empty() && self.parts.automaton.is_none() {
+            return;
+        }
+        fold(text, buffer);
+        if let Some(rules) = self.exact.get(buffer.as_str()) {
+            memo.propose_all(rules);
+        }
+        self.parts.look_up(buffer, memo);
+    }
+}
+
+impl Parts {
+    fn file(&mut self, rule: RuleId, text: &str, place: Where) {
+        let next = self.rules.len();
+        let number = *self.numbers.entry(text.to_owned()).or_insert(next);
+        if number == next {
+            self.rules.push(Vec::new());
+        }
+        self.rules[number].push((place, rule));
+    }
+
+    fn finish(&mut self) {
+        let mut texts: Vec<(String, usize)> = std::mem::take(&mut self.numbers).into_iter().collect();
+        texts.sort_unstable_by_key(|&(_, number)| number);
+        let bytes: usize = texts.iter().map(|(text, _)| text.len()).sum();
+        let texts = texts.iter().map(|(text, _)| text);
+        let fast = || DFA::builder().match_kind(MatchKind::Standard).build(texts.clone()).ok().map(Parser::Fast);
+        let small = || NFA::builder().match_kind(MatchKind::Standard).build(texts.clone()).ok().map(Parser::Small);
+        self.automaton = match bytes {
+            0 => None,
+            1..=FAST_BYTES_MAX => fast(),
+            _ => small(),
+        };
+    }
+
+    fn look_up(&self, text: &str, memo: &mut Memo) {
+        match &self.automaton {
+            None => {}
+            Some(Parser::Fast(automaton)) => self.search(automaton, text, memo),
+            Some(Parser::Small(automaton)) => self.search(automaton, text, memo),
+        }
+    }
+
+    fn search(&self, automaton: &impl Automaton, text: &str, memo: &mut Memo) {
+        let mut state = OverlappingState::start();
+        let input = Input::new(text).anchored(Anchored::No);
+        // The one error there is says that the automaton is of another kind.
+        while automaton.try_find_overlapping(&input, &mut state).is_ok()
+            && let Some(found) = state.get_match()
+        {
+            for &(place, rule) in &self.rules[found.pattern().as_usize()] {
+                let stands = match place {
+                    Where::Start => found.start() == 0,
+                    Where::End => found.end() == text.len(),
+                    Where::Anywhere => true,
+                };
+                if stands {
+                    memo.propose(rule);
+                }
+            }
+        }
+    }
+}
+
+impl Networks {
+    fn file(&mut self, rule: RuleId, network: IpNet) {
+        let length = (network.addr().is_ipv4(), network.prefix_len());
+        if !self.lengths.contains(&length) {
+            self.lengths.push(length);
+        }
+        self.rules.entry(network).or_default().push(rule);
+    }
+
+    fn look_up(&self, address: IpAddr, memo: &mut Memo) {
+        for &(is_ipv4, length) in &self.lengths {
+            if is_ipv4 == address.is_ipv4()
+                && let Ok(network) = IpNet::new(address, length)
+                && let Some(rules) = self.rules.get(&network.trunc())
+            {
+                memo.propose_all(rules);
+            }
+        }
+    }
+}
+
+impl Numbers {
+    fn look_up(&self, number: f64, memo: &mut Memo) {
+        let number = sortable(number);
+        if let Some(rules) = self.equal.get(&number) {
+            memo.propose_all(rules);
+        }
+        let up_to = self.at_least.partition_point(|&(bound, _)| bound <= number);
+        self.at_least[..up_to].iter().for_each(|&(_, rule)| memo.propose(rule));
+        let from = self.at_most.partition_point(|&(bound, _)| bound < number);
+        self.at_most[from..].iter().for_each(|&(_, rule)| memo.propose(rule));
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use super::{Builder, RuleId, Slot};
 use crate::condition::{Condition, Field, Literal, Predicate, Relation, Test};
 use crate::event::{Event, Value};
@@ -16,7 +18,9 @@ pub enum Atom {
     /// One of the field's values passes the test.
     Test(Slot, Test),
     /// One of the field's strings is in the set.
-    OneOf(Slot, HashSet<Box<str>>),
+    OneOf(Slot, HashSet<Box<str>, RandomState>),
+    /// One of the field's strings is in the set of strings in lower case, once it is in lower case too.
+    OneOfInAnyCase(Slot, HashSet<Box<str>, RandomState>),
     /// The strings of two fields stand to each other so.
     Relates(Slot, Relation, Slot),
 }
@@ -63,9 +67,9 @@ impl Builder {
                 _ => return None,
             }
         }
-        let field = &predicates.first()?.field;
-        let one_field = predicates.iter().all(|predicate| predicate.field == *field);
-        (one_field && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
+        let first = predicates.first()?;
+        let alike = |other: &Predicate| other.field == first.field && other.test.nocase() == first.test.nocase();
+        (predicates.iter().all(alike) && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
     }
 
     fn intern(&mut self, predicates: Vec<Predicate>) -> AtomId {
@@ -79,7 +83,10 @@ impl Builder {
                 Atom::Relates(slot, *relation, other)
             }
             (1, test) => Atom::Test(slot, test.clone()),
-            _ => Atom::OneOf(slot, predicates.iter().filter_map(exact).map(Into::into).collect()),
+            (_, test) => {
+                let texts = predicates.iter().filter_map(exact).map(Into::into).collect();
+                if test.nocase() { Atom::OneOfInAnyCase(slot, texts) } else { Atom::OneOf(slot, texts) }
+            }
         };
         let id = AtomId(self.atoms.len() as u32);
         self.atoms.push(atom);
@@ -88,9 +95,10 @@ impl Builder {
     }
 }
 
+/// The string that a value must be; in lower case where case is ignored.
 fn exact(predicate: &Predicate) -> Option<&str> {
     match &predicate.test {
-        Test::Equals(Literal::Text(text)) if !text.nocase() => Some(text.as_str()),
+        Test::Equals(Literal::Text(text)) => Some(text.as_str()),
         _ => None,
     }
 }
@@ -137,12 +145,28 @@ impl Atom {
             Self::OneOf(slot, texts) => slot.with(event, |mut values| {
                 Iterator::any(&mut values, |value| matches!(value, Value::String(text) if texts.contains(text)))
             }),
+            Self::OneOfInAnyCase(slot, texts) => slot.with(event, |mut values| {
+                Iterator::any(&mut values, |value| matches!(value, Value::String(text) if is_in(text, texts)))
+            }),
             Self::Relates(slot, relation, other) => slot.with(event, |values| match other {
                 Slot::Read(field) => relation.holds(values, event.values(*field)),
                 Slot::Derived(derived) => relation.holds(values, derived.of(event).into_iter()),
                 Slot::Anywhere => relation.holds(values, event.strings().iter().map(|text| Value::String(text))),
             }),
         }
+    }
+}
+
+/// Whether a string is in a set of strings in lower case. Short ASCII, as names are, is not copied to the heap for it.
+fn is_in(text: &str, texts: &HashSet<Box<str>, RandomState>) -> bool {
+    let mut buffer = [0; 128];
+    match buffer.get_mut(..text.len()) {
+        Some(short) if text.is_ascii() => {
+            short.copy_from_slice(text.as_bytes());
+            short.make_ascii_lowercase();
+            std::str::from_utf8(short).is_ok_and(|text| texts.contains(text))
+        }
+        _ => texts.contains(text.to_lowercase().as_str()),
     }
 }
 
@@ -179,6 +203,11 @@ impl Memo {
             *stamp = self.epoch;
             self.candidates.push(rule);
         }
+    }
+
+    /// The same for each of several rules.
+    pub fn propose_all(&mut self, rules: &[RuleId]) {
+        rules.iter().for_each(|&rule| self.propose(rule));
     }
 
     /// The rules to be evaluated.

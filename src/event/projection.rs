@@ -53,12 +53,14 @@ pub struct Projection {
 struct Node {
     fields: Box<[FieldId]>,
     children: Box<[Child]>,
-    by_length: Box<[u32]>,
+    by_length: Box<[[u32; 2]]>,
 }
 
 #[derive(Debug, Clone)]
 struct Child {
     name: Box<str>,
+    /// The start of the name, to tell names apart without going to it.
+    head: u64,
     case: Case,
     node: u32,
 }
@@ -111,7 +113,7 @@ impl Projection {
                 })
                 .collect();
             let node = self.build(below, depth + 1);
-            children.push(Child { name, case, node });
+            children.push(Child { head: head(&name), name, case, node });
         }
         let node = &mut self.nodes[number as usize];
         node.fields = ending.into_iter().map(FieldId).collect();
@@ -167,19 +169,29 @@ fn folded(name: &str, case: Case) -> String {
 
 impl Node {
     fn child(&self, key: &str) -> Option<u32> {
-        let first = *self.by_length.get(key.len())?;
-        self.children[first as usize..]
-            .iter()
-            .take_while(|child| child.name.len() == key.len())
-            .find(|child| child.case.same(&child.name, key))
-            .map(|child| child.node)
+        let [first, end] = *self.by_length.get(key.len())?;
+        if first == end {
+            return None;
+        }
+        let head = head(key);
+        let alike = self.children[first as usize..end as usize].iter().filter(|child| child.head == head);
+        alike.into_iter().find(|child| child.case.same(&child.name, key)).map(|child| child.node)
     }
 }
 
-/// By length of a name: where the names of that length begin.
-fn by_length(children: &[Child]) -> Box<[u32]> {
+/// By length of a name: where the names of that length begin and end.
+fn by_length(children: &[Child]) -> Box<[[u32; 2]]> {
     let longest = children.last().map_or(0, |child| child.name.len());
-    (0..=longest).map(|length| children.partition_point(|child| child.name.len() < length) as u32).collect()
+    let start = |length| children.partition_point(|child| child.name.len() < length) as u32;
+    (0..=longest).map(|length| [start(length), start(length + 1)]).collect()
+}
+
+/// The first eight bytes of a name, the same for either case of a letter.
+fn head(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let length = name.len().min(8);
+    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+    u64::from_le_bytes(bytes) | 0x2020_2020_2020_2020
 }
 
 /// What one walk carries along.

@@ -1,6 +1,7 @@
 //! The one integration binary.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may assume, and tell")]
 
+mod allocations;
 mod bounds;
 #[cfg(feature = "aws")]
 mod cli;

@@ -72,7 +72,7 @@ struct Complaint {
 
 /// The code of everything that keeps a rule from being used.
 const BROKEN: &str = "broken-rule";
-/// The code of rules that are evaluated for every event.
+/// The code of rules that are evaluated for most events.
 const NO_ANCHOR: &str = "no-anchor";
 
 /// Every code that a complaint may bear.
@@ -119,7 +119,7 @@ fn complaints(loaded: &Loaded) -> Vec<Complaint> {
         }));
     }
     for rule in RuleSet::new(loaded.rules.clone()).unanchored() {
-        let message = "no exact value leads to this rule: it is evaluated for every event";
+        let message = "nothing rare leads to this rule: it is evaluated for most events";
         let diagnostic = Diagnostic::new(&rule.source, rule.id_place(), message)
             .hint("give it an `eventName` or an `eventSource`, if it has one");
         complaints.push(Complaint { level: Level::Note, code: NO_ANCHOR, diagnostic });

@@ -1,0 +1,58 @@
+//! What an event that matches nothing costs in allocations: none of ours.
+//!
+//! The one that is left belongs to the JSON parser, which keeps a little stack of its own for a skipped value that nests
+//! twice, and a buffer for a string with an escape that somebody reads. It is made anew for each record.
+
+use std::path::Path;
+
+use trailwatch::engine::{RuleSet, Scratch};
+use trailwatch::rule::{self, Rule};
+
+const FLAT: &str = r#"{"eventVersion":"1.11","eventTime":"2026-01-15T12:00:00Z","eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","awsRegion":"us-east-1","sourceIPAddress":"198.51.100.7","userAgent":"aws-cli/2.17.20","requestParameters":null,"responseElements":null,"readOnly":true,"recipientAccountId":"111122223333","eventID":"7f5b8f4e-0000-4000-8000-000000000002","userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::111122223333:user/ines","accountId":"111122223333","userName":"ines"}}"#;
+
+const DEEP: &str = r#"{"eventTime":"2026-01-15T12:00:00Z","eventSource":"ec2.amazonaws.com","eventName":"RunThings","userAgent":"a \"quoted\" agent","requestParameters":{"set":{"items":[{"a":[1,2,{"b":"\n"}]}]}},"resources":[{"ARN":"arn:aws:s3:::x"},{"ARN":"arn:aws:s3:::y"}],"recipientAccountId":"111122223333","eventID":"7f5b8f4e-0000-4000-8000-000000000003","userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/deploy/Élise","sessionContext":{"sessionIssuer":{"userName":"deploy"},"attributes":{"mfaAuthenticated":"false"}}}}"#;
+
+fn ours(number: usize) -> Rule {
+    let body = match number % 6 {
+        0 => format!(
+            "eventSource = \"ec2.amazonaws.com\"\neventName = \"DescribeInstances\"\nrequestParameters.name = \"n{number}\""
+        ),
+        1 => format!("\"userAgent|contains\" = \"tool-{number}\""),
+        2 => format!("\"sourceIPAddress|cidr\" = \"10.{}.0.0/16\"", number % 256),
+        3 => format!("\"requestParameters.n|gte\" = {number}"),
+        4 => format!("\"userIdentity.arn|nocase|endswith\" = \"/mallory-{number}\"\noutcome = \"success\""),
+        _ => format!("\"resources.ARN|re\" = '^arn:aws:kms:.*:key/{number}'\nis_write = true"),
+    };
+    let text = format!("id = \"r{number}\"\ntitle = \"t\"\nseverity = \"low\"\n[match]\n{body}\n");
+    Rule::parse(Path::new("r.toml"), text).unwrap()
+}
+
+fn sigma() -> Vec<Rule> {
+    let text = "title: t\nlogsource: {product: aws, service: cloudtrail}\ndetection:\n  selection:\n    eventSource: EC2.amazonaws.com\n    eventName: [DescribeInstances, RunThings, A, B, C]\n  other:\n    userAgent|contains: [Kali, Parrot]\n  condition: selection and other\n";
+    rule::read(Path::new("t.yml"), text.as_bytes().to_vec()).rules
+}
+
+/// The allocations of one evaluation once the buffers have grown.
+fn allocations(set: &RuleSet, event: &str) -> (u64, u64) {
+    let mut scratch = Scratch::default();
+    for event in [FLAT, DEEP, event] {
+        assert!(set.evaluate(event, &mut scratch).unwrap().matches.is_empty());
+    }
+    let counted = allocation_counter::measure(|| {
+        let _ = set.evaluate(event, &mut scratch);
+    });
+    (counted.count_total, counted.bytes_total)
+}
+
+#[test]
+fn an_event_that_matches_nothing_allocates_nothing_of_ours() {
+    let few = RuleSet::new((0..12).map(ours).chain(sigma()).collect());
+    let many = RuleSet::new((0..2_000).map(ours).chain(sigma()).collect());
+    for set in [&few, &many] {
+        assert_eq!(allocations(set, FLAT), (0, 0));
+    }
+    // What is left is the parser's, so it does not grow with the rules.
+    let (count, bytes) = allocations(&many, DEEP);
+    assert_eq!((count, bytes), allocations(&few, DEEP));
+    assert!(count <= 2 && bytes <= 128, "{count} allocations of {bytes} bytes");
+}
