@@ -289,6 +289,11 @@ impl EventKey {
         &self.0
     }
 
+    /// The key that has these bytes.
+    pub fn from_bytes(bytes: [u8; 24]) -> Self {
+        Self(bytes)
+    }
+
     /// A twelve-digit account beside a UUID fits as it is.
     fn exact(account: &str, id: &str) -> Option<Self> {
         if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {

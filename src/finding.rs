@@ -1,6 +1,8 @@
 //! What leaves: a rule that matched, with the evidence. Its JSON is a public, versioned format (`docs/findings.md`).
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -14,10 +16,10 @@ use crate::untrusted::shortened;
 pub const SCHEMA_VERSION: &str = "1.0";
 
 /// A rule that matched, and what it matched.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// The version of this format.
-    pub schema_version: &'static str,
+    pub schema_version: Cow<'static, str>,
     /// The same for the same rule and events, however often and by whatever way they come.
     pub id: String,
     /// When the event happened, by its own account, in RFC 3339; null where it does not say.
@@ -25,7 +27,7 @@ pub struct Finding {
     /// The rule.
     pub rule: FindingRule,
     /// The rule's severity.
-    #[serde(serialize_with = "severity")]
+    #[serde(with = "severity")]
     pub severity: Severity,
     /// The rule's title with the event's values filled in.
     pub title: String,
@@ -48,26 +50,26 @@ pub struct Finding {
 }
 
 /// What a finding says of its rule.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FindingRule {
     /// The rule's id.
     pub id: String,
     /// The rule's title, its values not filled in.
     pub title: String,
     /// The rule's severity.
-    #[serde(serialize_with = "severity")]
+    #[serde(with = "severity")]
     pub severity: Severity,
     /// The rule's tags.
     pub tags: Vec<String>,
 }
 
 /// What a finding says of the actor.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FindingActor {
     /// The name a person would use.
     pub name: String,
     /// The sort of actor.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The actor's own account.
     pub account: Option<String>,
     /// The actor's ARN without a session.
@@ -77,7 +79,7 @@ pub struct FindingActor {
 }
 
 /// A field that says what belongs together.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FindingGroup {
     /// The field.
     pub field: String,
@@ -86,7 +88,7 @@ pub struct FindingGroup {
 }
 
 /// A predicate that held.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Why {
     /// The field.
     pub field: String,
@@ -98,8 +100,20 @@ pub struct Why {
     pub seen: Option<String>,
 }
 
-fn severity<S: serde::Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(severity.as_str())
+/// A severity by its word.
+mod severity {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::rule::Severity;
+
+    pub fn serialize<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(severity.as_str())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Severity, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        Severity::named(&word).ok_or_else(|| D::Error::custom(format!("unknown severity `{word}`")))
+    }
 }
 
 /// The longest seen value that a finding carries outside the event itself, in characters.
@@ -111,7 +125,7 @@ impl Finding {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let actor = event.actor();
         Self {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Cow::Borrowed(SCHEMA_VERSION),
             id: id(rule, key),
             time: event.time().map(|time| time.to_string()),
             rule: FindingRule {
@@ -124,7 +138,7 @@ impl Finding {
             title: rule.title.render(|field| value(field, event)),
             actor: FindingActor {
                 name: actor.name.to_owned(),
-                kind: actor.kind.as_str(),
+                kind: Cow::Borrowed(actor.kind.as_str()),
                 account: own(actor.account),
                 arn: own(actor.arn),
                 session: own(actor.session),

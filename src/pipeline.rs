@@ -6,10 +6,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify as Bell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -19,16 +20,19 @@ use crate::delivery::Delivery;
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::sink::Sink;
+use crate::sink::{Gone, Sink};
 use crate::source::{Notify, Source, SourceError};
-use crate::store::Store;
+use crate::store::{Outbox, Store};
 
+mod courier;
 mod evaluate;
 mod sequencer;
 pub mod summary;
 
+use courier::Courier;
+pub use courier::{CourierReport, Delivery as SinkDelivery, Patience, Route};
 use evaluate::{Evaluated, Evaluator};
-use sequencer::Sequencer;
+use sequencer::{Outputs, Sequencer};
 pub use summary::Summary;
 
 /// Everything a run is made of.
@@ -41,8 +45,10 @@ pub struct Pipeline {
     pub sources: Vec<Arc<dyn Source>>,
     /// What survives.
     pub store: Box<dyn Store>,
-    /// Where findings go.
+    /// Where findings go as they are committed.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Where findings go by way of the outbox.
+    pub couriers: Option<Couriers>,
     /// Who watches every event, if anybody.
     pub tap: Option<Box<dyn Tap>>,
     /// The bounds of decoding.
@@ -53,6 +59,16 @@ pub struct Pipeline {
     pub notify: Notify,
     /// Ends the run: what has been received is dealt with, nothing more is received.
     pub stop: CancellationToken,
+}
+
+/// Sinks that are served from an outbox.
+pub struct Couriers {
+    /// The outbox of the store that the run commits to.
+    pub outbox: Arc<dyn Outbox>,
+    /// The sinks.
+    pub deliveries: Vec<SinkDelivery>,
+    /// How long, at the end, what is due may take to be delivered.
+    pub drain: Duration,
 }
 
 /// Sees every event once, after it is committed, in the order of commits.
@@ -141,7 +157,7 @@ const WEIGHT_UNIT: usize = 1 << 10;
 impl Pipeline {
     /// Runs to the end.
     pub async fn run(self) -> (Summary, Ended) {
-        let Pipeline { rules, filter, sources, store, sinks, tap, limits, bounds, notify, stop } = self;
+        let Pipeline { rules, filter, sources, store, sinks, couriers, tap, limits, bounds, notify, stop } = self;
         let evaluator = Arc::new(Evaluator::new(rules, filter, limits, tap.is_some()));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
         let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
@@ -154,7 +170,9 @@ impl Pipeline {
         drop(way);
 
         let mut groups = Box::pin(evaluated(receiver, evaluator, &bounds).ready_chunks(bounds.batches_committed));
-        let mut sequencer = Sequencer::new(sources.clone(), store, sinks, tap, bounds, notify, stop.clone());
+        let (rounds, routes) = Rounds::start(couriers, &notify, &stop);
+        let outputs = Outputs { sinks, routes, tap };
+        let mut sequencer = Sequencer::new(sources.clone(), store, outputs, bounds, notify, stop.clone());
         let mut gone = Ok(());
         while let Some(group) = groups.next().await {
             gone = sequencer.take(group).await;
@@ -166,7 +184,7 @@ impl Pipeline {
         drop(groups);
         let failure = join_all_readers(&mut readers).await;
         let (mut summary, finished) = sequencer.finish();
-        gone = gone.and(finished);
+        gone = gone.and(finished).and(rounds.end(&mut summary).await);
         summary.sources = sources.iter().map(|source| (source.name(), source.report())).collect();
         let ended = match (gone, failure) {
             (Err(gone), _) if gone.0.kind() == io::ErrorKind::BrokenPipe => Ended::OutputClosed,
@@ -175,6 +193,62 @@ impl Pipeline {
             (Ok(()), None) => Ended::Finished,
         };
         (summary, ended)
+    }
+}
+
+/// The couriers on their way.
+struct Rounds {
+    tasks: JoinSet<(Arc<str>, CourierReport, Result<(), Gone>)>,
+    ending: CancellationToken,
+    drain: Duration,
+}
+
+impl Rounds {
+    /// Sends every courier off, and says what each is to be given. One whose sink is gone stops the run.
+    fn start(couriers: Option<Couriers>, notify: &Notify, stop: &CancellationToken) -> (Self, Vec<(Route, Arc<Bell>)>) {
+        let mut rounds = Self { tasks: JoinSet::new(), ending: CancellationToken::new(), drain: Duration::ZERO };
+        let mut routes = Vec::new();
+        let Some(Couriers { outbox, deliveries, drain }) = couriers else { return (rounds, routes) };
+        rounds.drain = drain;
+        for delivery in deliveries {
+            let bell = Arc::new(Bell::new());
+            routes.push((delivery.route.clone(), Arc::clone(&bell)));
+            let (name, stop) = (Arc::clone(&delivery.route.sink), stop.clone());
+            let courier = Courier {
+                delivery,
+                outbox: Arc::clone(&outbox),
+                bell,
+                ending: rounds.ending.clone(),
+                notify: Arc::clone(notify),
+                report: CourierReport::default(),
+                failures: 0,
+            };
+            rounds.tasks.spawn(async move {
+                let (report, result) = courier.run().await;
+                if result.is_err() {
+                    stop.cancel();
+                }
+                (name, report, result)
+            });
+        }
+        (rounds, routes)
+    }
+
+    /// Lets the couriers bring what is due. What is not delivered by then stays in the outbox.
+    async fn end(mut self, summary: &mut Summary) -> Result<(), Gone> {
+        self.ending.cancel();
+        let mut gone = Ok(());
+        let drained = tokio::time::timeout(self.drain, async {
+            while let Some(joined) = self.tasks.join_next().await {
+                let (name, report, result) =
+                    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+                summary.couriers.push((name, report));
+                gone = std::mem::replace(&mut gone, Ok(())).and(result);
+            }
+        });
+        let _ = drained.await;
+        summary.couriers.sort_by(|one, other| one.0.cmp(&other.0));
+        gone
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where findings go: the contract that every sink keeps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -29,7 +30,12 @@ pub enum Outcome {
     /// The receiver has it.
     Delivered,
     /// Not now: bring it again.
-    Retry(String),
+    Retry {
+        /// What the receiver said.
+        reason: String,
+        /// How long it wants to be left alone, if it said so.
+        after: Option<Duration>,
+    },
     /// Never: the receiver will not have it.
     Refused(String),
 }
@@ -38,3 +44,10 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 #[error("output closed: {0}")]
 pub struct Gone(pub std::io::Error);
+
+impl Outcome {
+    /// To be brought again, whenever that is.
+    pub fn retry(reason: impl Into<String>) -> Self {
+        Self::Retry { reason: reason.into(), after: None }
+    }
+}

@@ -1,4 +1,7 @@
-//! What must survive: the contract of the store, and the in-memory store that `tail` and `scan` use.
+//! What must survive: the contract of the store and of the outbox in it.
+//!
+//! [`MemoryStore`] keeps nothing beyond the process, for `tail` and `scan`. [`DiskStore`] is for a process that comes
+//! back: positions, seen events and the outbox are in one file, and change in one transaction.
 
 use std::sync::Arc;
 
@@ -7,9 +10,13 @@ use futures::future::BoxFuture;
 use crate::event::EventKey;
 use crate::finding::Finding;
 
+mod disk;
 mod memory;
+mod outbox;
 
+pub use disk::{DiskStore, Limits, Opened};
 pub use memory::MemoryStore;
+pub use outbox::{Due, Entry, Outbox, Outgoing, Settlement, Waiting};
 
 /// How far a source has got, in the source's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +34,10 @@ pub struct Transaction {
     pub checkpoints: Vec<Checkpoint>,
     /// Events seen for the first time.
     pub seen: Vec<EventKey>,
-    /// Findings for the outbox.
+    /// What those events led to.
     pub findings: Vec<Arc<Finding>>,
+    /// Which sinks are to have them: what goes into the outbox.
+    pub outgoing: Vec<Outgoing>,
 }
 
 /// Keeps what must survive.
@@ -42,11 +51,39 @@ pub trait Store: Send {
     /// Takes in a transaction.
     fn commit<'a>(&'a mut self, transaction: &'a Transaction) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// The positions of the last commit.
+    /// The positions of the last commit, also that of an earlier process.
     fn checkpoints(&self) -> Vec<Checkpoint>;
+
+    /// The events that earlier processes saw, as far as they are remembered; the oldest first.
+    fn seen(&self) -> Vec<EventKey> {
+        Vec::new()
+    }
 }
 
-/// Why a transaction is not in the store.
+/// Why a transaction is not in the store, or something cannot be read from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot write state: {0}")]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// The file cannot be read or written.
+    #[error("cannot keep state in {path}: {reason}")]
+    Disk {
+        /// The file.
+        path: String,
+        /// What the system or the database says.
+        reason: String,
+    },
+    /// Another process has the file open.
+    #[error("the state in {path} is in use by another process (give each its own folder)")]
+    InUse {
+        /// The file.
+        path: String,
+    },
+    /// Sinks have not taken what was there before.
+    #[error("the outbox is full: {waiting} findings wait for their sinks")]
+    OutboxFull {
+        /// How many.
+        waiting: u64,
+    },
+    /// Another store cannot write.
+    #[error("cannot write state: {0}")]
+    Other(String),
+}

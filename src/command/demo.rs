@@ -85,6 +85,7 @@ impl Demo {
             sources: vec![source],
             store: Box::new(MemoryStore::default()),
             sinks: Vec::new(),
+            couriers: None,
             tap: Some(Box::new(tap)),
             limits: Limits::default(),
             bounds: Bounds::default(),

@@ -82,6 +82,7 @@ impl Scan {
             sources: vec![Arc::clone(&files) as Arc<dyn Source>],
             store: Box::new(MemoryStore::default()),
             sinks: vec![Box::new(self.output.printer())],
+            couriers: None,
             tap: None,
             limits: Limits::default(),
             bounds: Bounds::default(),

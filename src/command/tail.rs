@@ -125,6 +125,7 @@ impl Tail {
             sources,
             store: Box::new(MemoryStore::default()),
             sinks: Vec::new(),
+            couriers: None,
             tap: Some(Box::new(TailTap::new(self.output.printer(), ring))),
             limits: Limits::default(),
             bounds: Bounds::default(),

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify as Bell, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use super::courier::Route;
 use super::evaluate::{Evaluated, Item, Judged};
 use super::summary::Summary;
 use super::{Bounds, Tap, acknowledge};
@@ -20,19 +21,31 @@ use crate::event::EventKey;
 use crate::finding::Finding;
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
-use crate::store::{Store, Transaction};
+use crate::store::{Outgoing, Store, Transaction};
 
 /// Owns everything that has memory.
 pub struct Sequencer {
     sources: Vec<Arc<dyn Source>>,
     store: Box<dyn Store>,
     sinks: Vec<Box<dyn Sink>>,
+    routes: Vec<(Route, Arc<Bell>)>,
     tap: Option<Box<dyn Tap>>,
     bounds: Bounds,
     notify: Notify,
     stop: CancellationToken,
     seen: Seen,
     summary: Summary,
+}
+
+/// Where everything goes.
+#[derive(Default)]
+pub struct Outputs {
+    /// Sinks that are brought findings as they are committed.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// What goes into the outbox, and the bell of the courier who brings it on.
+    pub routes: Vec<(Route, Arc<Bell>)>,
+    /// Who watches every event.
+    pub tap: Option<Box<dyn Tap>>,
 }
 
 /// A group on its way: what will be true once the store has it.
@@ -51,18 +64,21 @@ struct Group {
 }
 
 impl Sequencer {
-    /// A sequencer before its first group.
+    /// A sequencer before its first group. It knows what the store has seen.
     pub fn new(
         sources: Vec<Arc<dyn Source>>,
         store: Box<dyn Store>,
-        sinks: Vec<Box<dyn Sink>>,
-        tap: Option<Box<dyn Tap>>,
+        outputs: Outputs,
         bounds: Bounds,
         notify: Notify,
         stop: CancellationToken,
     ) -> Self {
-        let seen = Seen::new(bounds.keys_remembered);
-        Self { sources, store, sinks, tap, bounds, notify, stop, seen, summary: Summary::default() }
+        let Outputs { sinks, routes, tap } = outputs;
+        let (mut seen, mut summary) = (Seen::new(bounds.keys_remembered), Summary::default());
+        seen.remember(&store.seen(), &mut summary);
+        // What an earlier run forgot is not this one's to tell.
+        summary.keys_forgotten = 0;
+        Self { sources, store, sinks, routes, tap, bounds, notify, stop, seen, summary }
     }
 
     /// Takes in a group of batches, and returns once it is committed and delivered. `Err` says that nobody reads the
@@ -74,6 +90,9 @@ impl Sequencer {
             return Ok(());
         }
         self.seen.remember(&group.transaction.seen, &mut self.summary);
+        if !group.transaction.outgoing.is_empty() {
+            self.routes.iter().for_each(|(_, bell)| bell.notify_one());
+        }
         self.count(&group);
         self.show(&group)?;
         self.deliver(&group.transaction.findings).await?;
@@ -104,12 +123,26 @@ impl Sequencer {
                 }
             }
         }
+        let findings: Vec<_> = group.events.iter().flat_map(|event| event.findings.iter().cloned()).collect();
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
             seen: group.events.iter().map(|event| event.key).collect(),
-            findings: group.events.iter().flat_map(|event| event.findings.iter().cloned()).collect(),
+            outgoing: self.outgoing(&findings),
+            findings,
         };
         group
+    }
+
+    /// Which sinks are to have the findings.
+    fn outgoing(&self, findings: &[Arc<Finding>]) -> Vec<Outgoing> {
+        let mut outgoing = Vec::new();
+        for finding in findings {
+            let takers = self.routes.iter().filter(|(route, _)| route.takes(finding));
+            outgoing.extend(
+                takers.map(|(route, _)| Outgoing { sink: Arc::clone(&route.sink), finding: Arc::clone(finding) }),
+            );
+        }
+        outgoing
     }
 
     /// Brings the transaction until the store has it; `false` if the run is stopped before that.
@@ -209,7 +242,7 @@ impl Sequencer {
             match outcomes.next() {
                 Some(Outcome::Delivered) => {}
                 Some(Outcome::Refused(reason)) => self.undelivered(sink.name(), &finding, &reason),
-                Some(Outcome::Retry(_)) | None => again.push(finding),
+                Some(Outcome::Retry { .. }) | None => again.push(finding),
             }
         }
         Ok(again)

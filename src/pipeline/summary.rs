@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::CourierReport;
 use crate::decode::Reject;
 use crate::event::EventKind;
 use crate::rule::Severity;
@@ -51,6 +52,8 @@ pub struct Summary {
     pub lag: Lag,
     /// The earliest and the latest event time.
     pub times: Option<(Timestamp, Timestamp)>,
+    /// What became of the outbox, by sink.
+    pub couriers: Vec<(Arc<str>, CourierReport)>,
     /// The sources' own counts.
     pub sources: Vec<(Arc<str>, SourceReport)>,
 }

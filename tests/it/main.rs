@@ -24,4 +24,5 @@ mod readme;
 mod rules;
 mod schema;
 mod sigma;
+mod state;
 mod trial;

@@ -144,7 +144,7 @@ impl Store for Faulty {
             }
             if brought.len() <= self.failures {
                 self.log.note("store failed");
-                return Err(StoreError("disk full".to_owned()));
+                return Err(StoreError::Other("disk full".to_owned()));
             }
             for checkpoint in &transaction.checkpoints {
                 self.log.note(format!("stored {} {}", checkpoint.source, checkpoint.position));
@@ -261,6 +261,7 @@ impl Run {
             sources,
             store,
             sinks,
+            couriers: None,
             tap: Some(Box::new(Watcher { log, gone })),
             limits,
             bounds,
@@ -538,7 +539,7 @@ async fn a_finding_tells_what_its_rule_does_not_name() {
     Run { store, ..Run::new(&log) }.of([Script::new("a", &log, one_by_one([told()]))]).await;
     let brought = brought.lock().unwrap();
     let finding = &brought[0].findings[0];
-    assert_eq!((finding.actor.name.as_str(), finding.actor.kind), ("deploy", "role"));
+    assert_eq!((finding.actor.name.as_str(), finding.actor.kind.as_ref()), ("deploy", "role"));
     assert_eq!((finding.region.as_deref(), finding.source_ip.as_deref()), (Some("us-east-1"), Some("198.51.100.7")));
 }
 
@@ -608,7 +609,7 @@ async fn an_output_that_cannot_be_written_is_no_reader_that_left() {
 async fn only_what_a_sink_asks_for_comes_again() {
     let log = Log::default();
     let sinks = vec![sink(&log, |call, id| match (call, id) {
-        (1 | 2, "2") => Ok(Outcome::Retry("busy".to_owned())),
+        (1 | 2, "2") => Ok(Outcome::retry("busy".to_owned())),
         _ => Ok(Outcome::Delivered),
     })];
     let batch = Step::Batch(vec![fire(1), fire(2), fire(3)]);
@@ -641,7 +642,7 @@ async fn what_a_sink_refuses_is_told_and_not_brought_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finding_is_brought_so_often_and_then_told() {
     let log = Log::default();
-    let sinks = vec![sink(&log, |_, _| Ok(Outcome::Retry("busy".to_owned())))];
+    let sinks = vec![sink(&log, |_, _| Ok(Outcome::retry("busy".to_owned())))];
     let bounds = Bounds { deliveries_tried: 3, batches_committed: 1, ..Bounds::default() };
     let ran = Run { sinks, bounds, ..Run::new(&log) }.of([Script::new("a", &log, one_by_one([fire(1)]))]).await;
     assert_eq!(log.of("brought"), ["1", "1", "1"]);
@@ -654,7 +655,7 @@ async fn a_finding_is_brought_so_often_and_then_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finding_given_up_on_was_brought_again_once_less_than_it_was_brought() {
     let log = Log::default();
-    let sinks = vec![sink(&log, |_, _| Ok(Outcome::Retry("busy".to_owned())))];
+    let sinks = vec![sink(&log, |_, _| Ok(Outcome::retry("busy".to_owned())))];
     let bounds = Bounds { deliveries_tried: 3, ..Bounds::default() };
     let ran = Run { sinks, bounds, ..Run::new(&log) }.of([Script::new("a", &log, one_by_one([fire(1)]))]).await;
     assert_eq!(ran.summary.delivery_retries, 2);

@@ -1,0 +1,265 @@
+//! A courier brings the findings of the outbox to one sink, until the sink has them or never will.
+//!
+//! A finding leaves the outbox only after the sink has answered for it, so a crash in between brings it again, with the
+//! same id. What a sink cannot take now waits, each finding for itself and, if the sink took nothing at all, all of them;
+//! what it will never take, or has not taken in time, becomes a dead letter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::Timestamp;
+use tokio::sync::Notify as Bell;
+use tokio_util::sync::CancellationToken;
+
+use crate::finding::Finding;
+use crate::rule::Severity;
+use crate::sink::{Gone, Outcome, Sink};
+use crate::source::{Notice, NoticeLevel, Notify};
+use crate::store::{Due, Entry, Outbox, Settlement, StoreError};
+
+/// Which findings a sink is to have.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The sink's name.
+    pub sink: Arc<str>,
+    /// Findings less severe are not for it.
+    pub min_severity: Severity,
+    /// Only findings of rules with one of these tags are for it; all, if there are none here.
+    pub tags: Vec<String>,
+}
+
+impl Route {
+    /// Whether a finding is for the sink.
+    pub fn takes(&self, finding: &Finding) -> bool {
+        let tagged = self.tags.is_empty() || finding.rule.tags.iter().any(|tag| self.tags.contains(tag));
+        tagged && finding.severity >= self.min_severity
+    }
+}
+
+/// How long a courier tries.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Findings brought at once at most.
+    pub batch_max: usize,
+    /// The wait after a first failure; it doubles from try to try.
+    pub wait_min: Duration,
+    /// The longest wait between two tries.
+    pub wait_max: Duration,
+    /// How old a finding in the outbox may get before it is given up.
+    pub deadline: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            batch_max: 50,
+            wait_min: Duration::from_secs(1),
+            wait_max: Duration::from_secs(300),
+            deadline: Duration::from_secs(24 * 3_600),
+        }
+    }
+}
+
+/// A sink with what it is to have, and how long to try.
+pub struct Delivery {
+    /// What it is to have.
+    pub route: Route,
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// How long to try.
+    pub patience: Patience,
+}
+
+/// What a courier has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CourierReport {
+    /// Findings that the sink has.
+    pub delivered: u64,
+    /// Findings that it was brought again.
+    pub retried: u64,
+    /// Findings that were given up.
+    pub dead: u64,
+}
+
+/// Brings findings to one sink.
+pub(super) struct Courier {
+    pub delivery: Delivery,
+    pub outbox: Arc<dyn Outbox>,
+    /// Rung when something new is in the outbox.
+    pub bell: Arc<Bell>,
+    /// Nothing new will come: bring what is due, and end.
+    pub ending: CancellationToken,
+    pub notify: Notify,
+    pub report: CourierReport,
+    /// Rounds in a row in which the sink took nothing.
+    pub failures: usize,
+}
+
+/// The longest sleep, since a clock may be set back.
+const NAP_MAX: Duration = Duration::from_secs(60);
+
+impl Courier {
+    /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
+    pub async fn run(mut self) -> (CourierReport, Result<(), Gone>) {
+        loop {
+            match self.round().await {
+                Ok(Next::Again) => {}
+                Ok(Next::Rest(_)) if self.ending.is_cancelled() => return (self.report, Ok(())),
+                Ok(Next::Rest(nap)) => self.rest(nap).await,
+                Err(gone) => return (self.report, Err(gone)),
+            }
+        }
+    }
+
+    async fn rest(&mut self, nap: Duration) {
+        tokio::select! {
+            () = self.bell.notified(), if self.failures == 0 => {}
+            () = self.ending.cancelled() => {}
+            () = tokio::time::sleep(nap.min(NAP_MAX)) => {}
+        }
+    }
+
+    /// Brings one batch, and settles it.
+    async fn round(&mut self) -> Result<Next, Gone> {
+        let due = match self.due().await {
+            Ok(due) => due,
+            Err(error) => return Ok(self.failed(&error.to_string())),
+        };
+        if !due.unreadable.is_empty() {
+            return Ok(self.drop_unreadable(due.unreadable).await);
+        }
+        if due.entries.is_empty() {
+            let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(now_ms(), next_ms)));
+            return Ok(Next::Rest(nap));
+        }
+        let findings: Vec<Arc<Finding>> = due.entries.iter().map(|entry| Arc::clone(&entry.finding)).collect();
+        let outcomes = self.delivery.sink.deliver(&findings).await?;
+        let settlements = self.settlements(&due.entries, outcomes);
+        let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
+        if let Err(error) = self.settle(settlements.clone()).await {
+            // They are brought again, under the same ids.
+            return Ok(self.failed(&error.to_string()));
+        }
+        self.count(&settlements);
+        if took_nothing {
+            let reason = settlements.iter().find_map(reason_of).unwrap_or_default();
+            return Ok(self.failed(&reason));
+        }
+        if self.failures > 0 {
+            self.tell(NoticeLevel::Info, format!("sink `{}` takes findings again", self.delivery.route.sink));
+        }
+        self.failures = 0;
+        Ok(Next::Again)
+    }
+
+    /// Says a failure once, and how long to leave the sink alone.
+    fn failed(&mut self, reason: &str) -> Next {
+        if self.failures == 0 {
+            let text =
+                format!("sink `{}`: {reason} (it is tried again, and nothing is lost)", self.delivery.route.sink);
+            self.tell(NoticeLevel::Warn, text);
+        }
+        self.failures += 1;
+        Next::Rest(self.wait(self.failures - 1))
+    }
+
+    /// The wait after so many failures, with jitter, so that many couriers do not come at once.
+    fn wait(&self, failures: usize) -> Duration {
+        let Patience { wait_min, wait_max, .. } = self.delivery.patience;
+        let waits = ExponentialBuilder::default().with_min_delay(wait_min).with_max_delay(wait_max).without_max_times();
+        waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
+    }
+
+    fn settlements(&self, entries: &[Entry], outcomes: Vec<Outcome>) -> Vec<Settlement> {
+        let mut outcomes = outcomes.into_iter();
+        entries
+            .iter()
+            .map(|entry| match outcomes.next() {
+                Some(Outcome::Delivered) => Settlement::Delivered { number: entry.number },
+                Some(Outcome::Refused(reason)) => Settlement::Dead { number: entry.number, reason },
+                Some(Outcome::Retry { reason, after }) => self.again(entry, reason, after),
+                None => self.again(entry, "the sink gave no answer".to_owned(), None),
+            })
+            .collect()
+    }
+
+    fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
+        let now_ms = now_ms();
+        if since(entry.since_ms, now_ms) >= self.delivery.patience.deadline.as_millis() as u64 {
+            let reason = format!("not taken in time; at last: {reason}");
+            return Settlement::Dead { number: entry.number, reason };
+        }
+        let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
+        Settlement::Again { number: entry.number, due_ms: now_ms.saturating_add(wait.as_millis() as i64), reason }
+    }
+
+    fn count(&mut self, settlements: &[Settlement]) {
+        for settlement in settlements {
+            match settlement {
+                Settlement::Delivered { .. } => self.report.delivered += 1,
+                Settlement::Again { .. } => self.report.retried += 1,
+                Settlement::Dead { reason, .. } => {
+                    self.report.dead += 1;
+                    let text = format!("sink `{}`: a finding is given up: {reason}", self.delivery.route.sink);
+                    self.tell(NoticeLevel::Error, text);
+                }
+            }
+        }
+    }
+
+    async fn drop_unreadable(&mut self, numbers: Vec<u64>) -> Next {
+        let text =
+            format!("sink `{}`: {} findings in the outbox cannot be read", self.delivery.route.sink, numbers.len());
+        self.tell(NoticeLevel::Error, text);
+        self.report.dead += numbers.len() as u64;
+        match self.settle(numbers.into_iter().map(|number| Settlement::Delivered { number }).collect()).await {
+            Ok(()) => Next::Again,
+            Err(error) => self.failed(&error.to_string()),
+        }
+    }
+
+    async fn due(&mut self) -> Result<Due, StoreError> {
+        let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
+        let batch_max = self.delivery.patience.batch_max;
+        blocking(move || outbox.due(&sink, now_ms(), batch_max)).await
+    }
+
+    async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
+        let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
+        blocking(move || outbox.settle(&sink, &settlements)).await
+    }
+
+    fn tell(&self, level: NoticeLevel, text: String) {
+        (self.notify)(Notice { level, text });
+    }
+}
+
+/// What a courier does next.
+enum Next {
+    /// Looks for more.
+    Again,
+    /// Waits so long, or until something is new.
+    Rest(Duration),
+}
+
+fn reason_of(settlement: &Settlement) -> Option<String> {
+    match settlement {
+        Settlement::Again { reason, .. } | Settlement::Dead { reason, .. } => Some(reason.clone()),
+        Settlement::Delivered { .. } => None,
+    }
+}
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// The milliseconds from one time to a later one.
+fn since(from_ms: i64, to_ms: i64) -> u64 {
+    to_ms.saturating_sub(from_ms).try_into().unwrap_or(0)
+}
+
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    // A panic is a defect and has to end the run.
+    tokio::task::spawn_blocking(act).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

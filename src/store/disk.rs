@@ -1,0 +1,404 @@
+//! A store on disk: one file, one transaction a group of deliveries. The database is redb.
+//!
+//! State is worth less than watching: a file that cannot be read is set aside under another name, and reading begins
+//! as if there had been none. After an error of the disk redb wants to be opened again, so every use opens the file if
+//! it is not open, and closes it when something failed: a disk that has room again is enough to go on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
+use serde::{Deserialize, Serialize};
+
+use super::outbox::{Due, Entry, Outbox, Settlement, Waiting};
+use super::{Checkpoint, Store, StoreError, Transaction};
+use crate::event::EventKey;
+use crate::finding::Finding;
+
+/// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one.
+const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
+/// By source: its position.
+const POSITIONS: TableDefinition<&str, &str> = TableDefinition::new("positions");
+/// Seen events, in two generations.
+const SEEN: [TableDefinition<&[u8; 24], ()>; 2] = [TableDefinition::new("seen-0"), TableDefinition::new("seen-1")];
+/// By sink and number: entries that wait.
+const OUTBOX: Rows = TableDefinition::new("outbox");
+/// The same: entries that were given up.
+const DEAD: Rows = TableDefinition::new("dead-letters");
+
+type Rows = TableDefinition<'static, (&'static str, u64), &'static [u8]>;
+
+/// The version of the format. A file of another is set aside.
+const FORMAT: u64 = 1;
+/// The name of the file in its folder.
+const FILE: &str = "trailwatch.redb";
+/// Entries looked at in search of those that are due.
+const ENTRIES_LOOKED_AT_MAX: usize = 10_000;
+/// Dead letters that are kept for each sink; the oldest go first.
+const DEAD_LETTERS_MAX: usize = 10_000;
+/// Bytes of the file that redb keeps in memory.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// The bounds of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Events that are remembered at most, in two generations: two million.
+    pub keys_max: u64,
+    /// Findings that wait for sinks, over all sinks: 100,000. When there are so many, nothing more is committed until
+    /// some are gone.
+    pub outbox_entries_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { keys_max: 2_000_000, outbox_entries_max: 100_000 }
+    }
+}
+
+/// What opening a store came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Where a file that could not be read was set aside, and why it could not.
+    pub set_aside: Option<(PathBuf, String)>,
+}
+
+/// A store in a folder.
+#[derive(Debug)]
+pub struct DiskStore {
+    file: Arc<StateFile>,
+    checkpoints: Vec<Checkpoint>,
+    seen: Vec<EventKey>,
+}
+
+impl DiskStore {
+    /// Opens the store in a folder, which is made if there is none.
+    pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Opened), StoreError> {
+        let file = StateFile { path: folder.join(FILE), limits, database: Mutex::new(None) };
+        fs::create_dir_all(folder).map_err(|error| file.failed(&error))?;
+        let opened = file.open_or_set_aside()?;
+        let checkpoints = file.with(read_checkpoints)?;
+        let seen = file.with(read_seen)?;
+        Ok((Self { file: Arc::new(file), checkpoints, seen }, opened))
+    }
+
+    /// The outbox that the transactions of this store fill.
+    pub fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::clone(&self.file) as Arc<dyn Outbox>
+    }
+}
+
+impl Store for DiskStore {
+    fn commit<'a>(&'a mut self, transaction: &'a Transaction) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (file, transaction) = (Arc::clone(&self.file), transaction.clone());
+        async move {
+            let committed = tokio::task::spawn_blocking(move || {
+                file.commit(&transaction)?;
+                Ok(transaction.checkpoints)
+            });
+            // A panic is a defect, and nothing is known of the file any more.
+            let checkpoints = committed.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+            for checkpoint in checkpoints {
+                self.checkpoints.retain(|known| known.source != checkpoint.source);
+                self.checkpoints.push(checkpoint);
+            }
+            self.seen = Vec::new();
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn checkpoints(&self) -> Vec<Checkpoint> {
+        self.checkpoints.clone()
+    }
+
+    fn seen(&self) -> Vec<EventKey> {
+        self.seen.clone()
+    }
+}
+
+/// The file, open or not.
+#[derive(Debug)]
+struct StateFile {
+    path: PathBuf,
+    /// Seen events that one generation holds.
+    limits: Limits,
+    database: Mutex<Option<Database>>,
+}
+
+impl StateFile {
+    /// Opens the file, and sets it aside if it is none of ours or damaged.
+    fn open_or_set_aside(&self) -> Result<Opened, StoreError> {
+        let reason = match self.with(prepare) {
+            Ok(()) => return Ok(Opened::default()),
+            Err(error @ StoreError::InUse { .. }) => return Err(error),
+            Err(error) if self.is_out_of_reach() => return Err(error),
+            Err(error) => error.to_string(),
+        };
+        let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
+        fs::rename(&self.path, &aside).map_err(|error| self.failed(&error))?;
+        self.with(prepare)?;
+        Ok(Opened { set_aside: Some((aside, reason)) })
+    }
+
+    /// Whether the file cannot be read for reasons that setting it aside would not mend.
+    fn is_out_of_reach(&self) -> bool {
+        fs::OpenOptions::new().read(true).write(true).open(&self.path).is_err()
+    }
+
+    fn failed(&self, reason: &dyn std::fmt::Display) -> StoreError {
+        StoreError::Disk { path: self.path.display().to_string(), reason: reason.to_string() }
+    }
+
+    /// Does something with the open database; closes it if that fails, so that the next use opens it again.
+    fn with<T>(&self, act: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let mut open = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match &mut *open {
+            Some(database) => database,
+            closed => closed.insert(self.open()?),
+        };
+        act(database).map_err(|error| {
+            *open = None;
+            self.failed(&error)
+        })
+    }
+
+    fn open(&self) -> Result<Database, StoreError> {
+        match Database::builder().set_cache_size(CACHE_BYTES).create(&self.path) {
+            Ok(database) => Ok(database),
+            Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse { path: self.path.display().to_string() }),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn commit(&self, transaction: &Transaction) -> Result<(), StoreError> {
+        if !transaction.outgoing.is_empty() {
+            let waiting = self.with(|database| Ok(database.begin_read()?.open_table(OUTBOX)?.len()?))?;
+            if waiting >= self.limits.outbox_entries_max {
+                return Err(StoreError::OutboxFull { waiting });
+            }
+        }
+        self.with(|database| {
+            let write = database.begin_write()?;
+            put_checkpoints(&write, &transaction.checkpoints)?;
+            put_seen(&write, &transaction.seen, (self.limits.keys_max / 2).max(1))?;
+            put_outgoing(&write, transaction)?;
+            Ok(write.commit()?)
+        })
+    }
+}
+
+impl Outbox for StateFile {
+    fn due(&self, sink: &str, now_ms: i64, entries_max: usize) -> Result<Due, StoreError> {
+        self.with(|database| {
+            let outbox = database.begin_read()?.open_table(OUTBOX)?;
+            let mut due = Due::default();
+            for row in outbox.range((sink, 0)..=(sink, u64::MAX))?.take(ENTRIES_LOOKED_AT_MAX) {
+                let (key, value) = row?;
+                let number = key.value().1;
+                let Ok(row) = Row::read(value.value()) else {
+                    due.unreadable.push(number);
+                    continue;
+                };
+                let entry = row.entry(sink, number);
+                if entry.due_ms > now_ms {
+                    due.next_ms = Some(due.next_ms.map_or(entry.due_ms, |next| next.min(entry.due_ms)));
+                } else if due.entries.len() < entries_max {
+                    due.entries.push(entry);
+                } else {
+                    due.next_ms = Some(now_ms);
+                    break;
+                }
+            }
+            Ok(due)
+        })
+    }
+
+    fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<(), StoreError> {
+        self.with(|database| {
+            let write = database.begin_write()?;
+            for settlement in settlements {
+                settle(&write, sink, settlement)?;
+            }
+            Ok(write.commit()?)
+        })
+    }
+
+    fn waiting(&self, sink: &str) -> Result<Waiting, StoreError> {
+        self.with(|database| {
+            let read = database.begin_read()?;
+            let outbox = read.open_table(OUTBOX)?;
+            let mut rows = outbox.range((sink, 0)..=(sink, u64::MAX))?;
+            let oldest = rows.next().transpose()?;
+            let oldest_ms =
+                oldest.as_ref().and_then(|(_, value)| Row::read(value.value()).ok()).map(|row| row.since_ms);
+            let entries = u64::from(oldest.is_some()) + rows.count() as u64;
+            let dead = read.open_table(DEAD)?.range((sink, 0)..=(sink, u64::MAX))?.count() as u64;
+            Ok(Waiting { entries, oldest_ms, dead })
+        })
+    }
+}
+
+/// Makes what is missing, and refuses a file of another format.
+fn prepare(database: &Database) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut numbers = write.open_table(NUMBERS)?;
+        let format = numbers.get("format")?.map(|format| format.value());
+        match format {
+            None => drop(numbers.insert("format", FORMAT)?),
+            Some(FORMAT) => {}
+            Some(other) => return Err(corrupted(format!("format {other}, and this is a program for format {FORMAT}"))),
+        }
+        write.open_table(POSITIONS)?;
+        write.open_table(SEEN[0])?;
+        write.open_table(SEEN[1])?;
+        write.open_table(OUTBOX)?;
+        write.open_table(DEAD)?;
+    }
+    Ok(write.commit()?)
+}
+
+fn corrupted(reason: String) -> redb::Error {
+    redb::Error::Corrupted(reason)
+}
+
+fn read_checkpoints(database: &Database) -> Result<Vec<Checkpoint>, redb::Error> {
+    let positions = database.begin_read()?.open_table(POSITIONS)?;
+    let mut checkpoints = Vec::new();
+    for row in positions.iter()? {
+        let (source, position) = row?;
+        checkpoints.push(Checkpoint { source: source.value().into(), position: position.value().to_owned() });
+    }
+    Ok(checkpoints)
+}
+
+fn read_seen(database: &Database) -> Result<Vec<EventKey>, redb::Error> {
+    let read = database.begin_read()?;
+    let newer = read.open_table(NUMBERS)?.get("seen-newer")?.map_or(0, |number| number.value()) as usize % 2;
+    let mut keys = Vec::new();
+    for generation in [1 - newer, newer] {
+        for row in read.open_table(SEEN[generation])?.iter()? {
+            keys.push(EventKey::from_bytes(*row?.0.value()));
+        }
+    }
+    Ok(keys)
+}
+
+fn put_checkpoints(write: &WriteTransaction, checkpoints: &[Checkpoint]) -> Result<(), redb::Error> {
+    let mut positions = write.open_table(POSITIONS)?;
+    for checkpoint in checkpoints {
+        positions.insert(&*checkpoint.source, checkpoint.position.as_str())?;
+    }
+    Ok(())
+}
+
+/// When the newer generation is full the older one is forgotten, and takes its place.
+fn put_seen(write: &WriteTransaction, keys: &[EventKey], generation_max: u64) -> Result<(), redb::Error> {
+    let mut numbers = write.open_table(NUMBERS)?;
+    let mut newer = numbers.get("seen-newer")?.map_or(0, |number| number.value()) as usize % 2;
+    let mut table = write.open_table(SEEN[newer])?;
+    for key in keys {
+        if table.len()? >= generation_max {
+            newer = 1 - newer;
+            drop(table);
+            write.delete_table(SEEN[newer])?;
+            table = write.open_table(SEEN[newer])?;
+            numbers.insert("seen-newer", newer as u64)?;
+        }
+        table.insert(key.as_bytes(), ())?;
+    }
+    Ok(())
+}
+
+fn put_outgoing(write: &WriteTransaction, transaction: &Transaction) -> Result<(), redb::Error> {
+    if transaction.outgoing.is_empty() {
+        return Ok(());
+    }
+    let mut numbers = write.open_table(NUMBERS)?;
+    let mut outbox = write.open_table(OUTBOX)?;
+    let mut number = numbers.get("entries")?.map_or(0, |number| number.value());
+    let now_ms = Timestamp::now().as_millisecond();
+    for outgoing in &transaction.outgoing {
+        number += 1;
+        let row = Row::new(&outgoing.finding, now_ms);
+        outbox.insert((&*outgoing.sink, number), row.write().as_slice())?;
+    }
+    numbers.insert("entries", number)?;
+    Ok(())
+}
+
+fn settle(write: &WriteTransaction, sink: &str, settlement: &Settlement) -> Result<(), redb::Error> {
+    let number = match settlement {
+        Settlement::Delivered { number } | Settlement::Again { number, .. } | Settlement::Dead { number, .. } => {
+            *number
+        }
+    };
+    let mut outbox = write.open_table(OUTBOX)?;
+    // It may have been dropped by hand.
+    let Some(row) = outbox.remove((sink, number))?.and_then(|value| Row::read(value.value()).ok()) else {
+        return Ok(());
+    };
+    match settlement {
+        Settlement::Delivered { .. } => {}
+        Settlement::Again { due_ms, reason, .. } => {
+            let row = Row { due_ms: *due_ms, tries: row.tries + 1, reason: reason.clone(), ..row };
+            outbox.insert((sink, number), row.write().as_slice())?;
+        }
+        Settlement::Dead { reason, .. } => {
+            let row = Row { tries: row.tries + 1, reason: reason.clone(), ..row };
+            bury(&mut write.open_table(DEAD)?, sink, number, &row)?;
+        }
+    }
+    Ok(())
+}
+
+fn bury(
+    dead: &mut redb::Table<'_, (&'static str, u64), &'static [u8]>,
+    sink: &str,
+    number: u64,
+    row: &Row,
+) -> Result<(), redb::Error> {
+    dead.insert((sink, number), row.write().as_slice())?;
+    let letters = dead.range((sink, 0)..=(sink, u64::MAX))?.count();
+    let oldest = dead.range((sink, 0)..)?.next().transpose()?.map(|(key, _)| key.value().1);
+    if let Some(oldest) = oldest.filter(|_| letters > DEAD_LETTERS_MAX) {
+        dead.remove((sink, oldest))?;
+    }
+    Ok(())
+}
+
+/// What is in the file of an entry.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    finding: Finding,
+    since_ms: i64,
+    due_ms: i64,
+    tries: u32,
+    reason: String,
+}
+
+impl Row {
+    fn new(finding: &Finding, now_ms: i64) -> Self {
+        Self { finding: finding.clone(), since_ms: now_ms, due_ms: now_ms, tries: 0, reason: String::new() }
+    }
+
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
+    }
+
+    fn write(&self) -> Vec<u8> {
+        // Every field is a string, a number, a list or raw JSON: there is nothing that could fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    fn entry(self, sink: &str, number: u64) -> Entry {
+        let Self { finding, since_ms, due_ms, tries, reason } = self;
+        Entry { number, sink: sink.into(), finding: Arc::new(finding), since_ms, due_ms, tries, reason }
+    }
+}

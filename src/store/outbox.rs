@@ -1,0 +1,103 @@
+//! Findings on their way to sinks: the contract of the outbox.
+//!
+//! A finding goes into the outbox in the transaction that commits its event, once for each sink that is to have it,
+//! and leaves it when that sink has taken it or never will.
+
+use std::sync::Arc;
+
+use super::StoreError;
+use crate::finding::Finding;
+
+/// A finding for a sink.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The name of the sink.
+    pub sink: Arc<str>,
+    /// The finding.
+    pub finding: Arc<Finding>,
+}
+
+/// A finding that waits for its sink.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its number, which rises with time and is never used again.
+    pub number: u64,
+    /// The sink.
+    pub sink: Arc<str>,
+    /// The finding.
+    pub finding: Arc<Finding>,
+    /// When it came into the outbox, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// When it is to be tried next, in milliseconds since 1970.
+    pub due_ms: i64,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What came of the last try; empty before the first.
+    pub reason: String,
+}
+
+/// What a sink may be brought now.
+#[derive(Debug, Clone, Default)]
+pub struct Due {
+    /// The oldest entries that are due.
+    pub entries: Vec<Entry>,
+    /// When the next of the others is due; `None` if there are no others.
+    pub next_ms: Option<i64>,
+    /// Entries that cannot be read, which a damaged file or an older program may leave.
+    pub unreadable: Vec<u64>,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// The sink has it.
+    Delivered {
+        /// The entry.
+        number: u64,
+    },
+    /// It is to be tried again.
+    Again {
+        /// The entry.
+        number: u64,
+        /// When, in milliseconds since 1970.
+        due_ms: i64,
+        /// What the sink said.
+        reason: String,
+    },
+    /// It is given up, and kept among the dead letters.
+    Dead {
+        /// The entry.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How much waits for a sink.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Entries that wait.
+    pub entries: u64,
+    /// Since when the oldest of them waits, in milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+    /// Entries that were given up.
+    pub dead: u64,
+}
+
+/// Findings on their way to sinks.
+///
+/// # Contract
+///
+/// Calls may come from several threads, and block: bring them to a thread that may. One courier works for one sink,
+/// so no entry is handed out to two. What a call has settled is durable when it returns; after `Err` nothing of it
+/// holds, and the sink may be brought the same findings again.
+pub trait Outbox: Send + Sync {
+    /// The entries of a sink that are due, the oldest first, at most `entries_max`.
+    fn due(&self, sink: &str, now_ms: i64, entries_max: usize) -> Result<Due, StoreError>;
+
+    /// Notes what became of entries of a sink.
+    fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<(), StoreError>;
+
+    /// How much waits for a sink.
+    fn waiting(&self, sink: &str) -> Result<Waiting, StoreError>;
+}

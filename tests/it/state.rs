@@ -1,0 +1,356 @@
+//! What survives on disk, and the way of findings through the outbox: also when files are damaged and sinks fail.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use trailwatch::decode;
+use trailwatch::delivery::Origin;
+use trailwatch::engine::RuleSet;
+use trailwatch::event::{Event, EventKey, Fields, projection_of};
+use trailwatch::finding::Finding;
+use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery, Summary};
+use trailwatch::rule::{Rule, Severity};
+use trailwatch::sink::{Gone, Outcome, Sink};
+use trailwatch::source::file::{FileLimits, Files};
+use trailwatch::store::{Checkpoint, DiskStore, Limits, Outgoing, Settlement, Store, StoreError, Transaction, Waiting};
+
+fn rule() -> Rule {
+    let text = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\ntags = [\"service.s3\"]\n[match]\neventName = \"Fire\"\n";
+    Rule::parse(Path::new("fire.toml"), text.to_owned()).unwrap()
+}
+
+fn event(number: u64) -> String {
+    format!(
+        r#"{{"eventVersion":"1.11","eventSource":"s3.amazonaws.com","eventName":"Fire","eventTime":"2026-01-15T12:00:00Z","recipientAccountId":"111122223333","eventID":"e0000000-0000-4000-8000-{number:012}"}}"#
+    )
+}
+
+fn key(number: u64) -> EventKey {
+    let (text, mut fields) = (event(number), Fields::default());
+    EventKey::of(&Event::read(&text, &projection_of([]), &mut fields).unwrap(), &Origin::whole("x"))
+}
+
+fn finding(number: u64) -> Arc<Finding> {
+    let (text, mut fields) = (event(number), Fields::default());
+    let event = Event::read(&text, &projection_of([]), &mut fields).unwrap();
+    Arc::new(Finding::new(&rule(), &event, &key(number)))
+}
+
+fn outgoing(sink: &str, number: u64) -> Outgoing {
+    Outgoing { sink: sink.into(), finding: finding(number) }
+}
+
+fn checkpoint(source: &str, position: &str) -> Checkpoint {
+    Checkpoint { source: source.into(), position: position.to_owned() }
+}
+
+fn open(folder: &Path) -> DiskStore {
+    let (store, opened) = DiskStore::open(folder, Limits::default()).unwrap();
+    assert_eq!(opened.set_aside, None);
+    store
+}
+
+/// The numbers of the events of a sink's entries that are due now.
+fn due(store: &DiskStore, sink: &str) -> Vec<String> {
+    let due = store.outbox().due(sink, Timestamp::now().as_millisecond(), 1_000).unwrap();
+    due.entries.iter().map(|entry| entry.finding.event_ids[0][24..].trim_start_matches('0').to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_transaction_is_there_when_the_store_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let transaction = Transaction {
+        checkpoints: vec![checkpoint("a", "1"), checkpoint("b", "x")],
+        seen: vec![key(1), key(2)],
+        outgoing: vec![outgoing("pager", 1), outgoing("bus", 1), outgoing("pager", 2)],
+        ..Transaction::default()
+    };
+    store.commit(&transaction).await.unwrap();
+    store.commit(&Transaction { checkpoints: vec![checkpoint("a", "2")], ..Transaction::default() }).await.unwrap();
+    drop(store);
+
+    let store = open(folder.path());
+    let positions: BTreeMap<_, _> =
+        store.checkpoints().into_iter().map(|at| (at.source.to_string(), at.position)).collect();
+    assert_eq!(positions, BTreeMap::from([("a".to_owned(), "2".to_owned()), ("b".to_owned(), "x".to_owned())]));
+    assert_eq!(store.seen().len(), 2);
+    assert_eq!(
+        (due(&store, "pager"), due(&store, "bus")),
+        (vec!["1".to_owned(), "2".to_owned()], vec!["1".to_owned()])
+    );
+    let entry = &store.outbox().due("bus", i64::MAX, 1).unwrap().entries[0];
+    assert_eq!(entry.finding.to_json(), finding(1).to_json(), "a finding comes back as it was");
+}
+
+#[tokio::test]
+async fn seen_events_are_forgotten_by_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { keys_max: 10, ..Limits::default() };
+    let (mut store, _) = DiskStore::open(folder.path(), limits).unwrap();
+    for number in 1..=23 {
+        store.commit(&Transaction { seen: vec![key(number)], ..Transaction::default() }).await.unwrap();
+    }
+    drop(store);
+    let (store, _) = DiskStore::open(folder.path(), limits).unwrap();
+    let seen = store.seen();
+    assert!((5..=10).contains(&seen.len()), "{}", seen.len());
+    assert!((19..=23).all(|number| seen.contains(&key(number))), "the newest are known");
+}
+
+#[tokio::test]
+async fn entries_leave_the_outbox_as_they_are_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let outgoing = (1..=3).map(|number| outgoing("pager", number)).collect();
+    store.commit(&Transaction { outgoing, ..Transaction::default() }).await.unwrap();
+    let outbox = store.outbox();
+    let numbers: Vec<u64> =
+        outbox.due("pager", i64::MAX, 10).unwrap().entries.iter().map(|entry| entry.number).collect();
+    outbox
+        .settle(
+            "pager",
+            &[
+                Settlement::Delivered { number: numbers[0] },
+                Settlement::Again { number: numbers[1], due_ms: i64::MAX - 1, reason: "busy".to_owned() },
+                Settlement::Dead { number: numbers[2], reason: "no such channel".to_owned() },
+            ],
+        )
+        .unwrap();
+    drop((outbox, store));
+
+    let store = open(folder.path());
+    let later = store.outbox().due("pager", 0, 10).unwrap();
+    assert_eq!((later.entries.len(), later.next_ms), (0, Some(i64::MAX - 1)));
+    let entry = &store.outbox().due("pager", i64::MAX, 10).unwrap().entries[0];
+    assert_eq!((entry.tries, entry.reason.as_str()), (1, "busy"));
+    let waiting = store.outbox().waiting("pager").unwrap();
+    assert_eq!((waiting.entries, waiting.dead), (1, 1));
+    assert_eq!(store.outbox().waiting("nobody").unwrap(), Waiting::default());
+}
+
+#[tokio::test]
+async fn a_full_outbox_commits_nothing_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = DiskStore::open(folder.path(), Limits { outbox_entries_max: 2, ..Limits::default() }).unwrap();
+    let transaction = |number: u64| Transaction {
+        checkpoints: vec![checkpoint("a", &number.to_string())],
+        outgoing: vec![outgoing("pager", number)],
+        ..Transaction::default()
+    };
+    store.commit(&transaction(1)).await.unwrap();
+    store.commit(&transaction(2)).await.unwrap();
+    assert_eq!(store.commit(&transaction(3)).await, Err(StoreError::OutboxFull { waiting: 2 }));
+    assert_eq!(store.checkpoints()[0].position, "2");
+    let number = store.outbox().due("pager", i64::MAX, 1).unwrap().entries[0].number;
+    store.outbox().settle("pager", &[Settlement::Delivered { number }]).unwrap();
+    store.commit(&transaction(3)).await.unwrap();
+    assert_eq!(due(&store, "pager"), ["2", "3"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_set_aside() {
+    let whole = {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(folder.path());
+        store.commit(&Transaction { seen: vec![key(1)], ..Transaction::default() }).await.unwrap();
+        drop(store);
+        fs::read(folder.path().join("trailwatch.redb")).unwrap()
+    };
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("another file", b"this is no database, but a letter to my landlord, who will never read it".to_vec()),
+        ("the half of one", whole[..whole.len() / 2].to_vec()),
+        ("its start overwritten", [vec![0xa5; 4_096], whole[4_096..].to_vec()].concat()),
+        ("zeroes", vec![0; 65_536]),
+    ];
+    for (name, bytes) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("trailwatch.redb"), &bytes).unwrap();
+        let (mut store, opened) = DiskStore::open(folder.path(), Limits::default()).unwrap();
+        let (aside, _) = opened.set_aside.unwrap_or_else(|| panic!("{name} was taken for state"));
+        assert!(aside.file_name().unwrap().to_string_lossy().starts_with("trailwatch.redb.corrupt-2"), "{name}");
+        assert_eq!(fs::read(&aside).unwrap().len(), bytes.len(), "{name}: nothing of it is lost");
+        assert!(store.seen().is_empty() && store.checkpoints().is_empty(), "{name}");
+        store.commit(&Transaction { seen: vec![key(1)], ..Transaction::default() }).await.unwrap();
+    }
+}
+
+#[test]
+fn a_folder_serves_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path());
+    let error = DiskStore::open(folder.path(), Limits::default()).unwrap_err();
+    assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was set aside");
+}
+
+/// What a scripted sink has been brought, and answers.
+#[derive(Clone)]
+struct Pager {
+    brought: Arc<Mutex<Vec<String>>>,
+    answer: Arc<dyn Fn(usize, &Finding) -> Outcome + Send + Sync>,
+}
+
+impl Pager {
+    /// `answer` is given how many findings were brought before.
+    fn new(answer: impl Fn(usize, &Finding) -> Outcome + Send + Sync + 'static) -> Self {
+        Self { brought: Arc::default(), answer: Arc::new(answer) }
+    }
+
+    fn brought(&self) -> Vec<String> {
+        self.brought.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Pager {
+    fn name(&self) -> &str {
+        "pager"
+    }
+
+    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+        let mut brought = self.brought.lock().unwrap();
+        let outcomes = batch.iter().map(|finding| {
+            brought.push(finding.id.clone());
+            (self.answer)(brought.len() - 1, finding)
+        });
+        let outcomes = outcomes.collect();
+        async { Ok(outcomes) }.boxed()
+    }
+}
+
+const HASTY: Patience = Patience {
+    batch_max: 7,
+    wait_min: Duration::from_millis(1),
+    wait_max: Duration::from_millis(20),
+    deadline: Duration::from_secs(3_600),
+};
+
+/// Runs rules over events, with a pager that gets its findings from the outbox.
+async fn run(
+    folder: &Path,
+    numbers: std::ops::RangeInclusive<u64>,
+    pager: &Pager,
+    patience: Patience,
+    route: Route,
+) -> Summary {
+    let events = folder.join("events.jsonl");
+    fs::write(&events, numbers.map(|number| event(number) + "\n").collect::<String>()).unwrap();
+    let store = open(&folder.join("state"));
+    let pipeline = Pipeline {
+        rules: Arc::new(RuleSet::new(vec![rule()])),
+        filter: None,
+        sources: vec![Arc::new(Files::new(vec![events], FileLimits::default(), Arc::new(|_| {})))],
+        couriers: Some(Couriers {
+            outbox: store.outbox(),
+            deliveries: vec![SinkDelivery { route, sink: Box::new(pager.clone()), patience }],
+            drain: Duration::from_secs(20),
+        }),
+        store: Box::new(store),
+        sinks: Vec::new(),
+        tap: None,
+        limits: decode::Limits::default(),
+        bounds: Bounds::default(),
+        notify: Arc::new(|_| {}),
+        stop: CancellationToken::new(),
+    };
+    tokio::time::timeout(Duration::from_secs(60), pipeline.run()).await.expect("the run does not end").0
+}
+
+fn everything() -> Route {
+    Route { sink: "pager".into(), min_severity: Severity::Informational, tags: Vec::new() }
+}
+
+fn ids(numbers: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    let mut ids: Vec<String> = numbers.map(|number| finding(number).id.clone()).collect();
+    ids.sort();
+    ids
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_finding_is_brought_once_to_a_sink_that_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pager = Pager::new(|_, _| Outcome::Delivered);
+    let summary = run(folder.path(), 1..=40, &pager, HASTY, everything()).await;
+    assert_eq!(sorted(pager.brought()), ids(1..=40));
+    assert_eq!(summary.couriers[0].1.delivered, 40);
+    assert_eq!(open(&folder.path().join("state")).outbox().waiting("pager").unwrap(), Waiting::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_fails_now_and_then_has_everything_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let pager = Pager::new(|before, _| match before % 3 {
+        0 => Outcome::retry("busy"),
+        _ => Outcome::Delivered,
+    });
+    let summary = run(folder.path(), 1..=40, &pager, HASTY, everything()).await;
+    // Those that wait for their next try at the end are left for the next run.
+    let left = open(&folder.path().join("state")).outbox().waiting("pager").unwrap().entries;
+    assert_eq!(summary.couriers[0].1.delivered + left, 40);
+    let healed = Pager::new(|_, _| Outcome::Delivered);
+    tokio::time::sleep(HASTY.wait_max * 3).await;
+    run(folder.path(), 1..=40, &healed, HASTY, everything()).await;
+    assert_eq!(healed.brought().len() as u64, left, "and nothing that it has is brought again");
+    let mut all = [pager.brought(), healed.brought()].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all, ids(1..=40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sink_refuses_or_does_not_take_in_time_is_a_dead_letter() {
+    let cases: [(&str, Outcome, Patience); 2] = [
+        ("refused", Outcome::Refused("no such channel".to_owned()), HASTY),
+        ("too old", Outcome::retry("busy"), Patience { deadline: Duration::ZERO, ..HASTY }),
+    ];
+    for (name, outcome, patience) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let pager = Pager::new(move |_, _| outcome.clone());
+        let summary = run(folder.path(), 1..=5, &pager, patience, everything()).await;
+        assert_eq!(summary.couriers[0].1.dead, 5, "{name}");
+        let waiting = open(&folder.path().join("state")).outbox().waiting("pager").unwrap();
+        assert_eq!((waiting.entries, waiting.dead), (0, 5), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_away_is_brought_everything_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Pager::new(|_, _| Outcome::retry("no route"));
+    run(folder.path(), 1..=12, &away, Patience { wait_min: Duration::from_secs(60), ..HASTY }, everything()).await;
+    let waiting = open(&folder.path().join("state")).outbox().waiting("pager").unwrap();
+    assert_eq!((waiting.entries, waiting.dead), (12, 0));
+    let back = Pager::new(|_, _| Outcome::Delivered);
+    // The same events come again: they are known, and lead to nothing new.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let summary = run(folder.path(), 1..=15, &back, HASTY, everything()).await;
+    assert_eq!(summary.duplicates, 12);
+    assert!(back.brought().len() >= 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_gets_only_what_its_route_lets_through() {
+    for (min_severity, tags, expected) in [
+        (Severity::High, vec![], 3),
+        (Severity::Critical, vec![], 0),
+        (Severity::Low, vec!["service.s3".to_owned()], 3),
+        (Severity::Low, vec!["service.xray".to_owned()], 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let pager = Pager::new(|_, _| Outcome::Delivered);
+        let route = Route { min_severity, tags, ..everything() };
+        run(folder.path(), 1..=3, &pager, HASTY, route.clone()).await;
+        assert_eq!(pager.brought().len(), expected, "{route:?}");
+    }
+}
