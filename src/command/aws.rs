@@ -12,6 +12,7 @@ use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
 };
 use crate::source::{Source, SourceError};
+use crate::store::Checkpoint;
 
 /// The habits of the AWS CLI.
 #[derive(Debug, Clone, Args)]
@@ -49,6 +50,8 @@ pub struct Wanted<'w> {
     pub last: Option<usize>,
     /// Whether to go on.
     pub follow: bool,
+    /// How far an earlier run got; it counts for more than `since`.
+    pub checkpoints: &'w [Checkpoint],
     /// What the service is to leave out.
     pub pattern: Option<&'w str>,
 }
@@ -62,10 +65,13 @@ impl AwsArgs {
         })?;
         let mut quotas: HashMap<String, Arc<Quota>> = HashMap::new();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-        for (group, region) in places {
+        for (group, region) in places.clone() {
+            let name = name_apart(&group, &region, &places);
             let quota = quotas.entry(region.clone()).or_insert_with(|| Arc::new(Quota::new(&region, DEFAULT_SHARE)));
             let access = Access { region: Some(region.clone()), ..self.access() };
-            let settings = Settings { other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
+            let settings =
+                Settings { name, other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
+            let settings = resumed(settings, wanted.checkpoints);
             match CloudWatchLogs::new(settings, Arc::clone(quota), connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
                 Err(error) => {
@@ -131,6 +137,28 @@ fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings {
         last: wanted.last,
         ..Settings::new(group, region)
     }
+}
+
+/// Settings that go on from where an earlier run got to.
+fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
+    let name = settings.name.as_deref().unwrap_or(name_of(&settings.group));
+    let found = checkpoints.iter().find(|checkpoint| *checkpoint.source == *name);
+    let resume = found.map(|checkpoint| checkpoint.position.clone());
+    Settings { resume, ..settings }
+}
+
+/// The name of a group that may be given by its ARN.
+fn name_of(group: &str) -> &str {
+    match group.split_once(":log-group:") {
+        Some((_, name)) => name.strip_suffix(":*").unwrap_or(name),
+        None => group,
+    }
+}
+
+/// A name that tells a group from others of the same name, in other regions or accounts; `None` where none is needed.
+fn name_apart(group: &str, region: &str, places: &[(String, String)]) -> Option<String> {
+    let alike = places.iter().filter(|(other, _)| name_of(other) == name_of(group)).count();
+    (alike > 1).then(|| if group.starts_with("arn:") { group.to_owned() } else { format!("{group} in {region}") })
 }
 
 /// How far back a log group is read where nothing else is said, as the AWS CLI has it.

@@ -22,7 +22,7 @@ use crate::rule::filter_pattern;
 use crate::sink::stdout::Printer;
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files};
-use crate::store::MemoryStore;
+use crate::store::{self, Checkpoint, DiskStore, MemoryStore, Store};
 
 #[derive(Debug, Args)]
 pub struct Tail {
@@ -47,6 +47,9 @@ pub struct Tail {
     /// Shows only the last N of what is there at the start.
     #[arg(long = "lines", short = 'n', value_name = "N")]
     last: Option<usize>,
+    /// A folder that keeps how far a log group was read: the next start goes on from there, and repeats nothing.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["paths", "last"])]
+    state: Option<PathBuf>,
     /// A CloudWatch Logs filter pattern: `{ $.errorCode = "AccessDenied*" }`.
     #[arg(long, value_name = "PATTERN")]
     filter: Option<String>,
@@ -108,12 +111,14 @@ impl Tail {
     ) -> Result<(Summary, Ended, bool), anyhow::Result<Exit>> {
         let stop = stop_on_signal();
         let from_files = !self.paths.is_empty();
+        let Some(store) = self.open_state() else { return Err(Ok(Exit::Internal)) };
         let (sources, filter) = if from_files {
             let files = Files::new(self.paths.clone(), FileLimits::default(), notify());
             (vec![Arc::new(files) as Arc<dyn Source>], self.within_times(filter).map_err(Err)?)
         } else {
+            let checkpoints = store.checkpoints();
             let sources = tokio::select! {
-                sources = self.log_groups() => sources?,
+                sources = self.log_groups(&checkpoints) => sources?,
                 () = stop.cancelled() => return Err(Ok(Exit::Interrupted)),
             };
             (sources, filter)
@@ -123,7 +128,7 @@ impl Tail {
             rules: Arc::new(RuleSet::new(rules)),
             filter,
             sources,
-            store: Box::new(MemoryStore::default()),
+            store,
             sinks: Vec::new(),
             couriers: None,
             tap: Some(Box::new(TailTap::new(self.output.printer(), ring))),
@@ -139,6 +144,24 @@ impl Tail {
         }
         let (summary, ended) = pipeline.run().await;
         Ok((summary, ended, stop.is_cancelled()))
+    }
+
+    /// The store that was asked for; `None` after saying why there is none.
+    fn open_state(&self) -> Option<Box<dyn Store>> {
+        let Some(folder) = &self.state else { return Some(Box::new(MemoryStore::default())) };
+        match DiskStore::open(folder, store::Limits::default()) {
+            Ok((store, opened)) => {
+                if let Some((aside, reason)) = opened.set_aside {
+                    let text = format!("{reason} (it is kept as {}, and reading begins anew)", aside.display());
+                    say("error", &text);
+                }
+                Some(Box::new(store))
+            }
+            Err(error) => {
+                say("error", &error.to_string());
+                None
+            }
+        }
     }
 
     /// Files hold any times, so `--since` and `--until` are part of the filter there.
@@ -160,7 +183,7 @@ impl Tail {
     }
 
     #[cfg(feature = "aws")]
-    async fn log_groups(&self) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+    async fn log_groups(&self, checkpoints: &[Checkpoint]) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         let wanted = super::aws::Wanted {
             groups: &self.log_group,
             trails: &self.trail,
@@ -168,6 +191,7 @@ impl Tail {
             until: self.until,
             last: self.last,
             follow: self.follow,
+            checkpoints,
             // The service takes no longer ones; whatever it lets through is judged here again.
             pattern: self
                 .filter
@@ -178,7 +202,7 @@ impl Tail {
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn log_groups(&self) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+    async fn log_groups(&self, _: &[Checkpoint]) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         say("error", "this build cannot talk to AWS (build it with the feature `aws`)");
         Err(Ok(Exit::Usage))
     }

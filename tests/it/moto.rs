@@ -226,6 +226,42 @@ async fn a_filter_holds_though_moto_ignores_it() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Reads what is there with a state folder, and says which records it printed.
+fn printed_with_state(moto: &Moto, state: &std::path::Path) -> Vec<String> {
+    let state = state.to_str().unwrap();
+    let arguments = ["tail", "--log-group", GROUP, "--since", "30m", "--output", "json", "--state", state];
+    let output = moto.trailwatch(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let record =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["eventID"].as_str().map(str::to_owned);
+    lines.lines().filter_map(record).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_from_the_state_and_repeats_nothing() {
+    let Some(moto) = Moto::start() else { return };
+    let client = moto.client();
+    make_group(&client).await;
+    let state = tempfile::tempdir().unwrap();
+    let records = made_up(90);
+    let mut printed = Vec::new();
+    for (n, batch) in records.chunks(30).enumerate() {
+        // Some are older than what was read before, as late events are.
+        let age_ms = |i: usize| if i % 3 == 0 { 4 * 60_000 } else { 4_000 };
+        let events = batch.iter().enumerate().map(|(i, (_, message))| (now_ms() - age_ms(i), message.clone()));
+        put(&client, STREAMS[n % 3], events.collect()).await;
+        let new = printed_with_state(&moto, state.path());
+        assert_eq!(new.len(), 30, "start {n} prints what is new, and nothing else");
+        printed.extend(new);
+    }
+    printed.sort();
+    let mut expected: Vec<String> = records.iter().map(|(id, _)| id.clone()).collect();
+    expected.sort();
+    assert_eq!(printed, expected);
+    assert!(printed_with_state(&moto, state.path()).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_is_not_there_is_named_with_the_nearest_one() {
     let Some(moto) = Moto::start() else { return };
