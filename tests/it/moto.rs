@@ -248,7 +248,7 @@ async fn a_restart_goes_on_from_the_state_and_repeats_nothing() {
     let mut printed = Vec::new();
     for (n, batch) in records.chunks(30).enumerate() {
         // Some are older than what was read before, as late events are.
-        let age_ms = |i: usize| if i % 3 == 0 { 4 * 60_000 } else { 4_000 };
+        let age_ms = |i: usize| if i.is_multiple_of(3) { 4 * 60_000 } else { 4_000 };
         let events = batch.iter().enumerate().map(|(i, (_, message))| (now_ms() - age_ms(i), message.clone()));
         put(&client, STREAMS[n % 3], events.collect()).await;
         let new = printed_with_state(&moto, state.path());

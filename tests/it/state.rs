@@ -190,11 +190,14 @@ fn a_folder_serves_one_process_at_a_time() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was set aside");
 }
 
+/// What a sink answers for a finding, given how many it was brought before.
+type Answer = dyn Fn(usize, &Finding) -> Outcome + Send + Sync;
+
 /// What a scripted sink has been brought, and answers.
 #[derive(Clone)]
 struct Pager {
     brought: Arc<Mutex<Vec<String>>>,
-    answer: Arc<dyn Fn(usize, &Finding) -> Outcome + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 impl Pager {
