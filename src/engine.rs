@@ -167,7 +167,7 @@ impl Builder {
                 Slot::Derived(*derived)
             }
             Field::Anywhere => Slot::Anywhere,
-            Field::Path(path) => {
+            Field::Path(path) | Field::Enveloped(path) => {
                 self.paths.push(path.clone());
                 Slot::Read(event::wanted_field(self.paths.len() - 1))
             }

@@ -33,6 +33,7 @@ impl Tree for Condition {
             Self::All(inner) => Node::All(inner),
             Self::Any(inner) => Node::Any(inner),
             Self::Not(inner) => Node::Not(inner),
+            Self::Together(inner) => Node::All(std::slice::from_ref(inner)),
             Self::Is(predicate) => Node::Is(predicate),
         }
     }
@@ -44,6 +45,7 @@ impl Tree for Explanation {
             Self::All(_, inner) => Node::All(inner),
             Self::Any(_, inner) => Node::Any(inner),
             Self::Not(_, inner) => Node::Not(inner),
+            Self::Together(_, inner) => Node::All(std::slice::from_ref(inner)),
             Self::Is(_, predicate, _) => Node::Is(predicate),
         }
     }
@@ -139,7 +141,7 @@ impl Explanation {
     pub fn seen(&self) -> &[Seen] {
         match self {
             Self::Is(_, _, seen) => seen,
-            Self::Not(_, inner) => inner.seen(),
+            Self::Not(_, inner) | Self::Together(_, inner) => inner.seen(),
             Self::All(_, inner) | Self::Any(_, inner) => inner.first().map_or(&[], Self::seen),
         }
     }

@@ -88,6 +88,7 @@ pub fn choices(condition: &Condition) -> Vec<Anchors> {
     let mut choices = match condition {
         Condition::Is(predicate) => of_predicate(predicate).into_iter().collect(),
         Condition::Not(_) => Vec::new(),
+        Condition::Together(inner) => choices(inner),
         Condition::Any(inner) => of_any(inner).into_iter().collect(),
         Condition::All(inner) => of_all(inner),
     };
@@ -222,7 +223,7 @@ fn cost(field: &Field, fit: &Fit) -> u32 {
 
 fn field_cost(field: &Field) -> u32 {
     match field {
-        Field::Anywhere => COMMON,
+        Field::Anywhere | Field::Enveloped(_) => COMMON,
         Field::Derived(derived) => match derived.name() {
             "api" => 12,
             "service" => 31,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::{Builder, RuleId, Slot};
-use crate::condition::{Condition, Field, Literal, Predicate, Relation, Test};
+use crate::condition::{self, Condition, Field, Literal, Predicate, Relation, Test};
 use crate::event::{Event, Value};
 
 /// The number of a predicate.
@@ -23,6 +23,8 @@ pub enum Atom {
     OneOfInAnyCase(Slot, HashSet<Box<str>, RandomState>),
     /// The strings of two fields stand to each other so.
     Relates(Slot, Relation, Slot),
+    /// Judged by the naive evaluator over the record's own text: what no index knows.
+    Slow(Box<Condition>),
 }
 
 /// A condition whose predicates are numbers.
@@ -47,6 +49,7 @@ impl Builder {
                 None => Program::Any(self.ordered(inner)),
             },
             Condition::Not(inner) => Program::Not(Box::new(self.program(inner))),
+            Condition::Together(_) => Program::Is(self.slow(condition)),
             Condition::Is(predicate) => Program::Is(self.intern(vec![predicate.clone()])),
         }
     }
@@ -70,6 +73,13 @@ impl Builder {
         let first = predicates.first()?;
         let alike = |other: &Predicate| other.field == first.field && other.test.nocase() == first.test.nocase();
         (predicates.iter().all(alike) && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
+    }
+
+    /// What only the naive evaluator can judge.
+    fn slow(&mut self, condition: &Condition) -> AtomId {
+        let id = AtomId(self.atoms.len() as u32);
+        self.atoms.push(Atom::Slow(Box::new(condition.clone())));
+        id
     }
 
     fn intern(&mut self, predicates: Vec<Predicate>) -> AtomId {
@@ -115,6 +125,8 @@ fn effort(condition: &Condition) -> u32 {
             _ => 3,
         },
         Condition::Not(inner) => effort(inner),
+        // It reads the record once more for each field.
+        Condition::Together(_) => 1_000,
         Condition::All(inner) | Condition::Any(inner) => {
             inner.iter().map(effort).fold(0, u32::saturating_add).saturating_add(1)
         }
@@ -142,6 +154,7 @@ impl Atom {
             Self::Test(Slot::Read(field), test) => test.passes(event.values(*field)),
             Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
             Self::Test(Slot::Anywhere, test) => test.passes(event.strings().iter().map(|text| Value::String(text))),
+            Self::Slow(condition) => condition::holds(condition, event),
             Self::OneOf(slot, texts) => slot.with(event, |mut values| {
                 Iterator::any(&mut values, |value| matches!(value, Value::String(text) if texts.contains(text)))
             }),
