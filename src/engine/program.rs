@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
+use super::spell::is_unspelt;
 use super::{Builder, RuleId, Slot};
 use crate::condition::{self, Condition, Field, Literal, Predicate, Relation, Test};
 use crate::event::{Event, Value};
@@ -50,6 +51,7 @@ impl Builder {
             },
             Condition::Not(inner) => Program::Not(Box::new(self.program(inner))),
             Condition::Together(_) => Program::Is(self.slow(condition)),
+            Condition::Is(predicate) if is_unspelt(&predicate.field) => Program::Is(self.slow(condition)),
             Condition::Is(predicate) => Program::Is(self.intern(vec![predicate.clone()])),
         }
     }
@@ -66,7 +68,9 @@ impl Builder {
         let mut predicates = Vec::with_capacity(inner.len());
         for condition in inner {
             match condition {
-                Condition::Is(predicate) if exact(predicate).is_some() => predicates.push(predicate.clone()),
+                Condition::Is(predicate) if exact(predicate).is_some() && !is_unspelt(&predicate.field) => {
+                    predicates.push(predicate.clone())
+                }
                 _ => return None,
             }
         }
@@ -118,6 +122,7 @@ fn effort(condition: &Condition) -> u32 {
     match condition {
         // Every string of the record is gone through.
         Condition::Is(predicate) if predicate.field == Field::Anywhere => 50,
+        Condition::Is(predicate) if is_unspelt(&predicate.field) => 500,
         Condition::Is(predicate) => match &predicate.test {
             Test::Equals(_) | Test::Exists | Test::Null => 1,
             Test::Fits(_) => 20,

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, SourceText};
 use super::key::Problem;
-use crate::condition::{Condition, Field, Strict, Test};
+use crate::condition::{Condition, Field, Literal, Strict, Test, Text};
 use crate::event::Path;
+use crate::event::envelope::SIGN_IN;
 
 mod matcher;
 mod read;
@@ -24,7 +25,7 @@ pub struct Pattern {
     /// Of these one must hold: a pattern without `$or` has one.
     alternatives: Vec<Alternative>,
     /// Where something stands behind the pattern, which the service does not read.
-    pub rest: Option<Range<usize>>,
+    rest: Option<Range<usize>>,
 }
 
 /// What is asked of each path, in the order in which the service goes through them.
@@ -48,6 +49,46 @@ pub fn parse(name: &str, text: &str) -> Result<Pattern, Vec<Diagnostic>> {
     read::read(text).map_err(|problems| problems.into_iter().map(|problem| problem.at_part_of(&source)).collect())
 }
 
+/// What must hold of an event for a rule with this pattern, whether the event came in the envelope that EventBridge sends
+/// it in or not.
+pub(super) fn compile(text: &str) -> Result<Compiled, Vec<Problem>> {
+    let pattern = read::read(text)?;
+    if let Some(rest) = pattern.rest {
+        let problem = Problem::new("something stands behind the pattern").label("the pattern has ended before this");
+        return Err(vec![Problem { part: Some(rest), ..problem }]);
+    }
+    let (condition, places) = pattern.condition(&|path| Field::Enveloped(Path::joined(path)));
+    Ok((respelt(condition), places))
+}
+
+/// Of the two spellings of a sign-in's `detail-type` events have the first.
+fn respelt(condition: Condition) -> Condition {
+    let all = |inner: Vec<Condition>| inner.into_iter().map(respelt).collect();
+    match condition {
+        Condition::All(inner) => Condition::All(all(inner)),
+        Condition::Any(inner) => Condition::Any(all(inner)),
+        Condition::Not(inner) => Condition::Not(Box::new(respelt(*inner))),
+        Condition::Together(inner) => Condition::Together(Box::new(respelt(*inner))),
+        Condition::Is(predicate) if predicate.field.to_string() == "detail-type" => {
+            Condition::is(predicate.field, respelt_test(predicate.test))
+        }
+        other => other,
+    }
+}
+
+fn respelt_test(test: Test) -> Test {
+    match test {
+        Test::Equals(Literal::Text(text)) if text.as_str() == SIGN_IN[1] => {
+            Test::Equals(Literal::Text(Text::new(SIGN_IN[0], false)))
+        }
+        Test::AnythingBut(test) => Test::AnythingBut(Box::new(respelt_test(*test))),
+        Test::Strictly(Strict::OneOf(tests)) => {
+            Test::Strictly(Strict::OneOf(tests.into_iter().map(respelt_test).collect()))
+        }
+        other => other,
+    }
+}
+
 impl Problem {
     /// The complaint about a text that is all there is.
     fn at_part_of(self, source: &Arc<SourceText>) -> Diagnostic {
@@ -58,14 +99,16 @@ impl Problem {
 }
 
 impl Pattern {
+    /// A word about what stands behind the pattern, which the service does not read.
+    pub fn rest_of(&self, name: &str, text: &str) -> Option<Diagnostic> {
+        let source = Arc::new(SourceText { name: name.to_owned(), text: text.to_owned() });
+        let rest = Diagnostic::new(&source, self.rest.clone()?, "what stands behind the pattern is not read");
+        Some(rest.label("the pattern has ended before this"))
+    }
+
     /// What must hold of an event as it is.
     pub fn verbatim(&self) -> Condition {
         self.condition(&|path| Field::Path(Path::joined(path))).0
-    }
-
-    /// What must hold of an event, whether it came in the envelope that EventBridge sends it in or not.
-    pub(super) fn enveloped(&self) -> Compiled {
-        self.condition(&|path| Field::Enveloped(Path::joined(path)))
     }
 
     fn condition(&self, field: &dyn Fn(&str) -> Field) -> Compiled {

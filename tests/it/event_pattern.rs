@@ -1,8 +1,16 @@
 //! What EventBridge's event patterns mean: every corner of every matcher, one table a topic.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 use trailwatch::condition::{Condition, holds};
+use trailwatch::engine::{RuleSet, Scratch};
 use trailwatch::event::{Event, Fields, projection_of};
-use trailwatch::rule::event_pattern;
+use trailwatch::rule::{Rule, event_pattern};
 
 /// A name, a pattern, and events with whether they match.
 type Row<'r> = (&'r str, &'r str, &'r [(&'r str, bool)]);
@@ -1205,5 +1213,294 @@ fn patterns_of_everyday() {
         ),
     ] {
         assert_eq!(matches(&condition(pattern), event), expected, "{name}: {pattern}");
+    }
+}
+
+/// A rule with a pattern and nothing else.
+fn rule(pattern: &str) -> Rule {
+    let text = format!("id = \"x\"\ntitle = \"x\"\nseverity = \"low\"\nevent_pattern = '''{pattern}'''\n");
+    Rule::parse(Path::new("x.toml"), text).unwrap_or_else(|problems| panic!("{}", problems[0]))
+}
+
+/// Whether the matcher finds the rule, and whether the naive evaluator does.
+fn both(rule: &Rule, event: &str) -> (bool, bool) {
+    let rules = RuleSet::new(vec![rule.clone()]);
+    let mut scratch = Scratch::default();
+    let found = !rules.evaluate(event, &mut scratch).unwrap().matches.is_empty();
+    (found, matches(&rule.condition, event))
+}
+
+const RECORD: &str = r#"{"eventVersion":"1.11","eventSource":"xray.amazonaws.com","eventName":"UpdateSamplingRule",
+    "eventType":"AwsApiCall","eventCategory":"Management","awsRegion":"eu-west-1","recipientAccountId":"111122223333",
+    "eventTime":"2026-01-15T12:00:00Z","errorCode":"AccessDenied","requestParameters":{"fixedRate":0.0,
+    "tags":[{"key":"a.b","value":"1"},{"key":"c","value":"2"}],"labels":{"app.kubernetes.io/name":"x"}}}"#;
+
+#[test]
+fn a_record_matches_with_and_without_its_envelope() {
+    let enveloped = format!(
+        r#"{{"version":"0","id":"1","detail-type":"AWS API Call via CloudTrail","source":"aws.xray","account":"111122223333",
+        "time":"2026-01-15T12:00:00Z","region":"eu-west-1","resources":[],"detail":{RECORD}}}"#
+    );
+    for (pattern, expected) in [
+        (r#"{"detail":{"eventName":["UpdateSamplingRule"]}}"#, true),
+        (r#"{"detail":{"eventName":["DeleteSamplingRule"]}}"#, false),
+        (r#"{"source":["aws.xray"]}"#, true),
+        (r#"{"source":[{"prefix":"aws."}]}"#, true),
+        (r#"{"source":[{"anything-but":"aws.xray"}]}"#, false),
+        (r#"{"source":["aws.ec2"]}"#, false),
+        (r#"{"detail-type":["AWS API Call via CloudTrail"]}"#, true),
+        (r#"{"detail-type":["AWS Service Event via CloudTrail"]}"#, false),
+        (r#"{"account":["111122223333"],"region":["eu-west-1"]}"#, true),
+        (r#"{"time":[{"prefix":"2026-01-"}]}"#, true),
+        (r#"{"version":["0"]}"#, true),
+        (r#"{"resources":[{"exists":false}]}"#, true),
+        (r#"{"detail":{"errorCode":[{"exists":false}]}}"#, false),
+        (r#"{"detail":{"errorMessage":[{"exists":false}],"errorCode":[{"suffix":"Denied"}]}}"#, true),
+        (r#"{"eventName":["UpdateSamplingRule"]}"#, false),
+        (r#"{"detail":{"requestParameters":{"fixedRate":[0]}}}"#, true),
+        (r#"{"detail":{"requestParameters":{"tags":{"key":["a.b"],"value":["1"]}}}}"#, true),
+        (r#"{"detail":{"requestParameters":{"tags":{"key":["a.b"],"value":["2"]}}}}"#, false),
+        (r#"{"detail":{"requestParameters":{"labels":{"app.kubernetes.io/name":["x"]}}}}"#, true),
+        (
+            r#"{"source":["aws.xray"],"detail":{"eventSource":["xray.amazonaws.com"],"eventName":[{"prefix":"Update"}]}}"#,
+            true,
+        ),
+        (r#"{"$or":[{"source":["aws.ec2"]},{"detail":{"errorCode":["AccessDenied"]}}]}"#, true),
+        (r#"{"a":["b"]}"#, false),
+    ] {
+        assert_eq!(both(&rule(pattern), RECORD), (expected, expected), "{pattern}");
+        assert_eq!(matches(&condition(pattern), &enveloped), expected, "{pattern} with the envelope");
+    }
+}
+
+#[test]
+fn every_kind_of_record_has_its_detail_type() {
+    let sign_in = r#"["AWS Console Signin via CloudTrail"]"#;
+    for (expected, record) in [
+        (r#"["AWS API Call via CloudTrail"]"#, json!({"eventType": "AwsApiCall"})),
+        (r#"["AWS API Call via CloudTrail"]"#, json!({})),
+        (r#"["AWS Service Event via CloudTrail"]"#, json!({"eventType": "AwsServiceEvent"})),
+        (r#"["AWS Console Sign In via CloudTrail"]"#, json!({"eventType": "AwsConsoleSignIn"})),
+        (sign_in, json!({"eventType": "AwsConsoleSignIn"})),
+        (r#"["AWS Console Action via CloudTrail"]"#, json!({"eventType": "AwsConsoleAction"})),
+        (r#"["AWS Network Activity Event via CloudTrail"]"#, json!({"eventType": "AwsVpceEvents"})),
+        (r#"["AWS Insight via CloudTrail"]"#, json!({"eventType": "AwsCloudTrailInsight", "eventCategory": "Insight"})),
+    ] {
+        let mut whole = json!({"eventSource": "signin.amazonaws.com", "eventName": "X"});
+        whole.as_object_mut().unwrap().extend(record.as_object().unwrap().clone());
+        let pattern = format!(r#"{{"detail-type":{expected}}}"#);
+        assert_eq!(both(&rule(&pattern), &whole.to_string()), (true, true), "{pattern} on {whole}");
+        let opposite = format!(r#"{{"detail-type":[{{"anything-but":{expected}}}]}}"#);
+        assert_eq!(both(&rule(&opposite), &whole.to_string()), (false, false), "{opposite} on {whole}");
+    }
+    let insight = r#"{"eventCategory":"Insight","insightDetails":{"eventSource":"ec2.amazonaws.com"}}"#;
+    assert_eq!(both(&rule(r#"{"source":["aws.cloudtrail"]}"#), insight), (true, true));
+}
+
+#[test]
+fn events_that_are_not_of_cloudtrail_match_as_they_are() {
+    let event =
+        r#"{"detail-type":"AWS X-Ray Insight Update","source":"aws.xray","detail":{"State":"ACTIVE"},"id":"7"}"#;
+    for (pattern, expected) in [
+        (r#"{"source":["aws.xray"],"detail":{"State":["ACTIVE"]}}"#, true),
+        (r#"{"source":["aws.xray"],"detail":{"State":["CLOSED"]}}"#, false),
+        (r#"{"id":["7"]}"#, true),
+        (r#"{"version":["0"]}"#, false),
+        (r#"{"detail":{"eventName":[{"exists":false}]}}"#, true),
+    ] {
+        assert_eq!(both(&rule(pattern), event), (expected, expected), "{pattern}");
+    }
+}
+
+/// A second reading of the service's algorithm: fields flattened and sorted, one step for each path of the pattern.
+mod steps {
+    use super::*;
+
+    /// The number of an array, and of an element.
+    type Membership = BTreeMap<usize, usize>;
+
+    pub struct Flat {
+        fields: Vec<(String, Value, Membership)>,
+        arrays: usize,
+    }
+
+    pub fn flat(event: &Value) -> Flat {
+        let mut flat = Flat { fields: Vec::new(), arrays: 0 };
+        flat.add(String::new(), event, &mut Membership::new());
+        flat
+    }
+
+    impl Flat {
+        fn add(&mut self, path: String, value: &Value, membership: &mut Membership) {
+            match value {
+                Value::Object(members) => {
+                    for (name, value) in members {
+                        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                        self.add(below, value, membership);
+                    }
+                }
+                Value::Array(elements) => {
+                    let array = self.arrays;
+                    self.arrays += 1;
+                    for (number, element) in elements.iter().enumerate() {
+                        if element.is_object() || element.is_array() {
+                            membership.insert(array, number);
+                        }
+                        self.add(path.clone(), element, membership);
+                        membership.remove(&array);
+                    }
+                }
+                scalar => self.fields.push((path, scalar.clone(), membership.clone())),
+            }
+        }
+
+        pub fn fits(&self, asked: &[(String, Vec<Value>)], chosen: &Membership) -> bool {
+            let Some(((path, wanted), rest)) = asked.split_first() else { return true };
+            let here = || self.fields.iter().filter(|(found, ..)| found == path);
+            let step = here().any(|(_, value, membership)| {
+                let fits = wanted.iter().any(|wanted| {
+                    wanted == value
+                        || *wanted == json!({"exists": true})
+                        || wanted.get("anything-but").is_some_and(|but| but != value)
+                });
+                fits && joined(chosen, membership).is_some_and(|chosen| self.fits(rest, &chosen))
+            });
+            let absent = || here().all(|(.., membership)| joined(chosen, membership).is_none());
+            step || (wanted.contains(&json!({"exists": false})) && absent() && self.fits(rest, chosen))
+        }
+    }
+
+    fn joined(a: &Membership, b: &Membership) -> Option<Membership> {
+        let agree = b.iter().all(|(array, element)| a.get(array).is_none_or(|other| other == element));
+        agree.then(|| a.iter().chain(b).map(|(&array, &element)| (array, element)).collect())
+    }
+}
+
+const NAMES: [&str; 5] = ["a", "b", "r", "a.b", "r.a"];
+
+fn an_event() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        prop::sample::select(vec![json!("1"), json!("2"), json!("3")]),
+        prop::sample::select(vec![json!(null), json!(true), json!([]), json!({})]),
+    ];
+    let value = scalar.prop_recursive(4, 40, 4, |inner| {
+        prop_oneof![
+            2 => vec(inner.clone(), 0..4).prop_map(Value::from),
+            3 => vec((prop::sample::select(&NAMES[..]), inner), 0..4)
+                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Value>()),
+        ]
+    });
+    vec((prop::sample::select(&NAMES[..]), value), 0..4)
+        .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Value>())
+}
+
+/// What is asked of paths.
+fn asked() -> impl Strategy<Value = BTreeMap<String, Vec<Value>>> {
+    let path =
+        prop::sample::select(vec!["a", "b", "r", "a.b", "r.a", "r.b", "r.r.a", "r.r.b", "r.a.b", "a.b.a", "a.a"]);
+    let one = prop::sample::select(vec![
+        json!("1"),
+        json!("1"),
+        json!("2"),
+        json!(null),
+        json!({"exists": false}),
+        json!({"exists": true}),
+        json!({"anything-but": "1"}),
+    ]);
+    prop::collection::btree_map(path.prop_map(str::to_owned), vec(one, 1..3), 1..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn the_naive_evaluator_goes_the_services_way(asked in asked(), event in an_event()) {
+        let pattern = json!(asked).to_string();
+        let in_order: Vec<(String, Vec<Value>)> = asked.into_iter().collect();
+        let expected = steps::flat(&event).fits(&in_order, &BTreeMap::new());
+        prop_assert_eq!(matches(&condition(&pattern), &event.to_string()), expected, "{} on {}", pattern, event);
+    }
+
+    #[test]
+    fn the_matcher_agrees_with_the_naive_evaluator(
+        asked in asked(),
+        more in asked(),
+        event in an_event(),
+        as_record in any::<bool>(),
+        within in any::<bool>(),
+    ) {
+        let both_ways = json!({"$or": [asked, more]});
+        let pattern = if within { json!({"detail": both_ways}) } else { both_ways }.to_string();
+        let mut event = if within && !as_record { json!({"detail": event, "detail-type": "x"}) } else { event };
+        if as_record {
+            let members = event.as_object_mut().unwrap();
+            members.extend([("eventSource".to_owned(), json!("s")), ("eventName".to_owned(), json!("n"))]);
+        }
+        let (found, naive) = both(&rule(&pattern), &event.to_string());
+        prop_assert_eq!(found, naive, "{} on {}", pattern, event);
+        let enveloped = if as_record { json!({"detail": event}) } else { event.clone() };
+        if within {
+            let verbatim = matches(&condition(&pattern), &enveloped.to_string());
+            prop_assert_eq!(naive, verbatim, "{} on {}", pattern, enveloped);
+        }
+    }
+}
+
+/// The longest that one judgement of a hostile event may take, in a build without optimisation on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn judged_in_time(name: &str, pattern: &str, event: &str) -> bool {
+    let rule = rule(pattern);
+    let start = Instant::now();
+    let (found, naive) = both(&rule, event);
+    assert_eq!(found, naive, "{name}");
+    assert!(start.elapsed() < PATIENCE, "{name} took {:?}", start.elapsed());
+    found
+}
+
+#[test]
+fn hostile_events_are_judged_in_time() {
+    let elements = |count: usize, of: &dyn Fn(usize) -> String| (0..count).map(of).collect::<Vec<_>>().join(",");
+    let pair = r#"{"r":{"a":["1"],"b":["2"],"c":[{"exists":false}]}}"#;
+    let apart = format!(r#"{{"r":[{},{{"b":"2"}}]}}"#, elements(20_000, &|_| r#"{"a":"1"}"#.to_owned()));
+    assert!(!judged_in_time("a large array", pair, &apart));
+    let once =
+        format!(r#"{{"r":[{},{{"a":"1","b":"2"}}]}}"#, elements(20_000, &|n| format!(r#"{{"a":"1","b":"{n}x"}}"#)));
+    assert!(judged_in_time("a large array with one that fits", pair, &once));
+
+    let twice = format!(
+        "{{{}}}",
+        elements(20, &|_| format!(r#""r":[{}]"#, elements(30, &|n| format!(r#"{{"a":"1","b":"{n}"}}"#))))
+    );
+    let crossed = r#"{"r":{"a":["1"],"b":["5"],"c":["1",{"exists":false}],"d":[{"exists":false}],"e":["9"]}}"#;
+    assert!(!judged_in_time("an array twenty times", crossed, &twice));
+
+    let brackets = format!(r#"{{"r":{}{{"a":"1"}}{}}}"#, "[".repeat(60), "]".repeat(60));
+    assert!(!judged_in_time("many brackets", pair, &brackets));
+}
+
+#[test]
+fn hostile_patterns_are_judged_in_time() {
+    let branches: Vec<Value> = (0..1_000).map(|n| json!({"r": {"a": [n.to_string()], "b": ["2"]}})).collect();
+    let pattern = json!({"$or": branches}).to_string();
+    let event = json!({"r": (0..200).map(|n| json!({"a": n.to_string(), "b": "1"})).collect::<Vec<_>>()});
+    assert!(!judged_in_time("a thousand alternatives", &pattern, &event.to_string()));
+
+    let values: Vec<String> = (0..50_000).map(|n| n.to_string()).collect();
+    assert!(judged_in_time("many values", &json!({"a": values}).to_string(), r#"{"a":"49999"}"#));
+    let starred = format!(r#"{{"a":[{{"wildcard":"{}"}}]}}"#, "*a".repeat(500));
+    assert!(!judged_in_time("many stars", &starred, &format!(r#"{{"a":"{}b"}}"#, "a".repeat(50_000))));
+    let long = "ß".repeat(1_000);
+    let folded = format!(r#"{{"a":[{{"equals-ignore-case":"{long}"}}]}}"#);
+    assert!(judged_in_time("letters with several forms", &folded, &format!(r#"{{"a":"{}"}}"#, "SS".repeat(1_000))));
+
+    for broken in [
+        format!("{}{}", r#"{"a":"#.repeat(5_000), r#"["x"]"#.to_owned() + &"}".repeat(5_000)),
+        json!({"$or": (0..40).map(|n| json!({"$or": (0..40).map(|m| json!({"a": [n, m]})).collect::<Vec<_>>()})).collect::<Vec<_>>()}).to_string(),
+        json!({"a": {"$or": [{"b": [1]}, {"c": [1]}]}, "b": {"$or": vec![json!({"b": [1]}); 501]}}).to_string(),
+    ] {
+        let start = Instant::now();
+        let _ = event_pattern::parse("pattern", &broken);
+        assert!(start.elapsed() < PATIENCE);
     }
 }
