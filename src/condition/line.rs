@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::explain::Seen;
-use super::{Condition, Explanation, Field, Predicate, Test};
+use super::{Condition, Explanation, Field, Predicate, Strict, Test};
 
 /// What conditions and their explanations have in common: their form.
 pub trait Tree: Sized {
@@ -100,7 +100,7 @@ impl<'c> Line<'c> {
 
     /// What is asked of the field: the line without the field, and without a plain "equals".
     pub fn wanted(&self) -> String {
-        if self.predicates[0].test == Test::Exists {
+        if matches!(self.predicates[0].test, Test::Exists | Test::Strictly(Strict::Leaf)) {
             return if self.negated { "none" } else { "any value" }.to_owned();
         }
         let test = self.test();

@@ -174,15 +174,21 @@ impl Compiler<'_> {
     /// What an event pattern of EventBridge comes to.
     fn event_pattern(&mut self, file: &RuleFile) -> Option<Condition> {
         let (text, span) = file.event_pattern.as_ref()?;
+        // Looked up once: there may be thousands of places.
+        let start = self.source.text.get(span.clone()).and_then(|written| Some(span.start + written.rfind(text)?));
+        let placed = |part: Range<usize>| match start {
+            Some(start) => start + part.start..start + part.end,
+            None => span.clone(),
+        };
         match event_pattern::compile(text) {
             Ok((condition, places)) => {
-                let places = places.iter().map(|place| self.source.place(span, text, Some(place)));
-                self.places.extend(places);
+                self.places.extend(places.into_iter().map(placed));
                 Some(condition)
             }
             Err(problems) => {
                 for problem in problems {
-                    self.complain(&self.source.place(span, text, problem.part.as_ref()), problem);
+                    let place = problem.part.clone().map_or(span.clone(), &placed);
+                    self.complain(&place, problem);
                 }
                 None
             }

@@ -57,7 +57,7 @@ pub(super) fn compile(text: &str) -> Result<Compiled, Vec<Problem>> {
         let problem = Problem::new("something stands behind the pattern").label("the pattern has ended before this");
         return Err(vec![Problem { part: Some(rest), ..problem }]);
     }
-    let (condition, places) = pattern.condition(&|path| Field::Enveloped(Path::joined(path)));
+    let (condition, places) = pattern.condition(Sort::Enveloped);
     Ok((respelt(condition), places))
 }
 
@@ -108,28 +108,51 @@ impl Pattern {
 
     /// What must hold of an event as it is.
     pub fn verbatim(&self) -> Condition {
-        self.condition(&|path| Field::Path(Path::joined(path))).0
+        self.condition(Sort::AsItIs).0
     }
 
-    fn condition(&self, field: &dyn Fn(&str) -> Field) -> Compiled {
+    fn condition(&self, sort: Sort) -> Compiled {
         let mut places = Vec::new();
-        let alternatives = self.alternatives.iter().map(|asked| alternative(asked, field, &mut places));
+        let alternatives = self.alternatives.iter().map(|asked| alternative(asked, sort, &mut places));
         (Condition::any(alternatives.collect()), places)
     }
 }
 
-/// Paths that begin with different names lie in no common array, so each by itself may hold anywhere.
-fn alternative(asked: &Alternative, field: &dyn Fn(&str) -> Field, places: &mut Vec<Range<usize>>) -> Condition {
-    let first = |path: &String| path.split('.').next().unwrap_or_default().to_owned();
-    let mut groups: Vec<(String, Vec<Condition>)> = Vec::new();
+/// What sort of events a pattern is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Any JSON object, as it is.
+    AsItIs,
+    /// EventBridge's, of which `detail` is an object.
+    Enveloped,
+}
+
+impl Sort {
+    fn field(self, path: &str) -> Field {
+        match self {
+            Self::AsItIs => Field::Path(Path::joined(path)),
+            Self::Enveloped => Field::Enveloped(Path::joined(path)),
+        }
+    }
+
+    /// The names that paths must have in common to lie in one array.
+    fn group(self, path: &str) -> &str {
+        let above = if self == Self::Enveloped && path.starts_with("detail.") { "detail.".len() } else { 0 };
+        path[above..].find('.').map_or(path, |dot| &path[..above + dot])
+    }
+}
+
+/// Paths of different groups lie in no common array, so each by itself may hold anywhere.
+fn alternative(asked: &Alternative, sort: Sort, places: &mut Vec<Range<usize>>) -> Condition {
+    let mut groups: Vec<(&str, Vec<Condition>)> = Vec::new();
     let mut paths: Vec<&String> = asked.keys().collect();
-    // Such names may stand between one another: `a`, `a-b`, `a.c`.
-    paths.sort_by_cached_key(|path| (first(path), (*path).clone()));
+    // Other names may stand between those of a group: `a`, `a-b`, `a.c`.
+    paths.sort_by_key(|path| (sort.group(path), *path));
     for path in paths {
-        let condition = asked[path].condition(&field(path), places);
+        let condition = asked[path].condition(&sort.field(path), places);
         match groups.last_mut() {
-            Some((name, group)) if *name == first(path) => group.push(condition),
-            _ => groups.push((first(path), vec![condition])),
+            Some((name, group)) if *name == sort.group(path) => group.push(condition),
+            _ => groups.push((sort.group(path), vec![condition])),
         }
     }
     let together = |group: Vec<Condition>| match group.len() {

@@ -80,7 +80,7 @@ impl Strict {
     /// The word for the test.
     pub(super) fn operator(&self) -> &'static str {
         match self {
-            Self::Leaf => "has a value",
+            Self::Leaf => "exists",
             Self::Flag(_) | Self::Number(_) => "equals",
             Self::Between(..) => "is a number",
             Self::Address(_) => "is the address",

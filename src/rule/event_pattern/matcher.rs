@@ -153,7 +153,7 @@ fn wildcard<'t>(value: &'t RawValue, text: &str) -> Read<'t, Test> {
             '\\' => match chars.next() {
                 Some(escaped @ ('*' | '\\')) => glob.extend(['\\', escaped]),
                 _ => {
-                    let problem = Problem::new("a lone `\\` in a wildcard");
+                    let problem = Problem::new("an unknown escape in a wildcard");
                     return wrong(value, problem.hint("only `\\*` and `\\\\` are known; in JSON each `\\` is doubled"));
                 }
             },
@@ -330,6 +330,9 @@ fn network(value: &RawValue) -> Read<'_, IpNet> {
     let network = prefix.and_then(|prefix| prefix.parse().ok()).and_then(|prefix| IpNet::new(address, prefix).ok());
     match network {
         Some(network) => Ok(network),
-        None => wrong(value, Problem::new("a prefix of no such length").label(format!("expected 0 to {length}"))),
+        None => wrong(
+            value,
+            Problem::new("no network has a prefix of that length").label(format!("expected 0 to {length}")),
+        ),
     }
 }

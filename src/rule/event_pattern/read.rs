@@ -85,6 +85,11 @@ fn json(text: &str) -> Result<(&RawValue, Option<Range<usize>>), Problem> {
 fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
     let at = (before + error.column().saturating_sub(1)).min(text.len());
+    if error.is_eof() {
+        let problem = Problem::new("the pattern breaks off").label("a bracket or a quote is missing");
+        let end = text.trim_end().len();
+        return Problem { part: Some(end..end), ..problem };
+    }
     let message = error.to_string();
     let reason = message.split(" at line ").next().unwrap_or_default();
     Problem { part: Some(at..at + 1), ..Problem::new(format!("the pattern is not JSON: {reason}")) }
