@@ -301,4 +301,23 @@ proptest! {
             prop_assert!(problem.to_string().starts_with("--filter:1:"));
         }
     }
+
+    #[test]
+    fn any_event_pattern_is_judged(
+        text in prop_oneof![
+            r#"[{}\[\]",:a$01.e\\ \n*-]{0,24}"#,
+            vec(prop::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"a\"", "\"$or\"", "\"prefix\"", "\"anything-but\"", "\"numeric\"", "\">\"",
+                "1", "1e400", "null", "\"\\ud800\"", "\"exists\"", "false", "\"cidr\"", "\"::/0\"", "\"wildcard\"", "\"**\"",
+            ]), 0..24).prop_map(|words| words.concat()),
+        ],
+    ) {
+        match event_pattern::parse("pattern", &text) {
+            Ok(pattern) => drop(pattern.verbatim()),
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|problem| problem.to_string().starts_with("pattern:")));
+            }
+        }
+    }
 }
