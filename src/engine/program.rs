@@ -243,3 +243,45 @@ impl Memo {
         truth
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::{RuleSet, Scratch};
+    use crate::rule::Rule;
+
+    /// Whether the rule matches, and whether the naive evaluator was asked.
+    fn judged(pattern: &str, event: &str) -> (bool, bool) {
+        let text = format!("id = \"x\"\ntitle = \"x\"\nseverity = \"low\"\nevent_pattern = '''{pattern}'''\n");
+        let rules = RuleSet::new(vec![Rule::parse(Path::new("x.toml"), text).unwrap()]);
+        let mut scratch = Scratch::default();
+        let matched = !rules.evaluate(event, &mut scratch).unwrap().matches.is_empty();
+        let slow = |&(number, atom): &(usize, &Atom)| {
+            matches!(atom, Atom::Slow(_)) && scratch.memo.known(AtomId(number as u32)).is_some()
+        };
+        (matched, rules.atoms.iter().enumerate().any(|numbered| slow(&numbered)))
+    }
+
+    #[test]
+    fn only_arrays_with_several_elements_are_judged_slowly() {
+        let pattern = r#"{"source":["aws.ec2"],"detail":{"eventName":["X"],"errorCode":[{"exists":false}],
+            "requestParameters":{"set":{"a":["1"],"b":["2"],"c":[{"exists":false}]}}}}"#;
+        let event = |set: &str| {
+            format!(r#"{{"eventSource":"ec2.amazonaws.com","eventName":"X","requestParameters":{{"set":{set}}}}}"#)
+        };
+        for (set, matched, slow) in [
+            (r#"{"a":"1","b":"2"}"#, true, false),
+            (r#"{"a":"1","b":"2","c":"3"}"#, false, false),
+            (r#"{"a":["1","9"],"b":["9","2"]}"#, true, false),
+            (r#"[{"a":"1","b":"2"}]"#, true, false),
+            (r#"[{"a":"1"},{"a":"1","b":"3"}]"#, false, false),
+            (r#"[{"a":"1"},{"b":"2"}]"#, false, true),
+            (r#"[{"c":"1"},{"a":"1","b":"2"}]"#, true, true),
+            (r#"[[{"a":"1"},{"b":"2"}]]"#, false, true),
+        ] {
+            assert_eq!(judged(pattern, &event(set)), (matched, slow), "{set}");
+        }
+    }
+}
