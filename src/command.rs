@@ -58,8 +58,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also after Ctrl-C while following, and when the reader of the output has gone
   1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test);
-       an event that a named rule does not match (explain)
-  2    the arguments are wrong
+       an event that a named rule does not match (explain), or a pattern (rules match)
+  2    the arguments are wrong; also a pattern (rules match)
   3    done, but some input could not be decoded or read
   130  interrupted before the end
   253  rules cannot be used

@@ -12,11 +12,12 @@ pub mod explain;
 pub mod line;
 pub mod near;
 pub mod test;
+mod together;
 
 pub use explain::{Explanation, explain, holds};
 pub use line::Line;
 pub use near::{Miss, Nearness, nearness};
-pub use test::{Comparison, Literal, Number, Pattern, Relation, Test, Text};
+pub use test::{Comparison, Literal, Number, Pattern, Relation, Strict, Test, Text};
 
 /// What must hold of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +28,9 @@ pub enum Condition {
     Any(Vec<Condition>),
     /// It must not hold.
     Not(Box<Condition>),
+    /// The inner one must hold within one element of each array: what is used of several fields must not lie in
+    /// different elements of the same one, and what must be missing is judged within the elements used before it.
+    Together(Box<Condition>),
     /// A predicate of one field.
     Is(Predicate),
 }
@@ -49,6 +53,9 @@ pub enum Field {
     Derived(Derived),
     /// Any string of the record, wherever it stands.
     Anywhere,
+    /// A field of the envelope that EventBridge sends events in, `detail.…` among them. A record of CloudTrail has it
+    /// whether it came in an envelope or not; any other event has what its own text says.
+    Enveloped(Path),
 }
 
 impl Field {
@@ -84,7 +91,7 @@ impl Condition {
     pub fn visit<'c>(&'c self, visit: &mut dyn FnMut(&'c Predicate)) {
         match self {
             Self::All(conditions) | Self::Any(conditions) => conditions.iter().for_each(|inner| inner.visit(visit)),
-            Self::Not(inner) => inner.visit(visit),
+            Self::Not(inner) | Self::Together(inner) => inner.visit(visit),
             Self::Is(predicate) => visit(predicate),
         }
     }
@@ -104,7 +111,7 @@ impl Predicate {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path(path) => path.fmt(f),
+            Self::Path(path) | Self::Enveloped(path) => path.fmt(f),
             Self::Derived(derived) => f.write_str(derived.name()),
             Self::Anywhere => f.write_str(Self::ANYWHERE),
         }

@@ -51,6 +51,11 @@ pub use reject::{Reason, Reject};
 use text::Text;
 use within::Within;
 
+/// Whether the brackets of a JSON text nest deeper than that.
+pub fn is_deeper_than(text: &str, nesting_max: usize) -> bool {
+    nesting::is_deeper_than(text.as_bytes(), nesting_max)
+}
+
 /// What one delivery may cost. The defaults leave ample room above anything that AWS sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -18,6 +18,7 @@ mod fold;
 mod index;
 mod literal;
 mod program;
+mod spell;
 pub mod trial;
 
 use index::Index;
@@ -82,8 +83,9 @@ impl RuleSet {
             .iter()
             .enumerate()
             .map(|(number, rule)| {
-                index.add(RuleId(number as u32), anchor::choices(&rule.condition));
-                builder.program(&rule.condition)
+                let condition = spell::spelt_out(&rule.condition);
+                index.add(RuleId(number as u32), anchor::choices(&condition));
+                builder.program(&condition)
             })
             .collect();
         let index = index.finish(|field| builder.slot(field));
@@ -167,7 +169,7 @@ impl Builder {
                 Slot::Derived(*derived)
             }
             Field::Anywhere => Slot::Anywhere,
-            Field::Path(path) => {
+            Field::Path(path) | Field::Enveloped(path) => {
                 self.paths.push(path.clone());
                 Slot::Read(event::wanted_field(self.paths.len() - 1))
             }

@@ -16,6 +16,7 @@ use crate::delivery::{Origin, Place};
 pub mod anywhere;
 pub mod derived;
 pub mod dictionary;
+pub mod envelope;
 pub mod identity;
 pub mod path;
 pub mod projection;
@@ -173,6 +174,7 @@ pub struct Event<'a> {
     kind: OnceCell<EventKind>,
     actor: OnceCell<Actor<'a>>,
     strings: OnceCell<Vec<Cow<'a, str>>>,
+    envelope_source: OnceCell<Option<String>>,
 }
 
 impl<'a> Event<'a> {
@@ -181,7 +183,14 @@ impl<'a> Event<'a> {
     pub fn read(text: &'a str, projection: &Projection, fields: &'a mut Fields) -> Result<Self, serde_json::Error> {
         projection.read(text, fields)?;
         let fields = &*fields;
-        Ok(Self { text, fields, kind: OnceCell::new(), actor: OnceCell::new(), strings: OnceCell::new() })
+        Ok(Self {
+            text,
+            fields,
+            kind: OnceCell::new(),
+            actor: OnceCell::new(),
+            strings: OnceCell::new(),
+            envelope_source: OnceCell::new(),
+        })
     }
 
     /// The record's text.
@@ -220,6 +229,11 @@ impl<'a> Event<'a> {
     /// Every string of the event, wherever it stands. Gathered once.
     pub fn strings(&self) -> &[Cow<'a, str>] {
         self.strings.get_or_init(|| anywhere::strings(self.text))
+    }
+
+    /// The `source` of the envelope that EventBridge sends it in. Worked out once.
+    fn envelope_source(&self) -> Option<&str> {
+        self.envelope_source.get_or_init(|| envelope::source(self)).as_deref()
     }
 
     /// When it happened, by the event's own account.

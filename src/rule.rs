@@ -16,6 +16,7 @@ use crate::condition::{Condition, Field, Predicate};
 
 mod compile;
 pub mod diagnostic;
+pub mod event_pattern;
 mod expression;
 mod file;
 pub mod filter_pattern;

@@ -30,6 +30,8 @@ enum From {
     Sigma,
     /// Filter patterns of CloudWatch Logs: a pattern a file, or the JSON of `aws logs describe-metric-filters`.
     FilterPattern,
+    /// Event patterns of EventBridge: a pattern a file, the JSON of `aws events list-rules`, or a CloudFormation template.
+    EventPattern,
 }
 
 /// How many rules came out how.
@@ -46,6 +48,7 @@ impl Import {
         let dialect = match self.from {
             From::Sigma => Dialect::Sigma,
             From::FilterPattern => Dialect::FilterPattern,
+            From::EventPattern => Dialect::EventPattern,
         };
         let folder = self.out.join("imported");
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -120,10 +123,10 @@ fn summary(counts: &Counts, dialect: Dialect) -> anyhow::Result<()> {
         anstream::stdout(),
         "------------\n{total}: {translated} translated, {changed} changed, {refused} refused, {left_out} left out"
     )?;
-    if translated + changed > 0 && dialect == Dialect::FilterPattern {
+    if translated + changed > 0 && dialect != Dialect::Sigma {
         say("note", "patterns have no severity: all of them got `medium`");
     }
-    if translated + changed > 0 {
+    if translated + changed > 0 && dialect != Dialect::EventPattern {
         say("note", "in all of them the case of letters in the names of fields no longer counts");
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::rule::{Diagnostic, Rule};
 
 mod check;
 mod list;
+mod matches;
 mod new;
 mod schema;
 mod test;
@@ -23,6 +24,8 @@ pub enum Rules {
     Check(check::Check),
     /// Runs the tests that rules carry.
     Test(test::Test),
+    /// Holds a pattern for EventBridge or CloudWatch Logs against events, as they stand in files.
+    Match(matches::Match),
     /// Starts a rule from an event, and prints it.
     New(new::New),
     /// Translates rules of other tools into files of ours, and says of each what came of it.
@@ -52,6 +55,7 @@ impl Rules {
             Self::List(paths) => list::run(&paths.all()),
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
+            Self::Match(matches) => matches.run(),
             Self::New(new) => new.run(),
             Self::Import(import) => import.run(),
             Self::Schema => schema::run(),

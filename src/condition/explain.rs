@@ -5,9 +5,10 @@
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Condition, Field, Predicate, Test};
+use super::{Condition, Field, Predicate, Test, together};
+use crate::event::envelope::{Unwrapped, is_bare, unwrapped};
 use crate::event::projection::unescape;
-use crate::event::{Event, Path, Value};
+use crate::event::{Case, Event, Path, Value};
 
 /// How a condition fared with an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Explanation {
     Any(bool, Vec<Explanation>),
     /// The inner one had to fail.
     Not(bool, Box<Explanation>),
+    /// The inner one had to hold within one element of each array. It was judged without that.
+    Together(bool, Box<Explanation>),
     /// A predicate, and the values that the field had.
     Is(bool, Predicate, Vec<Seen>),
 }
@@ -61,6 +64,9 @@ pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
             let inner = explain(inner, event);
             Explanation::Not(!inner.holds(), Box::new(inner))
         }
+        Condition::Together(inner) => {
+            Explanation::Together(together::holds(inner, event), Box::new(explain(inner, event)))
+        }
         Condition::Is(predicate) => {
             let mut seen = values(&predicate.field, event);
             let found = seen.iter().map(Seen::value);
@@ -92,7 +98,11 @@ impl Explanation {
     /// Whether the condition held.
     pub fn holds(&self) -> bool {
         match self {
-            Self::All(holds, _) | Self::Any(holds, _) | Self::Not(holds, _) | Self::Is(holds, ..) => *holds,
+            Self::All(holds, _)
+            | Self::Any(holds, _)
+            | Self::Not(holds, _)
+            | Self::Together(holds, _)
+            | Self::Is(holds, ..) => *holds,
         }
     }
 
@@ -110,6 +120,7 @@ impl Explanation {
                 }
             }
             Self::Not(_, inner) => inner.walk(!negated, visit),
+            Self::Together(_, inner) => inner.walk(negated, visit),
             Self::Is(_, predicate, seen) => visit(predicate, seen, negated),
         }
     }
@@ -159,6 +170,7 @@ impl std::fmt::Display for Seen {
 /// Every value of a field, found the slow way.
 pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
     match field {
+        Field::Path(path) if path.case() == Case::Joined => together::values(path, event),
         Field::Path(path) => {
             let mut found = Vec::new();
             if let Ok(record) = serde_json::from_str::<&RawValue>(event.text()) {
@@ -168,6 +180,13 @@ pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
         }
         Field::Derived(derived) => derived.of(event).map(Seen::of).into_iter().collect(),
         Field::Anywhere => serde_json::from_str(event.text()).map(strings).unwrap_or_default(),
+        Field::Enveloped(path) if is_bare(event.kind()) => match unwrapped(&path.to_string()) {
+            Unwrapped::Path(path) => together::values(&Path::joined(path), event),
+            Unwrapped::Derived(derived) => values(&Field::Derived(derived), event),
+            Unwrapped::Always(text) => vec![Seen::String(text.to_owned())],
+            Unwrapped::Missing => Vec::new(),
+        },
+        Field::Enveloped(path) => together::values(path, event),
     }
 }
 
@@ -212,7 +231,7 @@ fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
     }
 }
 
-fn scalar(text: &str) -> Seen {
+pub(super) fn scalar(text: &str) -> Seen {
     match text.as_bytes().first() {
         Some(b'"') => {
             let mut string = String::new();
@@ -226,7 +245,7 @@ fn scalar(text: &str) -> Seen {
     }
 }
 
-fn elements(text: &str) -> Vec<&RawValue> {
+pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
     struct All;
     impl<'de> Visitor<'de> for All {
         type Value = Vec<&'de RawValue>;
@@ -244,19 +263,27 @@ fn elements(text: &str) -> Vec<&RawValue> {
     serde_json::Deserializer::from_str(text).deserialize_seq(All).unwrap_or_default()
 }
 
-fn members(text: &str) -> Vec<(String, &RawValue)> {
+pub(super) fn members(text: &str) -> Vec<(String, &RawValue)> {
+    let named = raw_members(text).into_iter().map(|(key, value)| {
+        let mut name = String::new();
+        unescape(key.get(), &mut name);
+        (name, value)
+    });
+    named.collect()
+}
+
+/// The members of an object, their keys as they stand in the text.
+pub(crate) fn raw_members(text: &str) -> Vec<(&RawValue, &RawValue)> {
     struct All;
     impl<'de> Visitor<'de> for All {
-        type Value = Vec<(String, &'de RawValue)>;
+        type Value = Vec<(&'de RawValue, &'de RawValue)>;
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("an object")
         }
         fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
             let mut all = Vec::new();
-            while let Some((key, value)) = object.next_entry::<&RawValue, &RawValue>()? {
-                let mut name = String::new();
-                unescape(key.get(), &mut name);
-                all.push((name, value));
+            while let Some(member) = object.next_entry()? {
+                all.push(member);
             }
             Ok(all)
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::explain::Seen;
-use super::{Condition, Explanation, Field, Predicate, Test};
+use super::{Condition, Explanation, Field, Predicate, Strict, Test};
 
 /// What conditions and their explanations have in common: their form.
 pub trait Tree: Sized {
@@ -33,6 +33,7 @@ impl Tree for Condition {
             Self::All(inner) => Node::All(inner),
             Self::Any(inner) => Node::Any(inner),
             Self::Not(inner) => Node::Not(inner),
+            Self::Together(inner) => Node::All(std::slice::from_ref(inner)),
             Self::Is(predicate) => Node::Is(predicate),
         }
     }
@@ -44,6 +45,7 @@ impl Tree for Explanation {
             Self::All(_, inner) => Node::All(inner),
             Self::Any(_, inner) => Node::Any(inner),
             Self::Not(_, inner) => Node::Not(inner),
+            Self::Together(_, inner) => Node::All(std::slice::from_ref(inner)),
             Self::Is(_, predicate, _) => Node::Is(predicate),
         }
     }
@@ -98,7 +100,7 @@ impl<'c> Line<'c> {
 
     /// What is asked of the field: the line without the field, and without a plain "equals".
     pub fn wanted(&self) -> String {
-        if self.predicates[0].test == Test::Exists {
+        if matches!(self.predicates[0].test, Test::Exists | Test::Strictly(Strict::Leaf)) {
             return if self.negated { "none" } else { "any value" }.to_owned();
         }
         let test = self.test();
@@ -139,7 +141,7 @@ impl Explanation {
     pub fn seen(&self) -> &[Seen] {
         match self {
             Self::Is(_, _, seen) => seen,
-            Self::Not(_, inner) => inner.seen(),
+            Self::Not(_, inner) | Self::Together(_, inner) => inner.seen(),
             Self::All(_, inner) | Self::Any(_, inner) => inner.first().map_or(&[], Self::seen),
         }
     }

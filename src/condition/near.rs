@@ -26,6 +26,8 @@ pub enum Miss<'e> {
     Line(Line<'e>, &'e [Seen]),
     /// Something that must not hold as a whole, and did.
     Excluded(&'e Explanation),
+    /// Lines that hold, but not within one element of each array.
+    Apart,
     /// Alternatives of which there is none.
     Nothing,
 }
@@ -38,6 +40,9 @@ pub fn nearness<'e>(parts: impl IntoIterator<Item = &'e Explanation>) -> Nearnes
 fn of(explanation: &Explanation) -> Nearness<'_> {
     if let Some(line) = Line::of(explanation) {
         return Nearness::one(explanation.holds(), || Miss::Line(line, explanation.seen()));
+    }
+    if let Explanation::Together(holds, inner) = explanation {
+        return of(inner).together(*holds);
     }
     match explanation.node() {
         Node::All(inner) => nearness(inner),
@@ -55,6 +60,15 @@ fn of(explanation: &Explanation) -> Nearness<'_> {
 impl<'e> Nearness<'e> {
     fn one(holds: bool, miss: impl FnOnce() -> Miss<'e>) -> Self {
         Self { holding: u32::from(holds), lines: 1, misses: if holds { Vec::new() } else { vec![miss()] } }
+    }
+
+    /// What is judged within elements of arrays may hold where the lines by themselves do not, and the reverse.
+    fn together(self, holds: bool) -> Self {
+        match holds {
+            true => Self { holding: self.lines, misses: Vec::new(), ..self },
+            false if self.misses.is_empty() => Self { lines: self.lines + 1, misses: vec![Miss::Apart], ..self },
+            false => self,
+        }
     }
 
     fn and(mut self, other: Self) -> Self {

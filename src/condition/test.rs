@@ -15,6 +15,10 @@ use regex::Regex;
 use super::Field;
 use crate::event::{Value, time};
 
+pub mod strict;
+
+pub use strict::Strict;
+
 /// What a value must pass.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Test {
@@ -50,6 +54,8 @@ pub enum Test {
     /// A value that passes this test, or does so in its other guise: a number or truth value as its text, a string that
     /// is a number as that number.
     Loosely(Box<Test>),
+    /// A value that passes a test which takes JSON by its types, as EventBridge does.
+    Strictly(Strict),
     /// A string that stands so to a string of another field.
     Relates(Relation, Field),
 }
@@ -166,6 +172,7 @@ impl Test {
             (Self::AnythingBut(_), Value::Object | Value::Array(_)) => false,
             (Self::AnythingBut(test), value) => !test.passes_one(value),
             (Self::Loosely(test), value) => test.passes_one(value) || test.passes_in_other_guise(value),
+            (Self::Strictly(strict), value) => strict.passes(value),
             (Self::Before(end), Value::String(value)) => time::parse(value).is_some_and(|found| found < *end),
             _ => false,
         }
@@ -200,6 +207,7 @@ impl Test {
             Self::Before(_) => "before",
             Self::AnythingBut(_) => "anything but",
             Self::Loosely(test) => test.operator(),
+            Self::Strictly(strict) => strict.operator(),
             Self::Relates(relation, _) => relation.how.word(),
         }
     }
@@ -218,6 +226,7 @@ impl Test {
             Self::Before(end) => end.to_string(),
             Self::AnythingBut(test) => test.to_string(),
             Self::Loosely(test) => test.operand(),
+            Self::Strictly(strict) => strict.operand(),
             Self::Relates(_, field) => format!("{{{field}}}"),
         }
     }
@@ -232,6 +241,7 @@ impl Test {
             Self::Fits(pattern) => pattern.nocase,
             Self::Relates(relation, _) => relation.nocase,
             Self::Loosely(test) => test.nocase(),
+            Self::Strictly(strict) => matches!(strict, Strict::AnyCase(..)),
             _ => false,
         }
     }
@@ -244,7 +254,7 @@ impl fmt::Display for Test {
         }
         f.write_str(self.operator())?;
         match self {
-            Self::Exists | Self::Null => {}
+            Self::Exists | Self::Null | Self::Strictly(Strict::Leaf) => {}
             Self::Equals(Literal::Text(text))
             | Self::StartsWith(text)
             | Self::EndsWith(text)

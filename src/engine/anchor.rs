@@ -7,7 +7,9 @@ use ipnet::IpNet;
 
 use super::fold::folded;
 use super::literal;
-use crate::condition::{Comparison, Condition, Field, Literal, Number, Predicate, Test};
+use super::spell::is_unspelt;
+use crate::condition::test::strict::Decimal;
+use crate::condition::{Comparison, Condition, Field, Literal, Number, Predicate, Strict, Test};
 
 /// Keys of which an event must have at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +90,7 @@ pub fn choices(condition: &Condition) -> Vec<Anchors> {
     let mut choices = match condition {
         Condition::Is(predicate) => of_predicate(predicate).into_iter().collect(),
         Condition::Not(_) => Vec::new(),
+        Condition::Together(inner) => choices(inner),
         Condition::Any(inner) => of_any(inner).into_iter().collect(),
         Condition::All(inner) => of_all(inner),
     };
@@ -98,7 +101,7 @@ pub fn choices(condition: &Condition) -> Vec<Anchors> {
 
 fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
     // To look all strings of every event up costs more than to evaluate the rule.
-    if predicate.field == Field::Anywhere {
+    if predicate.field == Field::Anywhere || is_unspelt(&predicate.field) {
         return None;
     }
     let (test, loose) = match &predicate.test {
@@ -121,12 +124,26 @@ fn fits(test: &Test) -> Vec<Fit> {
         Test::EndsWith(text) => vec![part_from_end(text.as_str())],
         Test::Contains(text) => vec![part(text.as_str(), Fit::Part)],
         Test::Fits(pattern) => literal::parts(pattern).unwrap_or_else(|| vec![Fit::Present]),
+        Test::Strictly(strict) => vec![of_strict(strict)],
         Test::InNetwork(network) => vec![Fit::Network(network.trunc())],
         Test::Number(Comparison::Equal, number) => numbered(number, Fit::Equal),
         Test::Number(Comparison::Less | Comparison::LessOrEqual, number) => numbered(number, Fit::AtMost),
         Test::Number(Comparison::Greater | Comparison::GreaterOrEqual, number) => numbered(number, Fit::AtLeast),
         _ => vec![Fit::Present],
     }
+}
+
+/// Addresses can be spelt in ways that the index does not read, and letters have forms that it does not fold.
+fn of_strict(strict: &Strict) -> Fit {
+    let number = |decimal: &Decimal, fit: fn(i64) -> Fit| decimal.value().map(|value| fit(sortable(value)));
+    match strict {
+        Strict::Flag(truth) => Some(Fit::Bool(*truth)),
+        Strict::Number(decimal) => number(decimal, Fit::Equal),
+        Strict::Between(Some(low), _) => number(&low.at, Fit::AtLeast),
+        Strict::Between(None, Some(high)) => number(&high.at, Fit::AtMost),
+        _ => None,
+    }
+    .unwrap_or(Fit::Present)
 }
 
 /// Floats are less exact than the comparison, so bounds are inclusive.
@@ -222,10 +239,10 @@ fn cost(field: &Field, fit: &Fit) -> u32 {
 
 fn field_cost(field: &Field) -> u32 {
     match field {
-        Field::Anywhere => COMMON,
+        Field::Anywhere | Field::Enveloped(_) => COMMON,
         Field::Derived(derived) => match derived.name() {
             "api" => 12,
-            "service" => 31,
+            "service" | "source" => 31,
             "actor.name" | "session.name" | "src.ip" | "target.arn" | "target.bucket" | "target.user" => 19,
             _ => COMMON,
         },
@@ -233,6 +250,8 @@ fn field_cost(field: &Field) -> u32 {
             [name] => match name.to_ascii_lowercase().as_str() {
                 "eventname" => 10,
                 "eventsource" => 30,
+                // Of an event that EventBridge sent.
+                "source" | "detail-type" => 31,
                 "sourceipaddress" | "useragent" | "errorcode" | "eventid" | "requestid" => 15,
                 _ => COMMON,
             },

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
+use super::spell::is_unspelt;
 use super::{Builder, RuleId, Slot};
-use crate::condition::{Condition, Field, Literal, Predicate, Relation, Test};
+use crate::condition::{self, Condition, Field, Literal, Predicate, Relation, Test};
 use crate::event::{Event, Value};
 
 /// The number of a predicate.
@@ -23,6 +24,8 @@ pub enum Atom {
     OneOfInAnyCase(Slot, HashSet<Box<str>, RandomState>),
     /// The strings of two fields stand to each other so.
     Relates(Slot, Relation, Slot),
+    /// Judged by the naive evaluator over the record's own text: what no index knows.
+    Slow(Box<Condition>),
 }
 
 /// A condition whose predicates are numbers.
@@ -47,6 +50,8 @@ impl Builder {
                 None => Program::Any(self.ordered(inner)),
             },
             Condition::Not(inner) => Program::Not(Box::new(self.program(inner))),
+            Condition::Together(_) => Program::Is(self.slow(condition)),
+            Condition::Is(predicate) if is_unspelt(&predicate.field) => Program::Is(self.slow(condition)),
             Condition::Is(predicate) => Program::Is(self.intern(vec![predicate.clone()])),
         }
     }
@@ -63,13 +68,22 @@ impl Builder {
         let mut predicates = Vec::with_capacity(inner.len());
         for condition in inner {
             match condition {
-                Condition::Is(predicate) if exact(predicate).is_some() => predicates.push(predicate.clone()),
+                Condition::Is(predicate) if exact(predicate).is_some() && !is_unspelt(&predicate.field) => {
+                    predicates.push(predicate.clone())
+                }
                 _ => return None,
             }
         }
         let first = predicates.first()?;
         let alike = |other: &Predicate| other.field == first.field && other.test.nocase() == first.test.nocase();
         (predicates.iter().all(alike) && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
+    }
+
+    /// What only the naive evaluator can judge.
+    fn slow(&mut self, condition: &Condition) -> AtomId {
+        let id = AtomId(self.atoms.len() as u32);
+        self.atoms.push(Atom::Slow(Box::new(condition.clone())));
+        id
     }
 
     fn intern(&mut self, predicates: Vec<Predicate>) -> AtomId {
@@ -108,6 +122,7 @@ fn effort(condition: &Condition) -> u32 {
     match condition {
         // Every string of the record is gone through.
         Condition::Is(predicate) if predicate.field == Field::Anywhere => 50,
+        Condition::Is(predicate) if is_unspelt(&predicate.field) => 500,
         Condition::Is(predicate) => match &predicate.test {
             Test::Equals(_) | Test::Exists | Test::Null => 1,
             Test::Fits(_) => 20,
@@ -115,6 +130,8 @@ fn effort(condition: &Condition) -> u32 {
             _ => 3,
         },
         Condition::Not(inner) => effort(inner),
+        // It reads the record once more for each field.
+        Condition::Together(_) => 1_000,
         Condition::All(inner) | Condition::Any(inner) => {
             inner.iter().map(effort).fold(0, u32::saturating_add).saturating_add(1)
         }
@@ -142,6 +159,7 @@ impl Atom {
             Self::Test(Slot::Read(field), test) => test.passes(event.values(*field)),
             Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
             Self::Test(Slot::Anywhere, test) => test.passes(event.strings().iter().map(|text| Value::String(text))),
+            Self::Slow(condition) => condition::holds(condition, event),
             Self::OneOf(slot, texts) => slot.with(event, |mut values| {
                 Iterator::any(&mut values, |value| matches!(value, Value::String(text) if texts.contains(text)))
             }),
@@ -223,5 +241,47 @@ impl Memo {
     fn learn(&mut self, atom: AtomId, truth: bool) -> bool {
         self.truths[atom.0 as usize] = u64::from(self.epoch) << 1 | u64::from(truth);
         truth
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::{RuleSet, Scratch};
+    use crate::rule::Rule;
+
+    /// Whether the rule matches, and whether the naive evaluator was asked.
+    fn judged(pattern: &str, event: &str) -> (bool, bool) {
+        let text = format!("id = \"x\"\ntitle = \"x\"\nseverity = \"low\"\nevent_pattern = '''{pattern}'''\n");
+        let rules = RuleSet::new(vec![Rule::parse(Path::new("x.toml"), text).unwrap()]);
+        let mut scratch = Scratch::default();
+        let matched = !rules.evaluate(event, &mut scratch).unwrap().matches.is_empty();
+        let slow = |&(number, atom): &(usize, &Atom)| {
+            matches!(atom, Atom::Slow(_)) && scratch.memo.known(AtomId(number as u32)).is_some()
+        };
+        (matched, rules.atoms.iter().enumerate().any(|numbered| slow(&numbered)))
+    }
+
+    #[test]
+    fn only_arrays_with_several_elements_are_judged_slowly() {
+        let pattern = r#"{"source":["aws.ec2"],"detail":{"eventName":["X"],"errorCode":[{"exists":false}],
+            "requestParameters":{"set":{"a":["1"],"b":["2"],"c":[{"exists":false}]}}}}"#;
+        let event = |set: &str| {
+            format!(r#"{{"eventSource":"ec2.amazonaws.com","eventName":"X","requestParameters":{{"set":{set}}}}}"#)
+        };
+        for (set, matched, slow) in [
+            (r#"{"a":"1","b":"2"}"#, true, false),
+            (r#"{"a":"1","b":"2","c":"3"}"#, false, false),
+            (r#"{"a":["1","9"],"b":["9","2"]}"#, true, false),
+            (r#"[{"a":"1","b":"2"}]"#, true, false),
+            (r#"[{"a":"1"},{"a":"1","b":"3"}]"#, false, false),
+            (r#"[{"a":"1"},{"b":"2"}]"#, false, true),
+            (r#"[{"c":"1"},{"a":"1","b":"2"}]"#, true, true),
+            (r#"[[{"a":"1"},{"b":"2"}]]"#, false, true),
+        ] {
+            assert_eq!(judged(pattern, &event(set)), (matched, slow), "{set}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::envelope;
 use super::identity::{self, ActorKind};
 use super::{Base, Event, EventKind, Value};
 
@@ -12,7 +13,13 @@ macro_rules! derived_fields {
     ($($(#[$doc:meta])* $name:ident = $path:literal,)*) => {
         /// A field that is worked out of a CloudTrail event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Derived { $($(#[$doc])* $name,)* }
+        pub enum Derived {
+            $($(#[$doc])* $name,)*
+            /// The `source` of the envelope that EventBridge sends the event in. Only event patterns name it.
+            EnvelopeSource,
+            /// The `detail-type` of that envelope. Only event patterns name it.
+            EnvelopeDetailType,
+        }
 
         impl Derived {
             /// Every derived field with the name that rules use.
@@ -119,7 +126,11 @@ impl Derived {
 
     /// The name that rules use.
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|&&(_, derived)| derived == self).map_or("", |&(name, _)| name)
+        match self {
+            Self::EnvelopeSource => "source",
+            Self::EnvelopeDetailType => "detail-type",
+            _ => Self::ALL.iter().find(|&&(_, derived)| derived == self).map_or("", |&(name, _)| name),
+        }
     }
 
     /// The words the field may hold, where they are few.
@@ -161,7 +172,7 @@ impl Derived {
             Self::SessionMfa => &[Base::SessionMfa],
             Self::SessionAge => &[Base::SessionCreated],
             Self::Outcome => &[Base::ErrorCode, Base::ConsoleLogin],
-            Self::Service | Self::Api => &[],
+            Self::Service | Self::Api | Self::EnvelopeSource | Self::EnvelopeDetailType => &[],
             Self::IsWrite => &[Base::ReadOnly],
             Self::IsConsole => &[Base::UserAgent, Base::ConsoleSession],
             Self::IsIac => &[Base::UserAgent, Base::SourceIpAddress, Base::IdentityInvokedBy],
@@ -176,7 +187,7 @@ impl Derived {
     }
 
     /// The field's value for an event; `None` where it is missing, as for everything that is not CloudTrail's.
-    pub fn of<'a>(self, event: &Event<'a>) -> Option<Value<'a>> {
+    pub fn of<'a>(self, event: &'a Event<'_>) -> Option<Value<'a>> {
         if !matches!(event.kind(), EventKind::CloudTrail | EventKind::Insight | EventKind::Aggregated) {
             return None;
         }
@@ -207,6 +218,8 @@ impl Derived {
             Self::TargetUser => event.text_of(Base::RequestUserName).map(text),
             Self::TargetRole => target_role(event).map(text),
             Self::TargetBucket => event.text_of(Base::RequestBucket).map(text),
+            Self::EnvelopeSource => event.envelope_source().map(text),
+            Self::EnvelopeDetailType => Some(text(envelope::detail_type(event))),
         }
     }
 }

@@ -12,13 +12,16 @@ pub struct Path {
     case: Case,
 }
 
-/// Whether the case of ASCII letters in a path's names counts.
+/// Whether the case of ASCII letters in a path's names counts, and what a dot in a record's name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Case {
     /// `eventName` is not `eventname`.
     Sensitive,
     /// `eventName` is `eventname`.
     Insensitive,
+    /// It counts, and a dot in a record's name is a dot of the path: `{"a.b": 1}` has the `a.b` that `{"a": {"b": 1}}`
+    /// has. So EventBridge reads them.
+    Joined,
 }
 
 /// Why a text is no path.
@@ -69,6 +72,11 @@ impl Path {
         Ok(Self { segments: segments.into_iter().map(String::into_boxed_str).collect(), case })
     }
 
+    /// Makes a path of names joined by dots, of whatever number; names may be empty.
+    pub fn joined(text: &str) -> Self {
+        Self { segments: text.split('.').map(Box::from).collect(), case: Case::Joined }
+    }
+
     /// The names, outermost first; never empty.
     pub fn segments(&self) -> &[Box<str>] {
         &self.segments
@@ -95,7 +103,7 @@ impl fmt::Display for Path {
                 f.write_str(".")?;
             }
             for c in segment.chars() {
-                if matches!(c, '.' | '\\') {
+                if matches!(c, '.' | '\\') && self.case != Case::Joined {
                     f.write_str("\\")?;
                 }
                 write!(f, "{c}")?;

@@ -162,7 +162,7 @@ fn require_object(raw: &RawValue) -> Result<(), serde_json::Error> {
 /// What two names agree in if they are one.
 fn folded(name: &str, case: Case) -> String {
     match case {
-        Case::Sensitive => name.to_owned(),
+        Case::Sensitive | Case::Joined => name.to_owned(),
         Case::Insensitive => name.to_ascii_lowercase(),
     }
 }

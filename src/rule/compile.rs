@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, SourceText};
 use super::expression::{self, SELECTIONS_MAX, Selection};
 use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
 use super::key::{self, Key, Operator, Problem};
-use super::{Exception, Rule, RuleTest, Severity, Template, operand};
+use super::{Exception, Rule, RuleTest, Severity, Template, event_pattern, operand};
 use crate::condition::{Condition, Field, Test};
 use crate::event::dictionary::nearest;
 use crate::event::{Base, Case, Path};
@@ -150,6 +150,7 @@ impl Compiler<'_> {
     fn condition(&mut self, file: &RuleFile) -> Option<Condition> {
         let before = self.problems.len();
         let mut parts = Vec::new();
+        parts.extend(self.event_pattern(file));
         if let Some(block) = &file.matches {
             parts.extend(self.block(block));
         }
@@ -168,6 +169,30 @@ impl Compiler<'_> {
         }
         parts.extend(self.exceptions.iter().map(|exception| exception.when.clone().negated()));
         (self.problems.len() == before && !parts.is_empty()).then(|| Condition::all(parts))
+    }
+
+    /// What an event pattern of EventBridge comes to.
+    fn event_pattern(&mut self, file: &RuleFile) -> Option<Condition> {
+        let (text, span) = file.event_pattern.as_ref()?;
+        // Looked up once: there may be thousands of places.
+        let start = self.source.text.get(span.clone()).and_then(|written| Some(span.start + written.rfind(text)?));
+        let placed = |part: Range<usize>| match start {
+            Some(start) => start + part.start..start + part.end,
+            None => span.clone(),
+        };
+        match event_pattern::compile(text) {
+            Ok((condition, places)) => {
+                self.places.extend(places.into_iter().map(placed));
+                Some(condition)
+            }
+            Err(problems) => {
+                for problem in problems {
+                    let place = problem.part.clone().map_or(span.clone(), &placed);
+                    self.complain(&place, problem);
+                }
+                None
+            }
+        }
     }
 
     /// What the selections come to, joined by the `condition`.
@@ -298,8 +323,7 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let mut event = neutral_record();
-        merge(&mut event, &file.event.as_ref()?.0);
+        let event = whole_event(&file.event.as_ref()?.0);
         Some(RuleTest {
             name: file.name.as_ref()?.0.clone(),
             matches,
@@ -317,6 +341,19 @@ fn empty_or(text: &str, what: &str) -> Problem {
         "" => Problem::new(format!("the {what} is empty")),
         text => Problem::new(format!("`{text}` cannot be {} {what}", if what == "id" { "an" } else { "a" })),
     }
+}
+
+/// The event that a test means: what it gives, merged over the neutral record. An event of EventBridge is taken as it
+/// is, or gives the record within.
+fn whole_event(given: &serde_json::Value) -> serde_json::Value {
+    let record = match (given.get("detail-type"), given.get("detail")) {
+        (Some(_), Some(detail)) if detail.get("eventSource").is_some() && detail.get("eventName").is_some() => detail,
+        (Some(_), Some(_)) => return given.clone(),
+        _ => given,
+    };
+    let mut event = neutral_record();
+    merge(&mut event, record);
+    event
 }
 
 /// The record that every test's event is merged over: an everyday read. Nothing in it comes from any rule.

@@ -42,6 +42,8 @@ pub struct RuleFile {
     pub selections: Vec<SelectionFile>,
     /// `condition`
     pub condition: Option<At<String>>,
+    /// `event_pattern`
+    pub event_pattern: Option<At<String>>,
     /// `[[except]]`
     pub except: Vec<ExceptionFile>,
     /// `alert.group_by`
@@ -127,7 +129,7 @@ pub struct TestFile {
 }
 
 /// The keys of a rule.
-pub(super) const RULE_KEYS: [&str; 14] = [
+pub(super) const RULE_KEYS: [&str; 15] = [
     "id",
     "title",
     "description",
@@ -139,13 +141,15 @@ pub(super) const RULE_KEYS: [&str; 14] = [
     "either",
     "selections",
     "condition",
+    "event_pattern",
     "except",
     "alert",
     "test",
 ];
 
 /// The keys of a rule that stand above its tables. `id` is not among them, since events may have a field of that name.
-const HEAD_KEYS: [&str; 7] = ["title", "description", "severity", "tags", "references", "false_positives", "condition"];
+const HEAD_KEYS: [&str; 8] =
+    ["title", "description", "severity", "tags", "references", "false_positives", "condition", "event_pattern"];
 
 /// The keys of an exception.
 pub(super) const EXCEPTION_KEYS: [&str; 5] = ["name", "owner", "reason", "expires", "when"];
@@ -206,6 +210,7 @@ impl Reader<'_> {
                 "either" => file.either = self.blocks("either", value),
                 "selections" => file.selections = self.selections(value),
                 "condition" => file.condition = self.text(value, "a string such as `\"one and not two\"`"),
+                "event_pattern" => file.event_pattern = self.text(value, "a string of JSON"),
                 "except" => file.except = self.exceptions(value),
                 "alert" => self.alert(value, &mut file),
                 "test" => file.tests = self.tests(value),
@@ -250,7 +255,8 @@ impl Reader<'_> {
         };
         let either = table.get("either").map(|value| value.get_ref());
         let no_blocks = matches!(either, Some(DeValue::Array(blocks)) if blocks.is_empty());
-        let has_condition = has(table, "condition", &RULE_KEYS) || has(table, "selections", &RULE_KEYS);
+        let others = ["condition", "selections", "event_pattern"];
+        let has_condition = others.iter().any(|name| has(table, name, &RULE_KEYS));
         if self.whole && !has_condition && (no_blocks || !has(table, "either", &RULE_KEYS)) {
             let problem = self.problem(empty, "the rule has nothing to match");
             problem.hint = Some("write at least one line below `[match]`: `eventName = \"StopLogging\"`".to_owned());

@@ -6,6 +6,8 @@ use super::write::{self, Named};
 use super::{Reading, Rule, Severity, SourceText, Template, filter_pattern, sigma};
 use crate::condition::{Condition, Field, Literal, Predicate, Test};
 
+mod event_pattern;
+
 /// Which language rules come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -13,6 +15,8 @@ pub enum Dialect {
     Sigma,
     /// Filter patterns of CloudWatch Logs: a file with one, or JSON as `aws logs describe-metric-filters` prints it.
     FilterPattern,
+    /// Event patterns of EventBridge: a file with one, or JSON that describes rules of EventBridge.
+    EventPattern,
 }
 
 /// What came of one rule.
@@ -46,6 +50,7 @@ pub enum Outcome {
 pub fn is_named(dialect: Dialect, name: &Path) -> bool {
     match dialect {
         Dialect::Sigma => sigma::is_named(name),
+        Dialect::EventPattern => name.extension().is_some_and(|ending| ending == "json"),
         Dialect::FilterPattern => {
             name.extension().is_some_and(|ending| ["json", "txt", "pattern"].iter().any(|known| ending == *known))
         }
@@ -61,6 +66,7 @@ pub fn import(dialect: Dialect, name: &Path, bytes: Vec<u8>) -> Vec<Imported> {
         }
         (Dialect::Sigma, Ok(text)) => of_sigma(name, super::without_mark(text)),
         (Dialect::FilterPattern, Ok(text)) => of_patterns(name, &text),
+        (Dialect::EventPattern, Ok(text)) => event_pattern::import(name, &text),
     }
 }
 

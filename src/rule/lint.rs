@@ -286,7 +286,7 @@ fn contradict(one: &Condition, other: &Condition) -> bool {
 fn is_single(field: &Field) -> bool {
     match field {
         Field::Derived(_) => true,
-        Field::Anywhere => false,
+        Field::Anywhere | Field::Enveloped(_) => false,
         Field::Path(path) => known::SINGLE.iter().any(|single| single.eq_ignore_ascii_case(&path.to_string())),
     }
 }

@@ -24,6 +24,7 @@ pub fn schema() -> Value {
             { "required": ["match"] },
             { "required": ["either"] },
             { "required": ["selections", "condition"] },
+            { "required": ["event_pattern"] },
         ],
         "properties": properties(&RULE_KEYS, rule_key),
         "definitions": {
@@ -105,6 +106,7 @@ fn rule_key(key: &str) -> Value {
             },
             "description": "Named blocks, which `condition` joins; of a list of blocks any may hold.",
         }),
+        "event_pattern" => text("An event pattern of EventBridge, as JSON."),
         "condition" => text("How the selections are joined: `one and not two`."),
         "except" => list_of("exception", "Exceptions, none of which may hold."),
         "alert" => object(&ALERT_KEYS, &[], alert_key),

@@ -336,7 +336,7 @@ fn number(text: &str) -> Option<String> {
 }
 
 /// A string in quotes.
-fn string(text: &str) -> String {
+pub(super) fn string(text: &str) -> String {
     let backslashes_only = text.contains('\\') && !text.contains(|c: char| c == '\'' || c.is_control());
     if backslashes_only {
         return format!("'{text}'");

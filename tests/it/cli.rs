@@ -56,6 +56,7 @@ fn help() {
         ("help-rules-list", vec!["rules", "list", "--help"]),
         ("help-rules-check", vec!["rules", "check", "--help"]),
         ("help-rules-test", vec!["rules", "test", "--help"]),
+        ("help-rules-match", vec!["rules", "match", "--help"]),
         ("help-rules-new", vec!["rules", "new", "--help"]),
         ("help-rules-import", vec!["rules", "import", "--help"]),
     ] {
@@ -82,6 +83,52 @@ fn wrong_arguments() {
     ] {
         check(name, &args);
     }
+}
+
+#[test]
+fn rules_match() {
+    const EVENTS: &str = "tests/fixtures/match/events.jsonl";
+    const EVENT: &str = "tests/fixtures/match/event.json";
+    const PATTERN: &str = "tests/fixtures/match/pattern.json";
+    let given = |pattern| ["rules", "match", "--event-pattern", pattern];
+    for (name, args) in [
+        ("rules-match", [&given(PATTERN)[..], &[EVENT]].concat()),
+        ("rules-match-several", [&given(PATTERN)[..], &[EVENT, EVENTS]].concat()),
+        ("rules-match-json", [&given(PATTERN)[..], &[EVENTS, "--format", "json"]].concat()),
+        ("rules-match-inline", [&given(r#"{"source":["aws.ec2"]}"#)[..], &[EVENT]].concat()),
+        ("rules-match-broken-pattern", [&given(r#"{"source":["aws.ec2"],"detail":{"a":"x"}}"#)[..], &[EVENT]].concat()),
+        ("rules-match-something-behind", [&given(r#"{"source":["aws.xray"]}}"#)[..], &[EVENT]].concat()),
+        ("rules-match-no-such-pattern", [&given("no-such.json")[..], &[EVENT]].concat()),
+        ("rules-match-no-such-event", [&given(PATTERN)[..], &["no-such.json", EVENT]].concat()),
+        ("rules-match-no-objects", [&given(PATTERN)[..], &["tests/fixtures/match/array.json", TRAIL_RULE]].concat()),
+        ("rules-match-filter", vec!["rules", "match", "--filter", "{ $.detail.n > 3 }", EVENTS]),
+        ("rules-match-filter-broken", vec!["rules", "match", "--filter", "{ $.n => 3 }", EVENTS]),
+        ("rules-match-two-patterns", [&given(PATTERN)[..], &["--filter", "{ $.a = 1 }", EVENT]].concat()),
+        ("rules-match-nothing", vec!["rules", "match", EVENT]),
+    ] {
+        check(name, &args);
+    }
+}
+
+#[test]
+fn rules_import_of_event_patterns() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let args = ["rules", "import", "--from", "event-pattern", "tests/fixtures/event-patterns", "--out", out];
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/cli");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("rules-import-event-patterns", shown(trailwatch(&args))));
+    let mut written = String::new();
+    for entry in walkdir::WalkDir::new(out).sort_by_file_name() {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            written += &format!("# ----- {}\n", entry.file_name().to_str().unwrap());
+            written += &std::fs::read_to_string(entry.path()).unwrap();
+        }
+    }
+    settings.bind(|| insta::assert_snapshot!("rules-import-event-patterns-written", written));
 }
 
 #[test]

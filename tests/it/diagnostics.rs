@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use trailwatch::rule::{self, Diagnostic, filter_pattern};
+use trailwatch::rule::{self, Diagnostic, event_pattern, filter_pattern};
 
 use super::rules::rule_files;
 
@@ -99,6 +99,108 @@ fn broken_filter_patterns_are_explained() {
         text += &format!("{}\n\n", problem.unwrap_or_else(|| format!("{pattern}: no problem")));
     }
     settings("snapshots").bind(|| insta::assert_snapshot!("broken-filter-patterns", text));
+}
+
+#[test]
+fn broken_event_patterns_are_explained() {
+    let patterns = [
+        "",
+        "source = aws.xray",
+        "[{\"source\": [\"aws.xray\"]}]",
+        "{\"source\": [\"aws.xray\"]",
+        "{\"source\": [\"aws.xray\",]}",
+        "{'source': ['aws.xray']}",
+        "{\n  \"source\": [\"aws.xray\"],\n  \"detail\": {\"n\": [01]}\n}",
+        "{\"n\": [NaN]}",
+        "{\"s\": [\"a\tb\"]}",
+        "{}",
+        "{\"source\": \"aws.xray\"}",
+        "{\"n\": 1}",
+        "{\"source\": []}",
+        "{\"detail\": {}}",
+        "{\"source\": [[\"aws.xray\"]]}",
+        "{\"source\": [{}]}",
+        "{\"source\": [{\"prefx\": \"aws.\"}]}",
+        "{\"source\": [{\"regex\": \"aws.*\"}]}",
+        "{\"source\": [{\"prefix\": \"aws.\", \"suffix\": \"y\"}]}",
+        "{\"source\": [{\"prefix\": 1}]}",
+        "{\"source\": [{\"prefix\": {\"wildcard\": \"a*\"}}]}",
+        "{\"source\": [{\"prefix\": {\"equals-ignore-case\": [\"a\"]}}]}",
+        "{\"source\": [{\"suffix\": {}}]}",
+        "{\"source\": [{\"equals-ignore-case\": null}]}",
+        "{\"source\": [{\"wildcard\": \"a**b\"}]}",
+        "{\"source\": [{\"wildcard\": \"a\\\\b*\"}]}",
+        "{\"source\": [{\"wildcard\": \"a*\\\\\"}]}",
+        "{\"n\": [{\"anything-but\": [\"a\", 1]}]}",
+        "{\"n\": [{\"anything-but\": [1, \"a\"]}]}",
+        "{\"n\": [{\"anything-but\": []}]}",
+        "{\"n\": [{\"anything-but\": null}]}",
+        "{\"n\": [{\"anything-but\": [true]}]}",
+        "{\"n\": [{\"anything-but\": 9007199254740993}]}",
+        "{\"n\": [{\"anything-but\": {\"prefix\": \"\"}}]}",
+        "{\"n\": [{\"anything-but\": {\"suffix\": [\"a\", \"\"]}}]}",
+        "{\"n\": [{\"anything-but\": {\"prefix\": []}}]}",
+        "{\"n\": [{\"anything-but\": {\"prefix\": [1]}}]}",
+        "{\"n\": [{\"anything-but\": {\"numeric\": [\">\", 1]}}]}",
+        "{\"n\": [{\"anything-but\": {\"exists\": true}}]}",
+        "{\"n\": [{\"anything-but\": {\"wildcard\": \"**\"}}]}",
+        "{\"n\": [{\"anything-but\": {\"prefix\": {\"equals-ignore-case\": \"a\"}}}]}",
+        "{\"n\": [{\"numeric\": 5}]}",
+        "{\"n\": [{\"numeric\": []}]}",
+        "{\"n\": [{\"numeric\": [\">\"]}]}",
+        "{\"n\": [{\"numeric\": [\"=>\", 5]}]}",
+        "{\"n\": [{\"numeric\": [\">\", \"5\"]}]}",
+        "{\"n\": [{\"numeric\": [\"<\", 5, \">\", 0]}]}",
+        "{\"n\": [{\"numeric\": [\">\", 5, \"<\", 5]}]}",
+        "{\"n\": [{\"numeric\": [\">\", 0, \">\", 5]}]}",
+        "{\"n\": [{\"numeric\": [\">\", 0, \"<\"]}]}",
+        "{\"n\": [{\"numeric\": [\"=\", 0, \"<\", 1]}]}",
+        "{\"n\": [{\"numeric\": [\">\", 0, \"<\", 1, \"<\", 2]}]}",
+        "{\"n\": [{\"numeric\": [\">\", 9007199254740993]}]}",
+        "{\"n\": [{\"numeric\": [\"<\", 1e400]}]}",
+        "{\"n\": [{\"exists\": \"true\"}]}",
+        "{\"n\": [{\"cidr\": \"10.0.0.1\"}]}",
+        "{\"n\": [{\"cidr\": \"10.0.0.0/33\"}]}",
+        "{\"n\": [{\"cidr\": \"10.0.0/8\"}]}",
+        "{\"n\": [{\"cidr\": \"::1/129\"}]}",
+        "{\"n\": [{\"cidr\": \"10.0.0.0/+8\"}]}",
+        "{\"n\": [{\"cidr\": [\"10.0.0.0/8\"]}]}",
+        "{\"$or\": []}",
+        "{\"$or\": [{\"a\": [1]}]}",
+        "{\"$or\": [{\"a\": [1]}, \"x\"]}",
+        "{\"$or\": [{\"a\": [1]}, {}]}",
+        "{\"$or\": \"x\"}",
+        "{\"$or\": [{\"a\": [1]}, {\"prefix\": [1]}]}",
+        "{\"$or\": [{\"a\": [1]}, {\"b\": {\"regex\": [1]}}]}",
+        "{\"source\": [\"監査\"], \"detail\": {\"監査\": \"x\"}}",
+        "{\"a\": \"x\", \"b\": [], \"c\": [{\"prefx\": \"y\"}]}",
+    ];
+    let mut text = String::new();
+    for pattern in patterns {
+        let problems = event_pattern::parse("pattern.json", pattern).err();
+        let problems = problems.map(|problems| drawn(&problems));
+        text += &format!("{}\n\n", problems.unwrap_or_else(|| format!("{pattern}: no problem")));
+    }
+    settings("snapshots").bind(|| insta::assert_snapshot!("broken-event-patterns", text));
+}
+
+#[test]
+fn alternatives_that_multiply_without_bound_are_refused() {
+    let branches = |field: &str| format!("{{\"$or\": [{}]}}", vec![format!("{{\"{field}\": [1]}}"); 32].join(", "));
+    let fits = format!("{{\"a\": {}, \"b\": {{\"$or\": [{{\"x\": [1]}}, {{\"y\": [1]}}]}}}}", branches("x"));
+    assert!(event_pattern::parse("pattern.json", &fits).is_ok());
+    let pattern = format!("{{\"a\": {}, \"b\": {}}}", branches("x"), branches("y"));
+    let problems = event_pattern::parse("pattern.json", &pattern).unwrap_err();
+    assert!(problems[0].message.contains("multiply out to 1024"), "{}", problems[0]);
+    let values: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    let many = format!(
+        "{{\"z\": [{}], \"a\": {}, \"b\": {{\"$or\": [{}]}}}}",
+        values.join(","),
+        branches("x"),
+        vec!["{\"y\":[1]}"; 30].join(",")
+    );
+    let problems = event_pattern::parse("pattern.json", &many).unwrap_err();
+    assert!(problems[0].message.contains("values"), "{}", problems[0]);
 }
 
 /// A way to damage a text; places are taken modulo what there is.
@@ -197,6 +299,25 @@ proptest! {
     fn any_filter_pattern_is_judged(pattern in r#"[{}()$.a\[\]*'"%=!<>&|\\ 0é-]{0,24}"#) {
         if let Err(problem) = filter_pattern::parse("--filter", &pattern) {
             prop_assert!(problem.to_string().starts_with("--filter:1:"));
+        }
+    }
+
+    #[test]
+    fn any_event_pattern_is_judged(
+        text in prop_oneof![
+            r#"[{}\[\]",:a$01.e\\ \n*-]{0,24}"#,
+            vec(prop::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"a\"", "\"$or\"", "\"prefix\"", "\"anything-but\"", "\"numeric\"", "\">\"",
+                "1", "1e400", "null", "\"\\ud800\"", "\"exists\"", "false", "\"cidr\"", "\"::/0\"", "\"wildcard\"", "\"**\"",
+            ]), 0..24).prop_map(|words| words.concat()),
+        ],
+    ) {
+        match event_pattern::parse("pattern", &text) {
+            Ok(pattern) => drop(pattern.verbatim()),
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|problem| problem.to_string().starts_with("pattern:")));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod cloudwatch_logs;
 mod corpus;
 mod diagnostics;
 mod engine;
+mod event_pattern;
 mod files;
 mod findings;
 mod fixtures;

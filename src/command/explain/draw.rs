@@ -87,6 +87,7 @@ fn missed(miss: &Miss<'_>) -> String {
         Miss::Line(line, []) => format!("`{}` is missing, wanted {}", line.field(), line.wanted()),
         Miss::Line(line, seen) => format!("`{}` was {}, wanted {}", line.field(), values(seen), line.wanted()),
         Miss::Excluded(_) => "something held that must not".to_owned(),
+        Miss::Apart => "no element of an array has all of it".to_owned(),
         Miss::Nothing => "none of the alternatives held".to_owned(),
     }
 }
@@ -115,12 +116,13 @@ fn part(explanation: &Explanation, depth: usize, text: &mut String) {
     }
     let word = match explanation {
         Explanation::All(..) => "all of",
+        Explanation::Together(..) => "all of, in one element of each array",
         Explanation::Any(..) => "any of",
         _ => "none of",
     };
     let _ = writeln!(text, "{indent}{mark} {word}");
     match explanation {
-        Explanation::Not(_, inner) => inside(inner, depth + 1, text),
+        Explanation::Not(_, inner) | Explanation::Together(_, inner) => inside(inner, depth + 1, text),
         Explanation::All(_, parts) | Explanation::Any(_, parts) => {
             parts.iter().for_each(|one| part(one, depth + 1, text));
         }

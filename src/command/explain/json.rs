@@ -36,6 +36,7 @@ fn miss(miss: &Miss<'_>) -> Value {
     match miss {
         Miss::Line(found, seen) => line(found, seen, false),
         Miss::Excluded(inner) => json!({"none_of": [tree(inner)], "holds": false}),
+        Miss::Apart => json!({"together": false, "holds": false}),
         Miss::Nothing => json!({"any_of": [], "holds": false}),
     }
 }

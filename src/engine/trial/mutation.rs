@@ -66,6 +66,11 @@ impl Mutant<'_> {
             Node::Not(inner) => !self.holds(inner, node, neutral),
             Node::Is(_) => explanation.holds(),
         };
+        let holds = match explanation {
+            // With a change inside, only what its lines say by themselves is known.
+            Explanation::Together(together, _) if !(own..*node).contains(&self.part.node) => *together,
+            _ => holds,
+        };
         match self.change {
             _ if own != self.part.node => holds,
             Change::Drop => neutral,

@@ -134,6 +134,10 @@ impl<'r> Walk<'r> {
                 self.node += 1;
                 inner.iter().for_each(|inner| self.alternative(inner));
             }
+            Condition::Together(inner) => {
+                self.node += 1;
+                self.block(inner);
+            }
             Condition::Not(inner) => {
                 self.note(condition, Role::Group);
                 self.node += 1;
@@ -187,7 +191,7 @@ impl<'r> Walk<'r> {
                     self.values(value);
                 }
             }
-            Condition::Not(inner) => self.values(inner),
+            Condition::Not(inner) | Condition::Together(inner) => self.values(inner),
             Condition::Is(_) => self.predicate += 1,
         }
     }
