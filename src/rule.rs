@@ -225,10 +225,15 @@ impl Rule {
         self.places.get(found?).cloned()
     }
 
+    /// Whether the rule is one of Sigma's.
+    pub fn is_sigma(&self) -> bool {
+        sigma::is_named(Path::new(&self.source.name))
+    }
+
     /// Where the rule says its id.
     pub fn id_place(&self) -> Range<usize> {
         // A Sigma rule's id is the name of its file.
-        if sigma::is_named(Path::new(&self.source.name)) {
+        if self.is_sigma() {
             return 0..0;
         }
         let (document, _) = syntax::read(&self.source);

@@ -66,6 +66,9 @@ fn words(text: &str) -> Vec<(&str, Range<usize>)> {
     words
 }
 
+/// Signs that other languages have for words of this one.
+const SIGNS: [(&str, &str); 4] = [("&", "and"), ("&&", "and"), ("!", "not"), (",", "and")];
+
 /// What cannot be the name of a selection.
 const WORDS: [&str; 6] = ["and", "or", "not", "of", "them", "all"];
 
@@ -99,13 +102,35 @@ impl<'t> Parser<'t> {
     fn unexpected(&self, expected: &str) -> Problem {
         match self.peek() {
             None => self.error("the condition ends too early").label(expected),
+            Some("|") if self.words.get(self.at + 1).is_some_and(|(next, _)| *next == "|") => {
+                self.error("`||` is not of this language").hint("write `or`")
+            }
             Some("|") => self
                 .error("a condition with `|` counts events, and rules judge one event at a time")
                 .hint("leave out what follows `|`, if the rule is of use without it"),
             Some("near") => self.error("`near` joins several events, and rules judge one event at a time"),
             Some(")") => self.error("this `)` closes nothing"),
-            Some(word) => self.error(format!("`{word}` does not belong here")).label(expected),
+            Some(word) => {
+                let problem = self.error(format!("`{word}` does not belong here"));
+                match self.meant(word) {
+                    Some(hint) => problem.hint(hint),
+                    None => problem.label(expected),
+                }
+            }
         }
+    }
+
+    /// What a word was meant to be that does not belong where it stands; or what the one before it was.
+    fn meant(&self, word: &str) -> Option<String> {
+        if let Some((_, meant)) = SIGNS.iter().find(|(sign, _)| *sign == word) {
+            return Some(format!("write `{meant}`"));
+        }
+        if let Some(near) = nearest(word, ["and", "or"]) {
+            return Some(format!("did you mean `{near}`?"));
+        }
+        let (before, _) = self.words.get(self.at.checked_sub(1)?)?;
+        let is_not = nearest(before, ["not"]).is_some();
+        is_not.then(|| format!("did you mean `not` where `{before}` stands?"))
     }
 
     fn alternatives(&mut self, depth: usize) -> Result<Expression, Problem> {
@@ -173,6 +198,9 @@ impl<'t> Parser<'t> {
 
     fn name(&mut self) -> Result<Expression, Problem> {
         match self.peek() {
+            Some(word) if word.starts_with('!') => {
+                Err(self.error("`!` is not of this language").hint(format!("write `not {}`", &word[1..])))
+            }
             Some(word) if is_name(word) => {
                 let place = self.place();
                 self.at += 1;

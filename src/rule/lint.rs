@@ -3,13 +3,13 @@
 //! Day and nothing else comes from outside, so the same rule is judged the same on the same day.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use jiff::civil::Date;
 
-use super::{Diagnostic, Exception, Rule, sigma};
+use super::{Diagnostic, Exception, Rule};
 use crate::condition::{Condition, Field, Line, Literal, Predicate, Test};
-use crate::event::dictionary::nearest;
+use crate::event::dictionary::{IDENTITY_FIELDS, RECORD_FIELDS, nearest};
+use crate::event::{self, Case};
 
 mod known;
 mod regex;
@@ -60,10 +60,16 @@ codes! {
     NoNearMiss = "no-near-miss",
     /// A rule without tests.
     NoTest = "no-test",
+    /// A text test of a field that holds an object, which has no text.
+    ObjectAsText = "object-as-text",
     /// A regular expression that asks for a plain text.
     PlainRegex = "plain-regex",
+    /// A `*` that stands for itself.
+    PlainStar = "plain-star",
     /// A call that its service does not have.
     UnknownEventName = "unknown-event-name",
+    /// A field that no record has.
+    UnknownField = "unknown-field",
 }
 
 /// Says what is odd about a rule, in the order of its text.
@@ -97,7 +103,7 @@ impl<'r> Linter<'r> {
 
     fn tests(&mut self) {
         // A Sigma rule has no place for tests.
-        if sigma::is_named(Path::new(&self.rule.source.name)) {
+        if self.rule.is_sigma() {
             return;
         }
         let tests = &self.rule.tests;
@@ -122,6 +128,64 @@ impl<'r> Linter<'r> {
             Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
             _ => {}
         });
+        self.fields();
+    }
+
+    /// What is odd about fields, once for each.
+    fn fields(&mut self) {
+        let rule = self.rule;
+        let mut seen = HashSet::new();
+        rule.condition.visit(&mut |predicate| {
+            if let Field::Path(path) = &predicate.field
+                && seen.insert((&predicate.field, wants_text(&predicate.test)))
+            {
+                self.unknown_field(predicate, path);
+                self.object_as_text(predicate);
+            }
+        });
+    }
+
+    /// A path that ignores case was looked up when it was read.
+    fn unknown_field(&mut self, predicate: &Predicate, path: &event::Path) {
+        if path.case() == Case::Insensitive {
+            return;
+        }
+        let (known, name) = match path.segments() {
+            [first, second, ..] if &**first == "userIdentity" => (IDENTITY_FIELDS, second),
+            [first, ..] => (RECORD_FIELDS, first),
+            [] => return,
+        };
+        if known.contains(&&**name) {
+            return;
+        }
+        let diagnostic = self.at_field(predicate, format!("no record has a field `{}`", predicate.field));
+        let hint = nearest(name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        self.add(LintCode::UnknownField, Diagnostic { hint, ..diagnostic.label("this is as if it were missing") });
+    }
+
+    fn object_as_text(&mut self, predicate: &Predicate) {
+        let field = &predicate.field;
+        if wants_text(&predicate.test) && known::OBJECTS.iter().any(|object| is_named(field, object)) {
+            let diagnostic = self.at_field(predicate, format!("`{field}` is an object, which has no text"));
+            let hint = format!("name what is in it: `{field}.…`");
+            self.add(LintCode::ObjectAsText, diagnostic.hint(hint));
+        }
+    }
+
+    /// At the line of a predicate; where the places of predicates are not kept, at the first line with its field.
+    fn at_field(&self, predicate: &Predicate, message: impl Into<String>) -> Diagnostic {
+        let place = self.rule.place_of(predicate).or_else(|| {
+            let name = predicate.field.to_string();
+            let text = &self.rule.source.text;
+            let detection = text.find("detection").unwrap_or(0);
+            let is_key = |at: &usize| {
+                let inside = text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '.');
+                *at >= detection && !inside && text[at + name.len()..].starts_with([':', '|'])
+            };
+            let start = text.match_indices(&name).map(|(at, _)| at).find(is_key)?;
+            Some(start..start + name.len())
+        });
+        self.at(place.unwrap_or(0..0), message)
     }
 
     fn regex(&mut self, predicate: &Predicate, source: &str, nocase: bool) {
@@ -139,6 +203,11 @@ impl<'r> Linter<'r> {
             let diagnostic = self.at_predicate(predicate, format!("`\"{text}\"` is not the truth value {text}"));
             let hint = format!("write `{text}` without quotes: it is the truth value, and also the string");
             return self.add(LintCode::FlagInQuotes, diagnostic.hint(hint));
+        }
+        if text.contains('*') && is_single(&predicate.field) && matches!(predicate.field, Field::Path(_)) {
+            let diagnostic =
+                self.at_predicate(predicate, format!("`{field}` is never `{text}`: `*` stands for itself"));
+            return self.add(LintCode::PlainStar, diagnostic.hint(format!("write `\"{field}|glob\" = {text:?}`")));
         }
         let words =
             known::WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field)).map_or(&[][..], |known| known.1);
@@ -229,6 +298,15 @@ fn conjuncts(condition: &Condition) -> impl Iterator<Item = &Condition> {
 
 fn is_expiry(condition: &Condition) -> bool {
     matches!(condition, Condition::Is(Predicate { test: Test::Before(_), .. }))
+}
+
+/// Whether a test asks for the text of a value, or for its number.
+fn wants_text(test: &Test) -> bool {
+    match test {
+        Test::Loosely(inner) => wants_text(inner),
+        Test::Equals(_) | Test::StartsWith(_) | Test::EndsWith(_) | Test::Contains(_) | Test::Fits(_) => true,
+        _ => false,
+    }
 }
 
 /// The exact string that a predicate asks for.

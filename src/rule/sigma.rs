@@ -324,22 +324,26 @@ fn meant(key: &str) -> Option<&'static str> {
     if OTHER_KEYS.contains(&key) { None } else { nearest(key, KEYS).filter(|near| *near != key) }
 }
 
-/// Why a log source is not ours; `None` if it is.
+/// The service whose rules are ours.
+const OUR_SERVICE: &str = "cloudtrail";
+
+/// Why a log source is not ours; `None` if it is. The product may go unsaid: no other has a service of that name.
 fn foreign(logsource: &Node) -> Option<String> {
     let Value::Map(members) = &logsource.value else { return None };
     let members = Members { members, span: &logsource.span };
     let of = |name| members.get(name).and_then(text).map(str::to_ascii_lowercase);
-    let is_ours = of("product").as_deref() == Some("aws") && of("service").as_deref() == Some("cloudtrail");
-    if is_ours {
+    let is_aws = of("product").is_none_or(|product| product == "aws");
+    if is_aws && of("service").as_deref() == Some(OUR_SERVICE) {
         return None;
     }
     let told: Vec<String> =
         ["product", "service", "category"].iter().filter_map(|name| Some(format!("{name} {}", of(name)?))).collect();
-    Some(if told.is_empty() {
-        "logsource without a product".to_owned()
-    } else {
-        format!("logsource {}", told.join(", "))
-    })
+    if told.is_empty() {
+        return Some("logsource without a product".to_owned());
+    }
+    let misspelt = is_aws && of("service").is_some_and(|service| nearest(&service, [OUR_SERVICE]).is_some());
+    let hint = if misspelt { format!(" (did you mean `{OUR_SERVICE}`?)") } else { String::new() };
+    Some(format!("logsource {}{hint}", told.join(", ")))
 }
 
 /// A tag with nothing in it that ours have not.

@@ -84,6 +84,9 @@ struct Place<'s> {
     span: Range<usize>,
 }
 
+/// The quotes of print, which programs for letters put in the place of those that are typed.
+const TYPOGRAPHIC: [char; 7] = ['“', '”', '„', '‘', '’', '«', '»'];
+
 fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
@@ -194,6 +197,12 @@ impl Place<'_> {
         let problem = self.say(format!("`{text}` is no value"));
         match text.to_ascii_lowercase().as_str() {
             "" => self.say("a value is missing"),
+            _ if text.starts_with(TYPOGRAPHIC) => {
+                let plain = text.trim_matches(TYPOGRAPHIC);
+                self.say("these are no quotes of TOML").hint(format!("write `\"{plain}\"`, with plain quotes"))
+            }
+            "yes" | "on" => problem.hint("a flag is `true`; a string needs quotes"),
+            "no" | "off" => problem.hint("a flag is `false`; a string needs quotes"),
             word @ ("true" | "false") => problem.hint(format!("write `{word}`")),
             "null" | "nil" | "none" => problem.hint("TOML has no null: a field that is null is `\"…|null\" = true`"),
             _ => self.say("a string needs quotes").hint(format!("write `\"{text}\"`")),

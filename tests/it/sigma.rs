@@ -240,6 +240,28 @@ fn the_rule_of_another_log_stops_nothing_however_broken() {
 }
 
 #[test]
+fn log_sources_are_ours_by_their_service() {
+    for (logsource, reason) in [
+        ("{product: aws, service: cloudtrail}", None),
+        ("{product: AWS, service: CloudTrail, definition: data events}", None),
+        ("{service: cloudtrail}", None),
+        ("{product: aws}", Some("logsource product aws")),
+        ("{product: gcp, service: cloudtrail}", Some("logsource product gcp, service cloudtrail")),
+        ("{product: aws, service: guardduty}", Some("logsource product aws, service guardduty")),
+        (
+            "{product: aws, service: cloudtrial}",
+            Some("logsource product aws, service cloudtrial (did you mean `cloudtrail`?)"),
+        ),
+    ] {
+        let text =
+            format!("title: x\nlogsource: {logsource}\ndetection: {{s: {{eventName: StopLogging}}, condition: s}}\n");
+        let reading = rule::read(Path::new("t.yml"), text.into());
+        assert_eq!(reading.left_out.first().map(|left_out| left_out.reason.as_str()), reason, "{logsource}");
+        assert_eq!(reading.rules.len(), usize::from(reason.is_none()), "{logsource}");
+    }
+}
+
+#[test]
 fn a_rule_that_would_grow_without_bound_is_refused() {
     let selection = format!("    s:\n        a: [{}]\n", vec!["x"; 5_000].join(", "));
     let text = format!(

@@ -135,6 +135,21 @@ pub const WORDS: &[(&str, &[&str])] = &[
     ("eventCategory", &["Aggregated", "Data", "Insight", "Management", "NetworkActivity"]),
 ];
 
+/// Fields that hold an object, or nothing. Some services put a string into `requestParameters`; it is then not what a
+/// rule looks for that names a service.
+pub const OBJECTS: &[&str] = &[
+    "additionalEventData",
+    "insightDetails",
+    "requestParameters",
+    "responseElements",
+    "serviceEventDetails",
+    "tlsDetails",
+    "userIdentity",
+    "userIdentity.sessionContext",
+    "userIdentity.sessionContext.attributes",
+    "userIdentity.sessionContext.sessionIssuer",
+];
+
 /// Fields that hold at most one value, so that no two values can be asked of them at once. Derived fields do too.
 pub const SINGLE: &[&str] = &[
     "awsRegion",

@@ -225,7 +225,10 @@ fn explain(source: &Arc<SourceText>, error: &ScanError) -> Diagnostic {
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
             say("this stands further left or right than what it belongs to").hint("indent members of one map alike")
         }
-        _ => say(&format!("this is not YAML: {}", error.info().lines().next().unwrap_or(""))),
+        _ => match source.text[at..].chars().next().filter(|sign| "%@`".contains(*sign)) {
+            Some(sign) => say(&format!("a value cannot begin with `{sign}`")).hint("put the value into quotes"),
+            None => say(&format!("this is not YAML: {}", error.info().lines().next().unwrap_or(""))),
+        },
     }
 }
 
