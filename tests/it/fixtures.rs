@@ -370,6 +370,7 @@ const DERIVED: &[(&str, Derived, Option<&str>)] = {
         (CONSOLE, IsConsole, Some("true")),
         ("records/console-login-success", IsConsole, Some("true")),
         (record!(r#""userAgent":"signin.amazonaws.com""#), IsConsole, Some("true")),
+        (record!(r#""userAgent":"RDS Console, aws-internal/3 aws-sdk-java/1.11.975""#), IsConsole, Some("true")),
         (record!(r#""sessionCredentialFromConsole":"false""#), IsConsole, Some("false")),
         (ROLE, IsConsole, Some("false")),
         (NO_RECORD, IsConsole, None),
