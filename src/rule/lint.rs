@@ -189,7 +189,8 @@ impl<'r> Linter<'r> {
         let is_said = self.rule.tags.iter().any(|tag| tag == NEEDS_DATA_EVENTS);
         if !is_said && of(known::DATA_EVENTS).is_some_and(|calls| calls.contains(&name)) {
             let diagnostic = self.at_predicate(predicate, format!("`{name}` is a data event"));
-            let hint = "a trail carries it only where its event selectors ask for it; say so with the tag `needs.data-events`";
+            let hint =
+                "a trail carries it only where its event selectors ask for it; say so with the tag `needs.data-events`";
             self.add(LintCode::DataEvent, diagnostic.hint(hint));
         }
     }
