@@ -15,7 +15,7 @@ mod known;
 mod regex;
 
 /// The tag with which a rule says itself that it needs data events.
-pub const NEEDS_DATA_EVENTS: &str = "needs.data-events";
+const NEEDS_DATA_EVENTS: &str = "needs.data-events";
 
 /// Something odd, at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
