@@ -18,8 +18,8 @@ mod test;
 
 #[derive(Debug, Subcommand)]
 pub enum Rules {
-    /// Lists rules with their severity and title.
-    List(Paths),
+    /// Lists rules by family, with their severity and title.
+    List(list::List),
     /// Reads rules and says everything that is wrong with them, or odd.
     Check(check::Check),
     /// Runs the tests that rules carry.
@@ -52,7 +52,7 @@ impl Paths {
 impl Rules {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self {
-            Self::List(paths) => list::run(&paths.all()),
+            Self::List(list) => list.run(),
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Match(matches) => matches.run(),

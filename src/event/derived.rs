@@ -299,8 +299,14 @@ fn is_console(event: &Event<'_>) -> bool {
         || CONSOLE_AGENTS.iter().any(|part| agent.contains(part))
 }
 
-const CONSOLE_AGENTS: [&str; 5] =
-    ["console.amazonaws.com", "console.aws.amazon.com", "signin.amazonaws.com", "S3Console/", "AWS Console"];
+const CONSOLE_AGENTS: [&str; 6] = [
+    "console.amazonaws.com",
+    "console.aws.amazon.com",
+    "signin.amazonaws.com",
+    "S3Console/",
+    "AWS Console",
+    "Console, aws-internal/",
+];
 
 fn is_iac(event: &Event<'_>) -> bool {
     let cloudformation = Some("cloudformation.amazonaws.com");

@@ -14,6 +14,9 @@ use crate::event::{self, Case};
 mod known;
 mod regex;
 
+/// The tag with which a rule says itself that it needs data events.
+const NEEDS_DATA_EVENTS: &str = "needs.data-events";
+
 /// Something odd, at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lint {
@@ -252,9 +255,11 @@ impl<'r> Linter<'r> {
             let hint = near.map(|near| format!("did you mean `{near}`?"));
             return self.add(LintCode::UnknownEventName, Diagnostic { hint, ..diagnostic });
         }
-        if of(known::DATA_EVENTS).is_some_and(|calls| calls.contains(&name)) {
+        let is_said = self.rule.tags.iter().any(|tag| tag == NEEDS_DATA_EVENTS);
+        if !is_said && of(known::DATA_EVENTS).is_some_and(|calls| calls.contains(&name)) {
             let diagnostic = self.at_predicate(predicate, format!("`{name}` is a data event"));
-            let hint = "a trail carries it only where its event selectors ask for it";
+            let hint =
+                "a trail carries it only where its event selectors ask for it; say so with the tag `needs.data-events`";
             self.add(LintCode::DataEvent, diagnostic.hint(hint));
         }
     }

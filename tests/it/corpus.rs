@@ -100,3 +100,22 @@ fn xray_changes_are_found_and_look_alikes_are_not() {
     assert_eq!(counts.values().sum::<usize>(), found.len(), "every event has its label");
     assert_eq!((counts["change"], counts["denied_change"]), (10, 1));
 }
+
+/// The recorded attacks are drills, which say so.
+#[test]
+fn nothing_ordinary_is_worth_a_look_today() {
+    let Some(corpus) = corpus() else { return };
+    let rules = RuleSet::new(config::rules(&[]).rules);
+    let mut scratch = Scratch::default();
+    let mut drills = 0;
+    for raw in decoded(corpus.join("sample_events.ndjson")).events {
+        let text = std::str::from_utf8(&raw.bytes).unwrap();
+        let matches = rules.evaluate(text, &mut scratch).unwrap().matches;
+        let loud = matches.iter().map(|id| rules.rule(*id)).filter(|rule| rule.severity >= Severity::Medium);
+        let loud: Vec<&str> = loud.map(|rule| rule.id.as_str()).collect();
+        let is_drill = text.contains("stratus-red-team");
+        assert!(is_drill || loud.is_empty(), "{loud:?}: {text}");
+        drills += usize::from(is_drill && !loud.is_empty());
+    }
+    assert!(drills >= 13, "{drills}");
+}

@@ -14,6 +14,7 @@ use trailwatch::event::identity::KeyKind;
 use trailwatch::event::{
     ActorKind, Derived, Event, EventKey, EventKind, Fields, RawEvent, matching_projection, projection_of,
 };
+use trailwatch::rule::Severity;
 
 /// The text of `FOLDER/NAME`.
 fn fixture(name: &str) -> String {
@@ -107,13 +108,15 @@ fn the_seed_case_is_read_and_is_no_finding() {
 }
 
 #[test]
-fn no_shipped_rule_finds_anything_in_the_identities() {
+fn no_shipped_rule_finds_anything_worth_a_look_in_the_identities() {
     let rules = shipped();
     let mut scratch = Scratch::default();
     for name in names("identities") {
         let text = fixture(&name);
         let matches = rules.evaluate(&text, &mut scratch).unwrap().matches;
-        assert!(matches.is_empty(), "{name}: {:?}", matches.iter().map(|id| &rules.rule(*id).id).collect::<Vec<_>>());
+        let loud = matches.iter().map(|id| rules.rule(*id)).filter(|rule| rule.severity > Severity::Informational);
+        let loud: Vec<&str> = loud.map(|rule| rule.id.as_str()).collect();
+        assert!(loud.is_empty(), "{name}: {loud:?}");
     }
 }
 
@@ -370,6 +373,7 @@ const DERIVED: &[(&str, Derived, Option<&str>)] = {
         (CONSOLE, IsConsole, Some("true")),
         ("records/console-login-success", IsConsole, Some("true")),
         (record!(r#""userAgent":"signin.amazonaws.com""#), IsConsole, Some("true")),
+        (record!(r#""userAgent":"RDS Console, aws-internal/3 aws-sdk-java/1.11.975""#), IsConsole, Some("true")),
         (record!(r#""sessionCredentialFromConsole":"false""#), IsConsole, Some("false")),
         (ROLE, IsConsole, Some("false")),
         (NO_RECORD, IsConsole, None),

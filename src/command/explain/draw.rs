@@ -12,6 +12,7 @@ use crate::untrusted::{Untrusted, shortened};
 
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
+pub const BOLD: Style = Style::new().bold();
 pub const DIM: Style = Style::new().dimmed();
 
 /// The longest value that is shown, in characters.
