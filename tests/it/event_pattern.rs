@@ -1480,6 +1480,22 @@ fn hostile_events_are_judged_in_time() {
 }
 
 #[test]
+fn an_event_that_takes_too_much_work_matches() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let element = |number: usize| format!(r#"{{"{}":"1"}}"#, names[number % names.len()]);
+    // Five arrays give one field each, and six are asked for.
+    let array = (0..600).map(element).collect::<Vec<_>>().join(",");
+    let event = format!("{{{}}}", vec![format!(r#""r":[{array}]"#); 5].join(","));
+    let of = |names: &[&str]| {
+        let asked: Vec<String> = names.iter().map(|name| format!(r#""{name}":["1"]"#)).collect();
+        format!(r#"{{"r":{{{}}}}}"#, asked.join(","))
+    };
+    assert!(judged_in_time("more work than the bound", &of(&names), &event));
+    let small = format!(r#"{{"r":[{}]}}"#, (0..6).map(element).collect::<Vec<_>>().join(","));
+    assert!(!judged_in_time("less work than the bound", &of(&names), &small));
+}
+
+#[test]
 fn hostile_patterns_are_judged_in_time() {
     let branches: Vec<Value> = (0..1_000).map(|n| json!({"r": {"a": [n.to_string()], "b": ["2"]}})).collect();
     let pattern = json!({"$or": branches}).to_string();

@@ -46,6 +46,12 @@ fn tree(explanation: &Explanation) -> Value {
     if let Some(found) = Line::of(explanation) {
         return line(&found, explanation.seen(), holds);
     }
+    if let Explanation::Together(_, inner) = explanation {
+        let mut told = tree(inner);
+        told["together"] = Value::from(true);
+        told["holds"] = Value::from(holds);
+        return told;
+    }
     let (word, inner): (_, Vec<Value>) = match explanation.node() {
         Node::All(inner) => ("all_of", inner.iter().map(tree).collect()),
         Node::Any(inner) => ("any_of", inner.iter().map(tree).collect()),
