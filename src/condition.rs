@@ -11,12 +11,14 @@ use crate::event::{Derived, Path};
 pub mod explain;
 pub mod line;
 pub mod near;
+pub mod policy;
 pub mod test;
 mod together;
 
 pub use explain::{Explanation, explain, holds};
 pub use line::Line;
 pub use near::{Miss, Nearness, nearness};
+pub use policy::Policy;
 pub use test::{Comparison, Literal, Number, Pattern, Relation, Strict, Test, Text};
 
 /// What must hold of an event.

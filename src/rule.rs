@@ -24,6 +24,7 @@ pub mod import;
 mod key;
 pub mod lint;
 mod operand;
+mod policy;
 pub mod schema;
 pub mod sigma;
 mod syntax;

@@ -5,7 +5,8 @@
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Condition, Field, Predicate, Test, together};
+use super::policy::Judgement;
+use super::{Condition, Field, Policy, Predicate, Test, together};
 use crate::event::envelope::{Unwrapped, is_bare, unwrapped};
 use crate::event::projection::unescape;
 use crate::event::{Case, Event, Path, Value};
@@ -42,6 +43,8 @@ pub enum Seen {
     Array(u32),
     /// A number that was worked out.
     Integer(i64),
+    /// What was made of a value, in words.
+    Note(String),
 }
 
 /// Whether a condition holds of an event.
@@ -68,22 +71,45 @@ pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
             Explanation::Together(together::holds(inner, event), Box::new(explain(inner, event)))
         }
         Condition::Is(predicate) => {
-            let mut seen = values(&predicate.field, event);
-            let found = seen.iter().map(Seen::value);
-            let holds = match &predicate.test {
-                Test::Relates(relation, other) => {
-                    let others = values(other, event);
-                    relation.holds(found, others.iter().map(Seen::value))
-                }
-                test => test.passes(found),
-            };
-            if predicate.field == Field::Anywhere {
-                keep_what_passed(&mut seen, &predicate.test);
-            }
+            let (holds, seen) = judge(predicate, event);
             Explanation::Is(holds, predicate.clone(), seen)
         }
     }
 }
+
+/// Whether a predicate holds, and what was seen.
+fn judge(predicate: &Predicate, event: &Event<'_>) -> (bool, Vec<Seen>) {
+    if let Test::Policy(policy) = &predicate.test {
+        return judge_policy(policy, &predicate.field, event);
+    }
+    let mut seen = values(&predicate.field, event);
+    let found = seen.iter().map(Seen::value);
+    let holds = match &predicate.test {
+        Test::Relates(relation, other) => {
+            let others = values(other, event);
+            relation.holds(found, others.iter().map(Seen::value))
+        }
+        test => test.passes(found),
+    };
+    if predicate.field == Field::Anywhere {
+        keep_what_passed(&mut seen, &predicate.test);
+    }
+    (holds, seen)
+}
+
+/// Policies are read from their own text. Of several the notes on those that are as asked come first.
+fn judge_policy(policy: &Policy, field: &Field, event: &Event<'_>) -> (bool, Vec<Seen>) {
+    let Field::Path(path) = field else { return (false, Vec::new()) };
+    let found = raw_values(path, event).into_iter().filter(|raw| !raw.get().starts_with('['));
+    let mut judged: Vec<Judgement> = found.map(|raw| policy.judge(raw, event.account())).collect();
+    judged.sort_by_key(|judgement| !judgement.holds);
+    judged.truncate(NOTES_SHOWN_MAX);
+    let holds = judged.first().is_some_and(|first| first.holds);
+    (holds, judged.into_iter().map(|judgement| Seen::Note(judgement.note)).collect())
+}
+
+/// How many policies of one field are told of.
+const NOTES_SHOWN_MAX: usize = 3;
 
 /// Of all the strings of a record only a few that passed are worth showing.
 fn keep_what_passed(seen: &mut Vec<Seen>, test: &Test) {
@@ -133,7 +159,7 @@ impl Seen {
             Self::Null => Value::Null,
             Self::Bool(truth) => Value::Bool(*truth),
             Self::Number(text) => Value::Number(text),
-            Self::String(text) => Value::String(text),
+            Self::String(text) | Self::Note(text) => Value::String(text),
             Self::Object => Value::Object,
             Self::Array(count) => Value::Array(*count),
             Self::Integer(number) => Value::Integer(*number),
@@ -159,7 +185,7 @@ impl std::fmt::Display for Seen {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(truth) => truth.fmt(f),
-            Self::Number(text) | Self::String(text) => f.write_str(text),
+            Self::Number(text) | Self::String(text) | Self::Note(text) => f.write_str(text),
             Self::Object => f.write_str("{…}"),
             Self::Array(count) => write!(f, "[{count}]"),
             Self::Integer(number) => number.fmt(f),
@@ -171,13 +197,7 @@ impl std::fmt::Display for Seen {
 pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
     match field {
         Field::Path(path) if path.case() == Case::Joined => together::values(path, event),
-        Field::Path(path) => {
-            let mut found = Vec::new();
-            if let Ok(record) = serde_json::from_str::<&RawValue>(event.text()) {
-                resolve(record, path, 0, &mut found);
-            }
-            found
-        }
+        Field::Path(path) => raw_values(path, event).into_iter().map(seen).collect(),
         Field::Derived(derived) => derived.of(event).map(Seen::of).into_iter().collect(),
         Field::Anywhere => serde_json::from_str(event.text()).map(strings).unwrap_or_default(),
         Field::Enveloped(path) if is_bare(event.kind()) => match unwrapped(&path.to_string()) {
@@ -187,6 +207,24 @@ pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
             Unwrapped::Missing => Vec::new(),
         },
         Field::Enveloped(path) => together::values(path, event),
+    }
+}
+
+/// The JSON of every value of a field of the record.
+fn raw_values<'e>(path: &Path, event: &Event<'e>) -> Vec<&'e RawValue> {
+    let mut found = Vec::new();
+    if let Ok(record) = serde_json::from_str::<&RawValue>(event.text()) {
+        resolve(record, path, 0, &mut found);
+    }
+    found
+}
+
+fn seen(raw: &RawValue) -> Seen {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'{') => Seen::Object,
+        Some(b'[') => Seen::Array(elements(text).len() as u32),
+        _ => scalar(text),
     }
 }
 
@@ -207,42 +245,40 @@ fn strings(record: &RawValue) -> Vec<Seen> {
 }
 
 /// Follows a path from its name number `depth` on.
-fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
+fn resolve<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
     let text = raw.get();
     let ends = depth == path.segments().len();
+    if ends {
+        found.push(raw);
+    }
     match text.as_bytes().first() {
-        Some(b'[') => {
-            let elements = elements(text);
-            if ends {
-                found.push(Seen::Array(elements.len() as u32));
-            }
-            elements.into_iter().for_each(|element| resolve(element, path, depth, found));
-        }
-        Some(b'{') if ends => found.push(Seen::Object),
-        Some(b'{') => {
+        Some(b'[') => elements(text).into_iter().for_each(|element| resolve(element, path, depth, found)),
+        Some(b'{') if !ends => {
             for (key, value) in members(text) {
                 if path.case().same(&path.segments()[depth], &key) {
                     resolve(value, path, depth + 1, found);
                 }
             }
         }
-        _ if ends => found.push(scalar(text)),
         _ => {}
     }
 }
 
 pub(super) fn scalar(text: &str) -> Seen {
     match text.as_bytes().first() {
-        Some(b'"') => {
-            let mut string = String::new();
-            unescape(text, &mut string);
-            Seen::String(string)
-        }
+        Some(b'"') => Seen::String(string(text)),
         Some(b't') => Seen::Bool(true),
         Some(b'f') => Seen::Bool(false),
         Some(b'n') => Seen::Null,
         _ => Seen::Number(text.to_owned()),
     }
+}
+
+/// What a JSON string in quotes stands for.
+pub(super) fn string(quoted: &str) -> String {
+    let mut string = String::new();
+    unescape(quoted, &mut string);
+    string
 }
 
 pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
@@ -264,12 +300,7 @@ pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
 }
 
 pub(super) fn members(text: &str) -> Vec<(String, &RawValue)> {
-    let named = raw_members(text).into_iter().map(|(key, value)| {
-        let mut name = String::new();
-        unescape(key.get(), &mut name);
-        (name, value)
-    });
-    named.collect()
+    raw_members(text).into_iter().map(|(key, value)| (string(key.get()), value)).collect()
 }
 
 /// The members of an object, their keys as they stand in the text.

@@ -12,7 +12,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
-use super::Field;
+use super::{Field, Policy};
 use crate::event::{Value, time};
 
 pub mod strict;
@@ -58,6 +58,8 @@ pub enum Test {
     Strictly(Strict),
     /// A string that stands so to a string of another field.
     Relates(Relation, Field),
+    /// A policy document of which one statement is like this.
+    Policy(Box<Policy>),
 }
 
 /// A string to look for.
@@ -144,7 +146,7 @@ pub const PATTERN_TEXT_MAX: usize = 4_096;
 
 impl Test {
     /// Whether a field with these values passes: whether any of them does. Tests that compare two fields never pass
-    /// here; [`Relation::holds`] is theirs.
+    /// here; [`Relation::holds`] is theirs. Nor do policies, which [`Policy::judge`] reads from their own text.
     pub fn passes<'v>(&self, values: impl Iterator<Item = Value<'v>> + Clone) -> bool {
         if let Self::Length(comparison, length) = self {
             return length_passes(values, *comparison, *length);
@@ -209,6 +211,7 @@ impl Test {
             Self::Loosely(test) => test.operator(),
             Self::Strictly(strict) => strict.operator(),
             Self::Relates(relation, _) => relation.how.word(),
+            Self::Policy(_) => "is a policy with",
         }
     }
 
@@ -228,6 +231,7 @@ impl Test {
             Self::Loosely(test) => test.operand(),
             Self::Strictly(strict) => strict.operand(),
             Self::Relates(_, field) => format!("{{{field}}}"),
+            Self::Policy(policy) => policy.to_string(),
         }
     }
 

@@ -51,7 +51,7 @@ impl Builder {
             },
             Condition::Not(inner) => Program::Not(Box::new(self.program(inner))),
             Condition::Together(_) => Program::Is(self.slow(condition)),
-            Condition::Is(predicate) if is_unspelt(&predicate.field) => Program::Is(self.slow(condition)),
+            Condition::Is(predicate) if is_slow(predicate) => Program::Is(self.slow(condition)),
             Condition::Is(predicate) => Program::Is(self.intern(vec![predicate.clone()])),
         }
     }
@@ -117,6 +117,11 @@ fn exact(predicate: &Predicate) -> Option<&str> {
     }
 }
 
+/// Whether only the naive evaluator can judge it.
+fn is_slow(predicate: &Predicate) -> bool {
+    is_unspelt(&predicate.field) || matches!(predicate.test, Test::Policy(_))
+}
+
 /// How much work a condition is, roughly.
 fn effort(condition: &Condition) -> u32 {
     match condition {
@@ -127,6 +132,7 @@ fn effort(condition: &Condition) -> u32 {
             Test::Equals(_) | Test::Exists | Test::Null => 1,
             Test::Fits(_) => 20,
             Test::Relates(..) | Test::Hour(..) | Test::Day(_) | Test::Before(_) => 10,
+            Test::Policy(_) => 1_000,
             _ => 3,
         },
         Condition::Not(inner) => effort(inner),

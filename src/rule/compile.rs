@@ -10,8 +10,8 @@ use super::diagnostic::{Diagnostic, SourceText};
 use super::expression::{self, SELECTIONS_MAX, Selection};
 use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
 use super::key::{self, Key, Operator, Problem};
-use super::{Exception, Rule, RuleTest, Severity, Template, event_pattern, operand};
-use crate::condition::{Condition, Field, Test};
+use super::{Exception, Rule, RuleTest, Severity, Template, event_pattern, operand, policy};
+use crate::condition::{Condition, Field, Policy, Test};
 use crate::event::dictionary::nearest;
 use crate::event::{Base, Case, Path};
 
@@ -280,7 +280,7 @@ impl Compiler<'_> {
                     self.complain(span, problem);
                     return None;
                 }
-                let condition = self.ok(span, operand::line(&key, single))?;
+                let condition = self.single(&key, single, span)?;
                 self.placed(condition, &(key_span.start..span.end))
             }
         };
@@ -309,8 +309,29 @@ impl Compiler<'_> {
     }
 
     fn element(&mut self, key: &Key, operand: &Operand, span: &Range<usize>) -> Option<Condition> {
-        let condition = self.ok(span, operand::line(key, operand))?;
+        let condition = self.single(key, operand, span)?;
         Some(self.placed(condition, span))
+    }
+
+    /// Reads what is asked of a policy, and complains of all that is wrong with it.
+    fn policy(&mut self, block: &Block) -> Option<Policy> {
+        let problems = match policy::read(block) {
+            Ok(policy) => return Some(policy),
+            Err(problems) => problems,
+        };
+        problems.into_iter().for_each(|(span, problem)| self.complain(&span, problem));
+        None
+    }
+
+    /// What one operand comes to, `not` aside.
+    fn single(&mut self, key: &Key, operand: &Operand, span: &Range<usize>) -> Option<Condition> {
+        match operand {
+            Operand::Table(block) => {
+                let policy = self.policy(block)?;
+                Some(Condition::is(key.field.clone(), Test::Policy(Box::new(policy))))
+            }
+            single => self.ok(span, operand::line(key, single)),
+        }
     }
 
     fn test(&mut self, file: &TestFile) -> Option<RuleTest> {

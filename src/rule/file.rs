@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, SourceText};
+use super::key;
 use crate::event::Derived;
 use crate::event::dictionary::{RECORD_FIELDS, nearest};
 
@@ -55,7 +56,7 @@ pub struct RuleFile {
 }
 
 /// A block of lines that must all hold.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Block {
     /// Where the block is.
     pub span: Range<usize>,
@@ -66,7 +67,7 @@ pub struct Block {
 }
 
 /// A key, with the modifiers still in it, and its operand.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     /// The key, dotted tables joined.
     pub key: At<String>,
@@ -87,6 +88,8 @@ pub enum Operand {
     List(Vec<At<Operand>>),
     /// A date or a time.
     Time(String),
+    /// A table of lines, of a key that takes one.
+    Table(Block),
 }
 
 /// `[selections.NAME]`
@@ -398,14 +401,25 @@ impl Reader<'_> {
                 DeValue::Table(inner) if inner.is_empty() => {
                     self.problem(value.span(), format!("nothing is said about `{name}`"));
                 }
-                DeValue::Table(inner) => self.flatten(&name, inner, lines),
+                DeValue::Table(inner) if !key::takes_table(&name) => self.flatten(&name, inner, lines),
                 _ => {
-                    if let Some(operand) = self.operand(value) {
+                    if let Some(operand) = self.line_operand(&name, value) {
                         let place = key_start(&self.source.text, key.span().start)..key.span().end;
                         lines.push(Line { key: (name, place), operand: (operand, value.span()) });
                     }
                 }
             }
+        }
+    }
+
+    /// What stands on the right of a key: a table too, or a list of tables, where the key takes them.
+    fn line_operand(&mut self, key: &str, value: &Value<'_>) -> Option<Operand> {
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Operand::Table(self.lines(value.span(), table))),
+            DeValue::Array(array) if key::takes_table(key) => Some(Operand::List(
+                array.iter().filter_map(|element| Some((self.line_operand(key, element)?, element.span()))).collect(),
+            )),
+            _ => self.operand(value),
         }
     }
 

@@ -58,6 +58,8 @@ pub enum Operator {
     Null,
     /// It compares as a number.
     Compare(Comparison),
+    /// It is a policy document that is as a table says.
+    Policy,
 }
 
 /// What is measured of a value.
@@ -119,7 +121,7 @@ impl Problem {
 }
 
 /// Every modifier, for messages.
-pub(super) const MODIFIERS: [&str; 20] = [
+pub(super) const MODIFIERS: [&str; 21] = [
     "contains",
     "startswith",
     "endswith",
@@ -140,6 +142,7 @@ pub(super) const MODIFIERS: [&str; 20] = [
     "len",
     "hour",
     "weekday",
+    "policy",
 ];
 
 /// Names that other tools have for our modifiers.
@@ -171,6 +174,11 @@ struct Reading<'t> {
     measure: Option<&'t str>,
 }
 
+/// Whether a key has a modifier whose value is a table.
+pub(super) fn takes_table(text: &str) -> bool {
+    text.split('|').skip(1).any(|word| word == "policy")
+}
+
 /// Takes a key apart: `requestParameters.name|not|contains`.
 pub fn parse(text: &str) -> Result<Key, Problem> {
     let mut words = text.split('|').scan(0, |start, word| {
@@ -196,8 +204,12 @@ pub fn parse(text: &str) -> Result<Key, Problem> {
         reading.words.push((word, at));
     }
     reading.check()?;
-    if field == Field::Anywhere {
-        reading.check_anywhere()?;
+    match field {
+        Field::Anywhere => reading.check_anywhere()?,
+        Field::Derived(_) if reading.shape.operator == Operator::Policy => {
+            return Err(Problem::new(format!("`{field}` is worked out, and never a policy")));
+        }
+        _ => {}
     }
     Ok(Key { field, shape: reading.shape })
 }
@@ -228,6 +240,7 @@ impl<'t> Reading<'t> {
             "gte" => return self.operator(Operator::Compare(Comparison::GreaterOrEqual), word),
             "lt" => return self.operator(Operator::Compare(Comparison::Less), word),
             "lte" => return self.operator(Operator::Compare(Comparison::LessOrEqual), word),
+            "policy" => return self.operator(Operator::Policy, word),
             unknown => return Err(unknown_modifier(unknown)),
         }
         Ok(())

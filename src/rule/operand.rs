@@ -22,6 +22,9 @@ pub(super) fn line(key: &Key, operand: &Operand) -> Result<Condition, Problem> {
         (_, Operand::List(_)) => {
             Err(Problem::new("a list within a list").hint("put its values into the list around it"))
         }
+        (Operator::Policy, _) => {
+            Err(Problem::new("expected a table").hint("write what is asked, as in `{ grants_public = true }`"))
+        }
         _ if key.shape.fieldref => is(relation(&key.shape, operand)?),
         _ => match key.shape.measure {
             Some(measure) => is(measured(measure, &key.shape, operand)?),
@@ -111,7 +114,7 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
         (Operator::Regex, Operand::Text(text)) => pattern("regular expression", text, Pattern::regex(text, nocase)),
         (_, Operand::Number(text) | Operand::Time(text)) => Err(not_a_string(text)),
         (_, Operand::Bool(truth)) => Err(not_a_string(&truth.to_string())),
-        (_, Operand::Text(_) | Operand::List(_)) => Err(Problem::new("expected one value")),
+        (_, Operand::Text(_) | Operand::List(_) | Operand::Table(_)) => Err(Problem::new("expected one value")),
     }
 }
 

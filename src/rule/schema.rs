@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Severity;
 use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
 use super::key::MODIFIERS;
+use super::policy::POLICY_KEYS;
 use crate::event::Derived;
 use crate::event::dictionary::RECORD_FIELDS;
 
@@ -32,6 +33,7 @@ pub fn schema() -> Value {
             "line": line(),
             "exception": object(&EXCEPTION_KEYS, &["name", "when"], exception_key),
             "test": object(&TEST_KEYS, &TEST_KEYS, test_key),
+            "policy": object(&POLICY_KEYS, &[], policy_key),
         },
     })
 }
@@ -64,6 +66,11 @@ fn list_of(definition: &str, description: &str) -> Value {
         "items": { "$ref": format!("#/definitions/{definition}") },
         "description": description,
     })
+}
+
+fn one_or_more(definition: &str) -> Value {
+    let one = json!({ "$ref": format!("#/definitions/{definition}") });
+    json!({ "anyOf": [one, { "type": "array", "minItems": 1, "items": one }] })
 }
 
 fn block_of(description: &str) -> Value {
@@ -150,6 +157,28 @@ fn test_key(key: &str) -> Value {
     }
 }
 
+fn policy_key(key: &str) -> Value {
+    let strings = |description: &str| {
+        json!({
+            "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }],
+            "description": description,
+        })
+    };
+    match key {
+        "grants_public" => json!({ "type": "boolean", "description": "Whether it lets everyone in." }),
+        "grants_external" => json!({ "type": "boolean", "description": "Whether it lets in another account." }),
+        "trusted" => strings("Accounts, organizations and networks that do not count as another's."),
+        "principals" => strings("It names one of these: `*`, an account, `arn:…`, `service:…`, `federated:…`."),
+        "allows" => strings("It allows some call that one of these fits: `s3:Get*`."),
+        "allows_all" => strings("It allows every call that any of these fits: `*`."),
+        "resources" => strings("It is about some resource that one of these fits."),
+        "resources_all" => strings("It is about every resource that any of these fits: `*`."),
+        "has_condition" => strings("It has a condition on one of these keys."),
+        "lacks_condition" => strings("It has no condition on any of these keys that binds."),
+        _ => json!({}),
+    }
+}
+
 /// Lines by their keys. The fields are there to be completed; any other name may bear a line too, since names do not
 /// mind case.
 fn block() -> Value {
@@ -161,6 +190,7 @@ fn block() -> Value {
         "minProperties": 1,
         "propertyNames": { "pattern": key_pattern() },
         "properties": fields.collect::<Map<_, _>>(),
+        "patternProperties": { "\\|policy(\\||$)": one_or_more("policy") },
         "additionalProperties": line(),
     })
 }
@@ -194,6 +224,7 @@ mod tests {
             (&ALERT_KEYS, "/properties/alert/properties"),
             (&EXCEPTION_KEYS, "/definitions/exception/properties"),
             (&TEST_KEYS, "/definitions/test/properties"),
+            (&POLICY_KEYS, "/definitions/policy/properties"),
         ] {
             let told = schema.pointer(place).unwrap().as_object().unwrap();
             assert_eq!(told.len(), keys.len(), "{place}");

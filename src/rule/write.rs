@@ -313,6 +313,7 @@ fn operand(test: &Test) -> Option<Operand> {
             words.push("fieldref");
             Operand { nocase: Some(relation.nocase), ..of(&words, string(&other.to_string())) }
         }
+        Test::Policy(policy) => of(&["policy"], policy.to_string()),
         _ => return None,
     })
 }

@@ -20,6 +20,7 @@ mod lints;
 #[cfg(feature = "aws")]
 mod moto;
 mod pipeline;
+mod policy;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;

@@ -86,6 +86,7 @@ fn sentence_of(verdict: &Verdict<'_>, misses_max: usize) -> String {
 fn missed(miss: &Miss<'_>) -> String {
     match miss {
         Miss::Line(line, []) => format!("`{}` is missing, wanted {}", line.field(), line.wanted()),
+        Miss::Line(line, seen @ [Seen::Note(_), ..]) => format!("`{}`: {}", line.field(), values(seen)),
         Miss::Line(line, seen) => format!("`{}` was {}, wanted {}", line.field(), values(seen), line.wanted()),
         Miss::Excluded(_) => "something held that must not".to_owned(),
         Miss::Apart => "no element of an array has all of it".to_owned(),
@@ -140,7 +141,11 @@ fn inside(explanation: &Explanation, depth: usize, text: &mut String) {
 }
 
 fn saw(seen: &[Seen]) -> String {
-    if seen.is_empty() { "(the field is missing)".to_owned() } else { format!("(saw {})", values(seen)) }
+    match seen {
+        [] => "(the field is missing)".to_owned(),
+        [Seen::Note(_), ..] => format!("({})", values(seen)),
+        _ => format!("(saw {})", values(seen)),
+    }
 }
 
 fn values(seen: &[Seen]) -> String {
@@ -151,6 +156,8 @@ fn values(seen: &[Seen]) -> String {
 fn value(seen: &Seen) -> String {
     match seen {
         Seen::String(text) => format!("\"{}\"", shortened(text, VALUE_WIDTH_MAX)),
+        // A note is ours, and bounded.
+        Seen::Note(note) => note.clone(),
         other => shortened(&other.to_string(), VALUE_WIDTH_MAX),
     }
 }
