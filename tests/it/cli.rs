@@ -10,6 +10,7 @@ const CLEAN: &str = "tests/fixtures/scan/clean.jsonl";
 const TRAIL_RULE: &str = "tests/fixtures/good-rules/trail-stopped.toml";
 
 const EXPLAINED: &str = "tests/fixtures/explain/events.jsonl";
+const POLICIES: &str = "tests/fixtures/explain/policy-events.jsonl";
 const BLINDED_RULE: &str = "tests/fixtures/explain/sampling-blinded.toml";
 const SEVERITY_UNKNOWN: &str = "tests/fixtures/broken-rules/severity-unknown.toml";
 
@@ -187,6 +188,7 @@ fn explain() {
     for (name, args) in [
         ("explain-a-rule", [&named[..], &[EXPLAINED]].concat()),
         ("explain-a-rule-as-json", [&named[..], &["-o", "json", EXPLAINED]].concat()),
+        ("explain-a-policy", vec!["explain", "--rule", "xray-resource-policy-put", POLICIES]),
         ("explain-a-match", vec!["explain", "--rule", TRAIL_RULE, CLEAN]),
         ("explain-all-rules", vec!["--rules", "tests/fixtures/odd-rules", EXPLAINED]),
         ("explain-every-rule", vec!["--all", "--rules", "tests/fixtures/odd-rules", CLEAN]),

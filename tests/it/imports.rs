@@ -71,6 +71,7 @@ const PURE_CRATES: &[&str] = &[
     "ipnet",
     "jiff",
     "memchr",
+    "percent_encoding",
     "regex",
     "regex_syntax",
     "serde",
