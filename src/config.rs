@@ -90,6 +90,11 @@ pub fn files(
     files
 }
 
+/// The text of a file beside rules.
+pub fn text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let bytes = std::fs::metadata(path)?.len();
     if bytes > RULE_FILE_BYTES_MAX {

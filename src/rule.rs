@@ -33,7 +33,7 @@ mod write;
 
 pub use diagnostic::{Diagnostic, SourceText};
 pub use file::RuleFile;
-pub use lint::{Lint, LintCode, lint};
+pub use lint::{Calls, Carrier, Lint, LintCode, lint};
 pub use template::Template;
 
 /// A rule that has been found good.

@@ -98,13 +98,14 @@ impl<'c> Line<'c> {
         self.predicates[0].test.operator()
     }
 
-    /// What is asked of the field: the line without the field, and without a plain "equals".
+    /// What is asked of the field: the line without the field, and without a plain "equals" or "is".
     pub fn wanted(&self) -> String {
         if matches!(self.predicates[0].test, Test::Exists | Test::Strictly(Strict::Leaf)) {
             return if self.negated { "none" } else { "any value" }.to_owned();
         }
         let test = self.test();
-        test.strip_prefix("equals ").map(str::to_owned).unwrap_or(test)
+        let said = test.strip_prefix("equals ").or_else(|| test.strip_prefix("is "));
+        said.map(str::to_owned).unwrap_or(test)
     }
 
     fn test(&self) -> String {

@@ -267,8 +267,13 @@ pub fn api(name: &str) -> &str {
 fn is_write(event: &Event<'_>) -> Option<bool> {
     match event.value_of(Base::ReadOnly).and_then(flag) {
         Some(read_only) => Some(!read_only),
-        None => event.name().map(|name| !READ_VERBS.iter().any(|verb| name.starts_with(verb))),
+        None => event.name().map(|name| !is_read(name)),
     }
+}
+
+/// Whether a call only reads, by its verb.
+pub fn is_read(name: &str) -> bool {
+    READ_VERBS.iter().any(|verb| name.starts_with(verb))
 }
 
 const READ_VERBS: [&str; 18] = [

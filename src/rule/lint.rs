@@ -1,6 +1,6 @@
 //! What is odd about a rule that is not wrong: it lacks tests, says a thing in a roundabout way, or can hardly match.
 //!
-//! Day and nothing else comes from outside, so the same rule is judged the same on the same day.
+//! What comes from outside is in the [`Context`], so the same rule is judged the same on the same day.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,26 @@ use crate::condition::{Condition, Field, Line, Literal, Predicate, Test};
 use crate::event::dictionary::{IDENTITY_FIELDS, RECORD_FIELDS, nearest};
 use crate::event::{self, Case};
 
+mod calls;
+mod carrier;
+mod kinds;
 mod known;
 mod regex;
+mod tested;
+
+pub use calls::Calls;
+pub use carrier::Carrier;
+
+/// What lints go by, besides the rule.
+#[derive(Debug)]
+pub struct Context<'c> {
+    /// The day, in UTC.
+    pub today: Date,
+    /// The calls that services have.
+    pub calls: &'c Calls,
+    /// The way by which records will come, if that is known.
+    pub carrier: Option<Carrier>,
+}
 
 /// The tag with which a rule says itself that it needs data events.
 const NEEDS_DATA_EVENTS: &str = "needs.data-events";
@@ -63,12 +81,18 @@ codes! {
     NoNearMiss = "no-near-miss",
     /// A rule without tests.
     NoTest = "no-test",
+    /// Events that do not come by the way that was named.
+    NotCarried = "not-carried",
     /// A text test of a field that holds an object, which has no text.
     ObjectAsText = "object-as-text",
     /// A regular expression that asks for a plain text.
     PlainRegex = "plain-regex",
     /// A `*` that stands for itself.
     PlainStar = "plain-star",
+    /// A member of a test's event that no record has.
+    TestFieldUnknown = "test-field-unknown",
+    /// A string asked of what is never one, or the other way round.
+    TypeMismatch = "type-mismatch",
     /// A call that its service does not have.
     UnknownEventName = "unknown-event-name",
     /// A field that no record has.
@@ -76,18 +100,21 @@ codes! {
 }
 
 /// Says what is odd about a rule, in the order of its text.
-pub fn lint(rule: &Rule, today: Date) -> Vec<Lint> {
-    let mut linter = Linter { rule, lints: Vec::new() };
+pub fn lint(rule: &Rule, context: &Context<'_>) -> Vec<Lint> {
+    let mut linter = Linter { rule, context, lints: Vec::new() };
     linter.tests();
+    linter.tested();
     linter.predicates();
     linter.branches();
-    rule.exceptions.iter().for_each(|exception| linter.exception(exception, today));
+    context.carrier.into_iter().for_each(|carrier| linter.carried(carrier));
+    rule.exceptions.iter().for_each(|exception| linter.exception(exception, context.today));
     linter.lints.sort_by_key(|lint| lint.diagnostic.span.start);
     linter.lints
 }
 
 struct Linter<'r> {
     rule: &'r Rule,
+    context: &'r Context<'r>,
     lints: Vec<Lint>,
 }
 
@@ -124,12 +151,15 @@ impl<'r> Linter<'r> {
     /// What is odd about predicates by themselves.
     fn predicates(&mut self) {
         let rule = self.rule;
-        rule.condition.visit(&mut |predicate| match &predicate.test {
-            Test::Fits(pattern) if !pattern.is_glob() => {
-                self.regex(predicate, pattern.source(), predicate.test.nocase())
+        rule.condition.visit(&mut |predicate| {
+            self.kind(predicate);
+            match &predicate.test {
+                Test::Fits(pattern) if !pattern.is_glob() => {
+                    self.regex(predicate, pattern.source(), predicate.test.nocase())
+                }
+                Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
+                _ => {}
             }
-            Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
-            _ => {}
         });
         self.fields();
     }
@@ -233,7 +263,7 @@ impl<'r> Linter<'r> {
             let diagnostic = self.at_predicate(predicate, what).label("contradicts another line");
             self.add(LintCode::NeverMatches, diagnostic);
         }
-        let mut seen = HashSet::new();
+        let (mut seen, mut seen_kinds) = (HashSet::new(), HashSet::new());
         for lines in &branches {
             let Some(service) = only_service(lines) else { continue };
             for predicate in lines.iter().filter_map(|line| wanted_names(line)).flatten() {
@@ -241,22 +271,23 @@ impl<'r> Linter<'r> {
                     self.event_name(service, predicate);
                 }
             }
+            for predicate in lines.iter().flat_map(|line| predicates_of(line)) {
+                if seen_kinds.insert(std::ptr::from_ref(predicate)) {
+                    self.parameter_kind(service, predicate);
+                }
+            }
         }
     }
 
     fn event_name(&mut self, service: &str, predicate: &Predicate) {
-        let Some(name) = exact(predicate) else { return };
-        let of =
-            |table: &'static [(&str, &[&str])]| table.iter().find(|(known, _)| *known == service).map(|known| known.1);
-        if let Some(calls) = of(known::OPERATIONS).filter(|calls| !calls.contains(&name)) {
+        let Some(name) = exact(predicate).filter(|name| !name.contains('*')) else { return };
+        if let Err(hint) = self.context.calls.judge(service, name) {
             let diagnostic = self.at_predicate(predicate, format!("`{service}` has no call `{name}`"));
-            let same = calls.iter().copied().find(|call| call.eq_ignore_ascii_case(name));
-            let near = same.or_else(|| nearest(name, calls.iter().copied()));
-            let hint = near.map(|near| format!("did you mean `{near}`?"));
             return self.add(LintCode::UnknownEventName, Diagnostic { hint, ..diagnostic });
         }
         let is_said = self.rule.tags.iter().any(|tag| tag == NEEDS_DATA_EVENTS);
-        if !is_said && of(known::DATA_EVENTS).is_some_and(|calls| calls.contains(&name)) {
+        let data = known::DATA_EVENTS.iter().find(|(known, _)| *known == service);
+        if !is_said && data.is_some_and(|(_, calls)| calls.contains(&name)) {
             let diagnostic = self.at_predicate(predicate, format!("`{name}` is a data event"));
             let hint =
                 "a trail carries it only where its event selectors ask for it; say so with the tag `needs.data-events`";
@@ -299,6 +330,16 @@ fn conjuncts(condition: &Condition) -> impl Iterator<Item = &Condition> {
         Condition::All(inner) => inner.iter(),
         other => std::slice::from_ref(other).iter(),
     }
+}
+
+/// The predicates of a line, whether they are wanted or not.
+fn predicates_of(line: &Condition) -> Vec<&Predicate> {
+    Line::of(line).map(|line| line.predicates).unwrap_or_default()
+}
+
+/// Whether some service has a data event of that name.
+fn is_data_call(name: &str) -> bool {
+    known::DATA_EVENTS.iter().any(|(_, calls)| calls.contains(&name))
 }
 
 fn is_expiry(condition: &Condition) -> bool {

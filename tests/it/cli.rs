@@ -10,6 +10,7 @@ const CLEAN: &str = "tests/fixtures/scan/clean.jsonl";
 const TRAIL_RULE: &str = "tests/fixtures/good-rules/trail-stopped.toml";
 
 const EXPLAINED: &str = "tests/fixtures/explain/events.jsonl";
+const CALL_UNKNOWN: &str = "tests/fixtures/odd-rules/call-unknown.toml";
 const POLICIES: &str = "tests/fixtures/explain/policy-events.jsonl";
 const BLINDED_RULE: &str = "tests/fixtures/explain/sampling-blinded.toml";
 const SEVERITY_UNKNOWN: &str = "tests/fixtures/broken-rules/severity-unknown.toml";
@@ -214,6 +215,23 @@ fn rules_tried_in_other_ways() {
         ("rules-test-junit", vec!["test", "--format", "junit", "tests/fixtures/failing-rules/trail-stopped.toml"]),
         ("rules-test-json", vec!["test", "--format", "json", "--coverage", "--mutate", BLINDED_RULE]),
         ("rules-check-warnings-denied", vec!["check", "--deny-warnings", "tests/fixtures/odd-rules/no-near-miss.toml"]),
+        (
+            "rules-check-more-calls-known",
+            vec!["check", "--known-events", "tests/fixtures/known-events/more.toml", CALL_UNKNOWN],
+        ),
+        (
+            "rules-check-known-calls-broken",
+            vec!["check", "--known-events", "tests/fixtures/known-events/broken.toml", CALL_UNKNOWN],
+        ),
+        ("rules-check-known-calls-missing", vec!["check", "--known-events", "no/such/file.toml", TRAIL_RULE]),
+        (
+            "rules-check-for-eventbridge",
+            vec!["check", "--source", "eventbridge", "tests/fixtures/odd-rules/not-by-eventbridge.toml", TRAIL_RULE],
+        ),
+        (
+            "rules-check-for-a-log-group",
+            vec!["check", "--source", "cloudwatch-logs", "tests/fixtures/odd-rules/not-by-eventbridge.toml"],
+        ),
         ("rules-check-json", vec!["check", "--format", "json", "tests/fixtures/failing-rules", SEVERITY_UNKNOWN]),
         ("rules-check-github", vec!["check", "--format", "github", "tests/fixtures/failing-rules", SEVERITY_UNKNOWN]),
         ("rules-check-sarif", vec!["check", "--format", "sarif", "tests/fixtures/failing-rules", SEVERITY_UNKNOWN]),

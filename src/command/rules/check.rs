@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -11,7 +12,8 @@ use super::Paths;
 use crate::command::{Exit, count, line, say, tell_left_out};
 use crate::config::{self, Loaded};
 use crate::engine::RuleSet;
-use crate::rule::{self, Diagnostic, LintCode};
+use crate::rule::lint::Context;
+use crate::rule::{self, Calls, Carrier, Diagnostic, LintCode};
 
 mod github;
 mod json;
@@ -24,6 +26,13 @@ pub struct Check {
     /// Ends with exit code 1 also if something is odd.
     #[arg(long)]
     deny_warnings: bool,
+    /// A file with names of calls beside those that are known: `[known-events]`, or `[all-events]` for services all of
+    /// whose calls are listed.
+    #[arg(long, value_name = "FILE")]
+    known_events: Vec<PathBuf>,
+    /// Says which rules never fire from this source, since it does not carry such events.
+    #[arg(long, value_enum, value_name = "SOURCE")]
+    source: Option<Source>,
     /// How complaints are written.
     #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
     format: Format,
@@ -39,6 +48,26 @@ enum Format {
     Github,
     /// For code scanning: one document of SARIF 2.1.0.
     Sarif,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Source {
+    /// A trail's log group.
+    CloudwatchLogs,
+    /// EventBridge.
+    Eventbridge,
+    /// A trail's bucket.
+    S3,
+}
+
+impl Source {
+    fn carrier(self) -> Carrier {
+        match self {
+            Self::CloudwatchLogs => Carrier::CloudwatchLogs,
+            Self::Eventbridge => Carrier::Eventbridge,
+            Self::S3 => Carrier::S3,
+        }
+    }
 }
 
 /// How much a complaint matters.
@@ -82,10 +111,20 @@ fn codes() -> impl Iterator<Item = &'static str> {
 
 impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Self { paths, deny_warnings, format } = self;
-        let loaded = config::rules(&paths.all());
+        let Self { paths, deny_warnings, known_events, source, format } = self;
+        let mut loaded = config::rules(&paths.all());
         tell_left_out(&loaded);
-        let complaints = complaints(&loaded);
+        let mut calls = Calls::default();
+        for path in &known_events {
+            match config::text(path) {
+                Ok(text) => loaded.problems.extend(calls.read(path, text)),
+                Err(error) => loaded.unreadable.push((path.clone(), error)),
+            }
+        }
+        // Exceptions expire by the events' own time; here the question is whether one is of any more use.
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let context = Context { today, calls: &calls, carrier: source.map(Source::carrier) };
+        let complaints = complaints(&loaded, &context);
         for (path, error) in &loaded.unreadable {
             say("error", &format!("{}: {error}", path.display()));
         }
@@ -102,17 +141,15 @@ impl Check {
 }
 
 /// Everything there is to say, file by file.
-fn complaints(loaded: &Loaded) -> Vec<Complaint> {
+fn complaints(loaded: &Loaded, context: &Context<'_>) -> Vec<Complaint> {
     let broken = loaded.problems.iter().map(|problem| Complaint {
         level: Level::Error,
         code: BROKEN,
         diagnostic: problem.clone(),
     });
     let mut complaints: Vec<Complaint> = broken.collect();
-    // Exceptions expire by the events' own time; here the question is whether one is of any more use.
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     for rule in &loaded.rules {
-        complaints.extend(rule::lint(rule, today).into_iter().map(|lint| Complaint {
+        complaints.extend(rule::lint(rule, context).into_iter().map(|lint| Complaint {
             level: Level::Warning,
             code: lint.code.as_str(),
             diagnostic: lint.diagnostic,
