@@ -44,8 +44,8 @@ pub struct Paths {
 }
 
 impl Paths {
-    fn all(self) -> Vec<PathBuf> {
-        self.paths.into_iter().chain(self.more).collect()
+    fn all(&self) -> Vec<PathBuf> {
+        self.paths.iter().chain(&self.more).cloned().collect()
     }
 }
 

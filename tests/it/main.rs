@@ -28,3 +28,5 @@ mod schema;
 mod sigma;
 mod state;
 mod trial;
+#[cfg(feature = "aws")]
+mod watch;

@@ -133,7 +133,7 @@ fn made_up(count: usize) -> Vec<(String, String)> {
 }
 
 /// Lines of a child's output as they come.
-fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -145,7 +145,7 @@ fn lines(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-fn interrupt(child: &Child) {
+pub fn interrupt(child: &Child) {
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
 }

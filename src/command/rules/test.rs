@@ -18,6 +18,7 @@ use crate::rule::{Rule, RuleTest};
 mod human;
 mod json;
 mod junit;
+mod watch;
 
 #[derive(Debug, Args)]
 pub struct Test {
@@ -40,6 +41,9 @@ pub struct Test {
     /// exit code 1 if there is one; a comment `# survives: REASON` on its line gives leave.
     #[arg(long)]
     mutate: bool,
+    /// Tests again whenever a file below the paths changes, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,14 +94,18 @@ struct Survivor<'r> {
 
 impl Test {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Self { paths, filter, format, coverage, coverage_min, mutate } = self;
+        if self.watch { watch::watch(&self.paths.all(), || self.once()) } else { self.once() }
+    }
+
+    fn once(&self) -> anyhow::Result<Exit> {
+        let &Self { ref paths, ref filter, format, coverage, coverage_min, mutate, watch: _ } = self;
         let loaded = config::rules(&paths.all());
         complain(&loaded);
         let started = Instant::now();
         let rules = loaded.rules.iter().filter_map(|rule| Tried::of(rule, filter.as_ref(), mutate)).collect();
         let coverage = coverage || coverage_min.is_some();
         let run = Run { rules, took: started.elapsed(), coverage, mutate };
-        if let Some(filter) = filter.filter(|_| run.rules.is_empty() && !loaded.rules.is_empty()) {
+        if let Some(filter) = filter.as_ref().filter(|_| run.rules.is_empty() && !loaded.rules.is_empty()) {
             say("warning", &format!("no test fits `{filter}`"));
         }
         let mut out = anstream::stdout();

@@ -69,6 +69,7 @@ impl Calls {
                 (Some(_), _) => problems.push(Diagnostic::new(&source, value.span(), "expected a table")),
             }
         }
+        problems.sort_by_key(|problem| problem.span.start);
         problems
     }
 
