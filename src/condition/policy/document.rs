@@ -310,7 +310,7 @@ pub fn account_of(id: &str) -> Option<&str> {
     if is_account(id) {
         return Some(id);
     }
-    id.starts_with("arn:").then(|| id.splitn(6, ':').nth(4)).flatten()
+    id.starts_with("arn:").then(|| id.split(':').nth(4)).flatten()
 }
 
 /// Whether a text is twelve digits.
