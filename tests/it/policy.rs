@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use trailwatch::condition::explain::Seen;
 use trailwatch::condition::policy::document::DOCUMENT_BYTES_MAX;
@@ -751,6 +753,35 @@ fn what_is_no_policy_says_why() {
     }
     let missing = json!({"recipientAccountId": OWN, "requestParameters": {}}).to_string();
     assert_eq!(judged(&rule, &missing), "no: ");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// What a policy is damaged with means something to JSON, to URLs or to IAM.
+    #[test]
+    fn a_damaged_policy_is_judged_the_same_however_it_is_wrapped(
+        damages in vec((any::<usize>(), 0..12usize, prop::sample::select(vec!["", "{", "]", "\"", "*", "%7B", "${", ":", ",", "\\u", "é"])), 0..4),
+    ) {
+        let mut text = policy([
+            allow(json!({"Sid": "One", "Principal": {"AWS": ["444455556666", "*"]}, "Action": ["s3:*Object", "s3:Get?bject"]})),
+            allow(json!({"NotPrincipal": {"AWS": OWN}, "Condition": {"StringLike": {"aws:SourceArn": "arn:aws:s3:::*"}}})),
+            deny(json!({"Principal": "*", "Action": null, "NotAction": "s3:Put*", "Resource": "arn:aws:s3:::${aws:userid}/*"})),
+        ])
+        .to_string();
+        for (at, length, sign) in damages {
+            let start = text.floor_char_boundary(at % (text.len() + 1));
+            let end = text.floor_char_boundary((start + length).min(text.len()));
+            text.replace_range(start..end.max(start), sign);
+        }
+        let ask = rule("grants_external = true, allows = \"s3:Get*\", lacks_condition = \"aws:SourceA*\"");
+        let judged_text = judged(&ask, &record(&text.clone().into()));
+        prop_assert_eq!(judged(&ask, &record(&percent_encoded(&text).into())), judged_text.clone());
+        if let Ok(object @ Value::Object(_)) = serde_json::from_str::<Value>(&text) {
+            let again = object.to_string();
+            prop_assert_eq!(judged(&ask, &record(&object)), judged(&ask, &record(&again.into())));
+        }
+    }
 }
 
 #[test]
