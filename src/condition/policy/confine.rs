@@ -1,6 +1,7 @@
 //! Which conditions say that somebody known is meant.
 //!
-//! The keys, and what counts as a fixed value of theirs, follow what S3 and IAM Access Analyzer take for not public.
+//! The keys are those by which S3 and IAM Access Analyzer tell that a policy is not public. What counts as a fixed value
+//! is wider here where an account is certain all the same: sessions of one role, resources of one account.
 
 use ipnet::IpNet;
 
