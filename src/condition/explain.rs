@@ -42,6 +42,10 @@ pub enum Seen {
     Array(u32),
     /// A number that was worked out.
     Integer(i64),
+    /// An element or a document that was judged line by line: its text, and how it fared.
+    Element(String, Box<Explanation>),
+    /// A string in which there is no document, and why.
+    NoDocument(String, String),
 }
 
 /// Whether a condition holds of an event.
@@ -51,38 +55,59 @@ pub fn holds(condition: &Condition, event: &Event<'_>) -> bool {
 
 /// Judges every predicate of a condition, also where the outcome is already clear.
 pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
+    explain_at(condition, &Scope { event, element: None })
+}
+
+/// What fields are looked for in.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'s, 'e> {
+    /// The event.
+    pub event: &'s Event<'e>,
+    /// The part of it that paths begin at; the whole record if `None`.
+    pub element: Option<&'s RawValue>,
+}
+
+pub(super) fn explain_at(condition: &Condition, scope: &Scope<'_, '_>) -> Explanation {
     match condition {
         Condition::All(inner) => {
-            let inner: Vec<_> = inner.iter().map(|condition| explain(condition, event)).collect();
+            let inner: Vec<_> = inner.iter().map(|condition| explain_at(condition, scope)).collect();
             Explanation::All(inner.iter().all(Explanation::holds), inner)
         }
         Condition::Any(inner) => {
-            let inner: Vec<_> = inner.iter().map(|condition| explain(condition, event)).collect();
+            let inner: Vec<_> = inner.iter().map(|condition| explain_at(condition, scope)).collect();
             Explanation::Any(inner.iter().any(Explanation::holds), inner)
         }
         Condition::Not(inner) => {
-            let inner = explain(inner, event);
+            let inner = explain_at(inner, scope);
             Explanation::Not(!inner.holds(), Box::new(inner))
         }
         Condition::Together(inner) => {
-            Explanation::Together(together::holds(inner, event), Box::new(explain(inner, event)))
+            Explanation::Together(together::holds(inner, scope.event), Box::new(explain_at(inner, scope)))
         }
         Condition::Is(predicate) => {
-            let mut seen = values(&predicate.field, event);
-            let found = seen.iter().map(Seen::value);
-            let holds = match &predicate.test {
-                Test::Relates(relation, other) => {
-                    let others = values(other, event);
-                    relation.holds(found, others.iter().map(Seen::value))
-                }
-                test => test.passes(found),
-            };
-            if predicate.field == Field::Anywhere {
-                keep_what_passed(&mut seen, &predicate.test);
-            }
+            let (holds, seen) = judge(predicate, scope);
             Explanation::Is(holds, predicate.clone(), seen)
         }
     }
+}
+
+fn judge(predicate: &Predicate, scope: &Scope<'_, '_>) -> (bool, Vec<Seen>) {
+    if let Test::Within(within) = &predicate.test {
+        return within.judge(&predicate.field, scope);
+    }
+    let mut seen = values_at(&predicate.field, scope);
+    let found = seen.iter().map(Seen::value);
+    let holds = match &predicate.test {
+        Test::Relates(relation, other) => {
+            let others = values_at(other, scope);
+            relation.holds(found, others.iter().map(Seen::value))
+        }
+        test => test.passes(found),
+    };
+    if predicate.field == Field::Anywhere {
+        keep_what_passed(&mut seen, &predicate.test);
+    }
+    (holds, seen)
 }
 
 /// Of all the strings of a record only a few that passed are worth showing.
@@ -137,6 +162,26 @@ impl Seen {
             Self::Object => Value::Object,
             Self::Array(count) => Value::Array(*count),
             Self::Integer(number) => Value::Integer(*number),
+            Self::Element(..) => Value::Object,
+            Self::NoDocument(text, _) => Value::String(text),
+        }
+    }
+
+    /// The value that a text of JSON is, without what is in it.
+    pub(super) fn of_raw(raw: &RawValue) -> Self {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'[') => Self::Array(elements(text).len() as u32),
+            Some(b'{') => Self::Object,
+            _ => scalar(text),
+        }
+    }
+
+    /// How an element fared, line by line.
+    pub fn inside(&self) -> Option<&Explanation> {
+        match self {
+            Self::Element(_, explanation) => Some(explanation),
+            _ => None,
         }
     }
 
@@ -163,30 +208,72 @@ impl std::fmt::Display for Seen {
             Self::Object => f.write_str("{…}"),
             Self::Array(count) => write!(f, "[{count}]"),
             Self::Integer(number) => number.fmt(f),
+            Self::Element(text, _) | Self::NoDocument(text, _) => f.write_str(text),
         }
     }
 }
 
 /// Every value of a field, found the slow way.
 pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
+    values_at(field, &Scope { event, element: None })
+}
+
+fn values_at(field: &Field, scope: &Scope<'_, '_>) -> Vec<Seen> {
+    let mut found = Vec::new();
     match field {
-        Field::Path(path) if path.case() == Case::Joined => together::values(path, event),
+        Field::Derived(derived) => found.extend(derived.of(scope.event).map(Seen::of)),
+        Field::Anywhere => found.extend(scope.whole().map(strings).unwrap_or_default()),
+        Field::Path(path) if path.case() == Case::Joined => return together::values(path, scope.event),
         Field::Path(path) => {
-            let mut found = Vec::new();
-            if let Ok(record) = serde_json::from_str::<&RawValue>(event.text()) {
-                resolve(record, path, 0, &mut found);
+            if let Some((start, depth)) = scope.start(path) {
+                resolve(start, path, depth, &mut found);
             }
-            found
         }
-        Field::Derived(derived) => derived.of(event).map(Seen::of).into_iter().collect(),
-        Field::Anywhere => serde_json::from_str(event.text()).map(strings).unwrap_or_default(),
-        Field::Enveloped(path) if is_bare(event.kind()) => match unwrapped(&path.to_string()) {
-            Unwrapped::Path(path) => together::values(&Path::joined(path), event),
-            Unwrapped::Derived(derived) => values(&Field::Derived(derived), event),
-            Unwrapped::Always(text) => vec![Seen::String(text.to_owned())],
-            Unwrapped::Missing => Vec::new(),
-        },
-        Field::Enveloped(path) => together::values(path, event),
+        Field::Enveloped(path) => return enveloped(path, scope.event),
+    }
+    found
+}
+
+/// The values of a field of an envelope, whether the event came in one or not.
+fn enveloped(path: &Path, event: &Event<'_>) -> Vec<Seen> {
+    if !is_bare(event.kind()) {
+        return together::values(path, event);
+    }
+    match unwrapped(&path.to_string()) {
+        Unwrapped::Path(path) => together::values(&Path::joined(path), event),
+        Unwrapped::Derived(derived) => values(&Field::Derived(derived), event),
+        Unwrapped::Always(text) => vec![Seen::String(text.to_owned())],
+        Unwrapped::Missing => Vec::new(),
+    }
+}
+
+/// Where a path of the record leads, arrays on the way gone through, as it stands there.
+pub(super) fn raw_values<'s>(field: &Field, scope: &Scope<'s, '_>) -> Vec<&'s RawValue> {
+    let mut found = Vec::new();
+    if let Field::Path(path) = field
+        && let Some((start, depth)) = scope.start(path)
+    {
+        lead(start, path, depth, &mut found);
+    }
+    found
+}
+
+impl<'s> Scope<'s, '_> {
+    /// What paths begin at.
+    fn whole(&self) -> Option<&'s RawValue> {
+        self.element.or_else(|| self.record())
+    }
+
+    fn record(&self) -> Option<&'s RawValue> {
+        serde_json::from_str(self.event.text()).ok()
+    }
+
+    /// Where a path begins, and with which of its names.
+    fn start(&self, path: &Path) -> Option<(&'s RawValue, usize)> {
+        match self.element {
+            Some(_) if *path.segments()[0] == *Field::RECORD => Some((self.record()?, 1)),
+            _ => Some((self.whole()?, 0)),
+        }
     }
 }
 
@@ -206,28 +293,59 @@ fn strings(record: &RawValue) -> Vec<Seen> {
     found
 }
 
-/// Follows a path from its name number `depth` on.
+/// Every value at the end of a path, from its name number `depth` on.
 fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
+    let mut ends = Vec::new();
+    lead(raw, path, depth, &mut ends);
+    ends.into_iter().for_each(|end| flatten(end, found));
+}
+
+/// A value; of an array, itself and each of its elements.
+fn flatten(raw: &RawValue, found: &mut Vec<Seen>) {
+    let seen = Seen::of_raw(raw);
+    let is_array = matches!(seen, Seen::Array(_));
+    found.push(seen);
+    if is_array {
+        elements(raw.get()).into_iter().for_each(|element| flatten(element, found));
+    }
+}
+
+/// Follows a path from its name number `depth` on.
+fn lead<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
     let text = raw.get();
-    let ends = depth == path.segments().len();
     match text.as_bytes().first() {
-        Some(b'[') => {
-            let elements = elements(text);
-            if ends {
-                found.push(Seen::Array(elements.len() as u32));
-            }
-            elements.into_iter().for_each(|element| resolve(element, path, depth, found));
-        }
-        Some(b'{') if ends => found.push(Seen::Object),
+        _ if depth == path.segments().len() => found.push(raw),
+        _ if path.is_any_depth(&path.segments()[depth]) => lead_deep(raw, path, depth, found),
+        Some(b'[') => elements(text).into_iter().for_each(|element| lead(element, path, depth, found)),
         Some(b'{') => {
             for (key, value) in members(text) {
                 if path.case().same(&path.segments()[depth], &key) {
-                    resolve(value, path, depth + 1, found);
+                    lead(value, path, depth + 1, found);
                 }
             }
         }
-        _ if ends => found.push(scalar(text)),
         _ => {}
+    }
+}
+
+/// Follows a path behind its name number `depth`, which stands for any number of names, from here and everything below.
+fn lead_deep<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'[') => elements(text).into_iter().for_each(|element| lead_deep(element, path, depth, found)),
+        Some(b'{') => {
+            lead(raw, path, depth + 1, found);
+            members(text).into_iter().for_each(|(_, value)| lead_deep(value, path, depth, found));
+        }
+        _ => {}
+    }
+}
+
+/// The string that a text of JSON is, if it is one.
+pub(super) fn text_of(raw: &RawValue) -> Option<String> {
+    match scalar(raw.get()) {
+        Seen::String(text) => Some(text),
+        _ => None,
     }
 }
 
@@ -245,6 +363,7 @@ pub(super) fn scalar(text: &str) -> Seen {
     }
 }
 
+/// The elements of an array; none of what is no array.
 pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
     struct All;
     impl<'de> Visitor<'de> for All {
@@ -263,6 +382,7 @@ pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
     serde_json::Deserializer::from_str(text).deserialize_seq(All).unwrap_or_default()
 }
 
+/// The members of an object, with their names.
 pub(super) fn members(text: &str) -> Vec<(String, &RawValue)> {
     let named = raw_members(text).into_iter().map(|(key, value)| {
         let mut name = String::new();

@@ -64,6 +64,7 @@ const PURE_CRATES: &[&str] = &[
     "aho_corasick",
     "base64",
     "bytes",
+    "csv",
     "flate2",
     "foldhash",
     "granit_parser",

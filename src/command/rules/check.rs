@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Paths;
-use crate::command::{Exit, count, line, say, tell_left_out};
-use crate::config::{self, Loaded};
+use crate::command::{Exit, count, line, say, tell_left_out, today};
+use crate::config::Loaded;
 use crate::engine::RuleSet;
 use crate::rule::{self, Diagnostic, LintCode};
 
@@ -83,7 +81,7 @@ fn codes() -> impl Iterator<Item = &'static str> {
 impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
         let Self { paths, deny_warnings, format } = self;
-        let loaded = config::rules(&paths.all());
+        let loaded = paths.load();
         tell_left_out(&loaded);
         let complaints = complaints(&loaded);
         for (path, error) in &loaded.unreadable {
@@ -110,14 +108,13 @@ fn complaints(loaded: &Loaded) -> Vec<Complaint> {
     });
     let mut complaints: Vec<Complaint> = broken.collect();
     // Exceptions expire by the events' own time; here the question is whether one is of any more use.
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    for rule in &loaded.rules {
-        complaints.extend(rule::lint(rule, today).into_iter().map(|lint| Complaint {
-            level: Level::Warning,
-            code: lint.code.as_str(),
-            diagnostic: lint.diagnostic,
-        }));
-    }
+    let today = today();
+    let lints = loaded.rules.iter().flat_map(|rule| rule::lint(rule, today));
+    complaints.extend(lints.chain(loaded.shared.lint(&loaded.rules, today)).map(|lint| Complaint {
+        level: Level::Warning,
+        code: lint.code.as_str(),
+        diagnostic: lint.diagnostic,
+    }));
     for rule in RuleSet::new(loaded.rules.clone()).unanchored() {
         let message = "nothing rare leads to this rule: it is evaluated for most events";
         let diagnostic = Diagnostic::new(&rule.source, rule.id_place(), message)
