@@ -124,14 +124,26 @@ struct RuleArgs {
     /// A rule file, or a folder of them; may be repeated. The shipped rules if none is given.
     #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    shared: SharedArgs,
+}
+
+/// Where more of what rules share comes from.
+#[derive(Debug, Clone, Args)]
+struct SharedArgs {
+    /// A file of exceptions, lists or selections for the rules, or a folder of them; may be repeated. What is in a folder
+    /// of rules is found there.
+    #[arg(long = "exceptions", visible_aliases = ["lists", "shared"], value_name = "PATH")]
+    shared: Vec<PathBuf>,
 }
 
 impl RuleArgs {
     /// The rules; `None` if any is broken, after saying how.
     fn load(&self) -> Option<Vec<Rule>> {
-        let loaded = config::rules(&self.rules);
+        let loaded = config::rules_with(&self.rules, &self.shared.shared);
         tell_left_out(&loaded);
         if loaded.is_good() {
+            tell_odd(&loaded);
             return Some(loaded.rules);
         }
         complain(&loaded);
@@ -152,6 +164,19 @@ fn tell_left_out(loaded: &Loaded) {
         };
         say("note", &format!("{}{others}: left out: {reason}", files[0]));
     }
+}
+
+/// Says of what is shared what is odd: an exception that does nothing is thought to do something.
+fn tell_odd(loaded: &Loaded) {
+    for lint in loaded.shared.lint(&loaded.rules, today()) {
+        let (at, _) = lint.diagnostic.position();
+        say("warning", &format!("{}:{at}: {}", lint.diagnostic.source.name, lint.diagnostic.message));
+    }
+}
+
+/// This machine's date in UTC.
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 /// Says everything that is wrong with rules.

@@ -8,18 +8,25 @@ use std::fmt;
 
 use crate::event::{Derived, Path};
 
+pub mod document;
 pub mod explain;
 pub mod line;
+pub mod list;
 pub mod near;
 pub mod policy;
 pub mod test;
 mod together;
+pub mod within;
+pub mod zone;
 
 pub use explain::{Explanation, explain, holds};
 pub use line::Line;
+pub use list::{List, Membership};
 pub use near::{Miss, Nearness, nearness};
 pub use policy::Policy;
 pub use test::{Comparison, Literal, Number, Pattern, Relation, Strict, Test, Text};
+pub use within::Within;
+pub use zone::Zone;
 
 /// What must hold of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -63,6 +70,13 @@ pub enum Field {
 impl Field {
     /// What rules write for any string of the record.
     pub const ANYWHERE: &str = "**";
+    /// The first name of a path that, inside a value, leads from the whole record.
+    pub const RECORD: &str = "$";
+
+    /// Whether it is looked for at any depth, so that no projection knows where it is.
+    pub fn is_deep(&self) -> bool {
+        matches!(self, Self::Path(path) if path.is_deep())
+    }
 }
 
 impl Condition {
@@ -89,7 +103,7 @@ impl Condition {
         if conditions.len() == 1 { conditions.remove(0) } else { Self::Any(conditions) }
     }
 
-    /// Calls `visit` with every predicate, in writing order.
+    /// Calls `visit` with every predicate, in writing order. Lines inside a value are part of its one predicate.
     pub fn visit<'c>(&'c self, visit: &mut dyn FnMut(&'c Predicate)) {
         match self {
             Self::All(conditions) | Self::Any(conditions) => conditions.iter().for_each(|inner| inner.visit(visit)),
@@ -100,13 +114,18 @@ impl Condition {
 }
 
 impl Predicate {
-    /// Every field that the predicate reads: one, or two where it compares fields.
+    /// Every field of the event that the predicate reads by itself: one, or two where it compares fields; and the derived
+    /// ones that lines inside a value name.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
-        let other = match &self.test {
-            Test::Relates(_, other) => Some(other),
-            _ => None,
-        };
-        std::iter::once(&self.field).chain(other)
+        let mut fields = vec![&self.field];
+        match &self.test {
+            Test::Relates(_, other) => fields.push(other),
+            Test::Within(within) => within.condition.visit(&mut |inner| {
+                fields.extend(inner.fields().filter(|field| matches!(field, Field::Derived(_))));
+            }),
+            _ => {}
+        }
+        fields.into_iter()
     }
 }
 

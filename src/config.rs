@@ -1,9 +1,12 @@
 //! Loading of what a run is made of: rules from folders, or the shipped ones from the binary itself.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::rule::{self, Diagnostic, LeftOut, Rule, sigma};
+use crate::rule::shared::{Origin, SharedText};
+use crate::rule::{self, Diagnostic, LeftOut, Rule, Shared, SourceText, sigma};
 
 /// The shipped rules: their paths and texts.
 const PACK: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pack.rs"));
@@ -22,6 +25,8 @@ pub struct Loaded {
     pub problems: Vec<Diagnostic>,
     /// Files and folders that could not be read, with the reason.
     pub unreadable: Vec<(PathBuf, io::Error)>,
+    /// What the rules share.
+    pub shared: Shared,
 }
 
 impl Loaded {
@@ -29,39 +34,121 @@ impl Loaded {
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() && self.unreadable.is_empty()
     }
-
-    /// How much has been found, good or not.
-    fn count(&self) -> usize {
-        self.rules.len() + self.left_out.len() + self.problems.len() + self.unreadable.len()
-    }
 }
 
 /// Loads the rules under paths, or the shipped ones where there are no paths.
 pub fn rules(paths: &[PathBuf]) -> Loaded {
-    let mut loaded = Loaded::default();
-    if paths.is_empty() {
-        for (name, text) in PACK {
-            take(Path::new(name), text.as_bytes().to_vec(), &mut loaded);
+    rules_with(paths, &[])
+}
+
+/// The same, with further files of what rules share.
+pub fn rules_with(paths: &[PathBuf], shared: &[PathBuf]) -> Loaded {
+    let mut found = Found::default();
+    for (name, text) in PACK {
+        match SharedText::of(Path::new(name), text.as_bytes(), Origin::Shipped) {
+            Some(text) => found.shared.push(text),
+            None if paths.is_empty() => found.rules.push((PathBuf::from(name), text.as_bytes().to_vec())),
+            None => {}
         }
     }
-    for path in paths {
-        load(path, &mut loaded);
+    paths.iter().for_each(|path| found.load_rules(path));
+    shared.iter().for_each(|path| found.load_shared(path));
+    // What was named by itself goes before what stands beside it.
+    paths.iter().for_each(|path| found.look_beside(path));
+    let (shared, problems) = Shared::read(&found.shared, table);
+    let mut loaded = Loaded { problems, unreadable: found.unreadable, shared, ..Loaded::default() };
+    for (name, bytes) in found.rules {
+        let mut reading = rule::read_with(&name, bytes, &loaded.shared);
+        loaded.rules.append(&mut reading.rules);
+        loaded.left_out.append(&mut reading.left_out);
+        loaded.problems.append(&mut reading.problems);
     }
     loaded.problems.extend(rule::duplicates(&loaded.rules));
     loaded
 }
 
-fn load(path: &Path, loaded: &mut Loaded) {
-    let before = loaded.count();
-    let is_toml = |name: &Path| name.extension().is_some_and(|extension| extension == "toml");
-    let files = files(path, |name| is_toml(name) || sigma::is_named(name), &mut loaded.unreadable);
-    for (path, bytes) in files {
-        take(&path, bytes, loaded);
+/// Files that were found.
+#[derive(Default)]
+struct Found {
+    rules: Vec<(PathBuf, Vec<u8>)>,
+    shared: Vec<SharedText>,
+    /// Where files are that rules share, so that none is taken twice.
+    places: HashSet<PathBuf>,
+    unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Found {
+    fn load_rules(&mut self, path: &Path) {
+        let before = self.unreadable.len();
+        let files = files(path, |name| is_toml(name) || sigma::is_named(name), &mut self.unreadable);
+        if files.is_empty() && self.unreadable.len() == before {
+            self.nothing(path, "no rule files (`*.toml`, `*.yml`) in it");
+        }
+        for (path, bytes) in files {
+            if !self.take_shared(&path, &bytes, Origin::Named) {
+                self.rules.push((path, bytes));
+            }
+        }
     }
-    if loaded.count() == before {
-        let nothing = io::Error::new(io::ErrorKind::NotFound, "no rule files (`*.toml`, `*.yml`) in it");
-        loaded.unreadable.push((path.to_owned(), nothing));
+
+    fn load_shared(&mut self, path: &Path) {
+        let before = self.unreadable.len();
+        let files = files(path, is_toml, &mut self.unreadable);
+        if files.is_empty() && self.unreadable.len() == before {
+            self.nothing(path, "no files (`*.toml`) in it");
+        }
+        for (path, bytes) in files {
+            if !self.take_shared(&path, &bytes, Origin::Named) {
+                let what = "no file of `[lists.…]`, `[selections.…]` or `[[exception]]` (rules are named by `--rules`)";
+                self.unreadable.push((path, io::Error::new(io::ErrorKind::InvalidData, what)));
+            }
+        }
     }
+
+    /// Takes what rules share from the folder of a rule that is named by itself.
+    fn look_beside(&mut self, path: &Path) {
+        let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let Some(entries) = folder.filter(|_| path.is_file()).and_then(|folder| std::fs::read_dir(folder).ok()) else {
+            return;
+        };
+        let mut others: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        others.sort();
+        for other in others.iter().filter(|other| is_toml(other) && *other != path) {
+            // What cannot be read and was not named is nobody's concern.
+            if let Ok(bytes) = read(other, "a rule file", RULE_FILE_BYTES_MAX) {
+                self.take_shared(other, &bytes, Origin::Beside);
+            }
+        }
+    }
+
+    /// Takes a file, once, if rules share what is in it; whether they do.
+    fn take_shared(&mut self, path: &Path, bytes: &[u8], origin: Origin) -> bool {
+        let Some(text) = SharedText::of(path, bytes, origin) else { return false };
+        if self.places.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
+            self.shared.push(text);
+        }
+        true
+    }
+
+    fn nothing(&mut self, path: &Path, what: &str) {
+        self.unreadable.push((path.to_owned(), io::Error::new(io::ErrorKind::NotFound, what)));
+    }
+}
+
+fn is_toml(name: &Path) -> bool {
+    name.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// The largest table of a list, in bytes.
+const TABLE_BYTES_MAX: u64 = 16 << 20;
+
+/// The text of a table that a file names, from the folder of that file.
+fn table(file: &Path, name: &str) -> Result<Arc<SourceText>, String> {
+    let path = file.parent().unwrap_or(Path::new("")).join(name);
+    let bytes = read(&path, "a table", TABLE_BYTES_MAX).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    Ok(Arc::new(SourceText { name: path.display().to_string(), text }))
 }
 
 /// A file, or those below a folder whose name is `wanted`, with what is in them; by name.
@@ -74,7 +161,7 @@ pub fn files(
     for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
         match entry {
             Ok(entry) if entry.file_type().is_file() && (entry.depth() == 0 || wanted(entry.path())) => {
-                match read(entry.path()) {
+                match read(entry.path(), "a rule file", RULE_FILE_BYTES_MAX) {
                     Ok(bytes) => files.push((entry.into_path(), bytes)),
                     Err(error) => unreadable.push((entry.into_path(), error)),
                 }
@@ -92,21 +179,15 @@ pub fn files(
 
 /// The text of a file beside rules.
 pub fn text(path: &Path) -> io::Result<String> {
-    String::from_utf8(read(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    let bytes = read(path, "a file", RULE_FILE_BYTES_MAX)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path, what: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
     let bytes = std::fs::metadata(path)?.len();
-    if bytes > RULE_FILE_BYTES_MAX {
-        let message = format!("a rule file of {bytes} bytes, more than {RULE_FILE_BYTES_MAX}");
+    if bytes > bytes_max {
+        let message = format!("{what} of {bytes} bytes, more than {bytes_max}");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     std::fs::read(path)
-}
-
-fn take(name: &Path, bytes: Vec<u8>, loaded: &mut Loaded) {
-    let mut reading = rule::read(name, bytes);
-    loaded.rules.append(&mut reading.rules);
-    loaded.left_out.append(&mut reading.left_out);
-    loaded.problems.append(&mut reading.problems);
 }

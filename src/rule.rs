@@ -23,9 +23,11 @@ pub mod filter_pattern;
 pub mod import;
 mod key;
 pub mod lint;
+mod list;
 mod operand;
 mod policy;
 pub mod schema;
+pub mod shared;
 pub mod sigma;
 mod syntax;
 pub mod template;
@@ -34,6 +36,7 @@ mod write;
 pub use diagnostic::{Diagnostic, SourceText};
 pub use file::RuleFile;
 pub use lint::{Calls, Carrier, Lint, LintCode, lint};
+pub use shared::Shared;
 pub use template::Template;
 
 /// A rule that has been found good.
@@ -60,13 +63,22 @@ pub struct Rule {
     pub exceptions: Vec<Exception>,
     /// Where each predicate of the condition was written, in the order of [`Condition::visit`]. May be shorter: not
     /// every dialect tells.
-    pub places: Vec<Range<usize>>,
+    pub places: Vec<Written>,
     /// Fields whose values say what belongs together; findings that agree in them are about one matter.
     pub group_by: Vec<Field>,
     /// The rule's own tests.
     pub tests: Vec<RuleTest>,
     /// Where it was written.
     pub source: Arc<SourceText>,
+}
+
+/// Where something was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The text: the rule's own, or that of a file that rules share.
+    pub source: Arc<SourceText>,
+    /// Where in it, in bytes.
+    pub span: Range<usize>,
 }
 
 /// When a rule does not match although its lines hold.
@@ -82,8 +94,8 @@ pub struct Exception {
     pub expires: Option<Date>,
     /// What must hold of an event for it to be excepted, the expiry included.
     pub when: Condition,
-    /// Where it was written, in bytes of the rule's text.
-    pub span: Range<usize>,
+    /// Where it was written.
+    pub written: Written,
 }
 
 /// What a file of rules comes to.
@@ -163,18 +175,27 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Reads every rule of a file: a TOML file holds one of ours, a YAML file any number of Sigma's.
+/// Reads every rule of a file that shares nothing with others.
 pub fn read(name: &Path, bytes: Vec<u8>) -> Reading {
-    if sigma::is_named(name) {
-        return match String::from_utf8(bytes) {
-            Ok(text) => sigma::read(name, without_mark(text)),
+    read_with(name, bytes, &Shared::default())
+}
+
+/// Reads every rule of a file: a TOML file holds one of ours, a YAML file any number of Sigma's. They use what is
+/// shared, and the exceptions that name them are theirs.
+pub fn read_with(name: &Path, bytes: Vec<u8>, shared: &Shared) -> Reading {
+    let mut reading = if sigma::is_named(name) {
+        match String::from_utf8(bytes) {
+            Ok(text) => sigma::read(name, without_mark(text), shared),
             Err(error) => Reading { problems: vec![not_utf8(name, &error)], ..Reading::default() },
-        };
-    }
-    match Rule::read(name, bytes) {
-        Ok(rule) => Reading { rules: vec![rule], ..Reading::default() },
-        Err(problems) => Reading { problems, ..Reading::default() },
-    }
+        }
+    } else {
+        match Rule::read(name, bytes, shared) {
+            Ok(rule) => Reading { rules: vec![rule], ..Reading::default() },
+            Err(problems) => Reading { problems, ..Reading::default() },
+        }
+    };
+    reading.rules.iter_mut().for_each(|rule| shared.except(rule));
+    reading
 }
 
 /// An editor's byte order mark is no part of the text.
@@ -183,21 +204,25 @@ fn without_mark(text: String) -> String {
 }
 
 impl Rule {
-    /// Reads a rule from the bytes of its file.
-    pub fn read(name: &Path, bytes: Vec<u8>) -> Result<Self, Vec<Diagnostic>> {
+    fn read(name: &Path, bytes: Vec<u8>, shared: &Shared) -> Result<Self, Vec<Diagnostic>> {
         match String::from_utf8(bytes) {
-            Ok(text) => Self::parse(name, text),
+            Ok(text) => Self::parse_with(name, text, shared),
             Err(error) => Err(vec![not_utf8(name, &error)]),
         }
     }
 
     /// Reads a rule from the text of its file.
     pub fn parse(name: &Path, text: String) -> Result<Self, Vec<Diagnostic>> {
+        Self::parse_with(name, text, &Shared::default())
+    }
+
+    /// Reads a rule that uses what rules share from the text of its file.
+    pub fn parse_with(name: &Path, text: String, shared: &Shared) -> Result<Self, Vec<Diagnostic>> {
         let source = Arc::new(SourceText { name: name.display().to_string(), text: without_mark(text) });
         let (document, syntax) = syntax::read(&source);
         let mut problems = Vec::new();
         let file = RuleFile::read(&source, document.get_ref(), syntax.is_empty(), &mut problems);
-        let rule = compile::compile(&file, &source, &mut problems);
+        let rule = compile::compile(&file, &source, shared, &mut problems);
         let problems = syntax::together(syntax, problems);
         match rule {
             Some(rule) if problems.is_empty() => Ok(rule),
@@ -217,7 +242,7 @@ impl Rule {
     }
 
     /// Where a predicate of the condition was written, if that is known.
-    pub fn place_of(&self, predicate: &Predicate) -> Option<Range<usize>> {
+    pub fn place_of(&self, predicate: &Predicate) -> Option<Written> {
         let (mut number, mut found) = (0, None);
         self.condition.visit(&mut |other| {
             found = found.or(std::ptr::eq(predicate, other).then_some(number));

@@ -72,9 +72,18 @@ impl Explain {
         let loaded = if needs_ids { self.rules.load()? } else { Vec::new() };
         let mut chosen = Vec::new();
         for name in &self.rule {
-            chosen.push(if by_file(name) { from_file(name)? } else { by_id(name, &loaded)? });
+            chosen.push(if by_file(name) { self.by_file(name)? } else { by_id(name, &loaded)? });
         }
         Some(chosen)
+    }
+
+    fn by_file(&self, name: &str) -> Option<Rule> {
+        let loaded = config::rules_with(&[PathBuf::from(name)], &self.rules.shared.shared);
+        if !loaded.is_good() {
+            complain(&loaded);
+            return None;
+        }
+        loaded.rules.into_iter().next()
     }
 
     /// What is said of an event.
@@ -112,15 +121,6 @@ fn headline(event: &RawEvent) -> String {
     // A vector takes everything that is written.
     let _ = Printer::new(&mut line, Format::Text).event(&event.bytes);
     String::from_utf8_lossy(&line).into_owned()
-}
-
-fn from_file(name: &str) -> Option<Rule> {
-    let loaded = config::rules(&[PathBuf::from(name)]);
-    if !loaded.is_good() {
-        complain(&loaded);
-        return None;
-    }
-    loaded.rules.into_iter().next()
 }
 
 fn by_id(id: &str, rules: &[Rule]) -> Option<Rule> {

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::Exit;
 use super::import::Import;
-use crate::rule::{Diagnostic, Rule};
+use super::{Exit, SharedArgs};
+use crate::config::{self, Loaded};
+use crate::rule::{Diagnostic, SourceText};
 
 mod check;
 mod list;
@@ -31,7 +33,7 @@ pub enum Rules {
     /// Translates rules of other tools into files of ours, and says of each what came of it.
     Import(Import),
     /// Prints the JSON Schema of rule files, for editors.
-    Schema,
+    Schema(schema::Schema),
 }
 
 #[derive(Debug, Args)]
@@ -41,11 +43,23 @@ pub struct Paths {
     /// The same, as the other commands take it.
     #[arg(long = "rules", value_name = "PATH")]
     more: Vec<PathBuf>,
+    #[command(flatten)]
+    shared: SharedArgs,
 }
 
 impl Paths {
     fn all(&self) -> Vec<PathBuf> {
         self.paths.iter().chain(&self.more).cloned().collect()
+    }
+
+    /// The rules, with what they share.
+    fn load(&self) -> Loaded {
+        config::rules_with(&self.all(), &self.shared.shared)
+    }
+
+    /// Where files are that may change: rules, and what they share.
+    fn watched(&self) -> Vec<PathBuf> {
+        self.all().into_iter().chain(self.shared.shared.iter().cloned()).collect()
     }
 }
 
@@ -58,12 +72,12 @@ impl Rules {
             Self::Match(matches) => matches.run(),
             Self::New(new) => new.run(),
             Self::Import(import) => import.run(),
-            Self::Schema => schema::run(),
+            Self::Schema(schema) => schema.run(),
         }
     }
 }
 
-/// The line of a place in a rule's text, counted from 1.
-fn line_of(rule: &Rule, place: Range<usize>) -> usize {
-    Diagnostic::new(&rule.source, place, "").position().0
+/// The line of a place in a text, counted from 1.
+fn line_of(source: &Arc<SourceText>, place: Range<usize>) -> usize {
+    Diagnostic::new(source, place, "").position().0
 }

@@ -5,8 +5,7 @@
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::policy::Judgement;
-use super::{Condition, Field, Policy, Predicate, Test, together};
+use super::{Condition, Field, Predicate, Test, together};
 use crate::event::envelope::{Unwrapped, is_bare, unwrapped};
 use crate::event::projection::unescape;
 use crate::event::{Case, Event, Path, Value};
@@ -43,6 +42,10 @@ pub enum Seen {
     Array(u32),
     /// A number that was worked out.
     Integer(i64),
+    /// An element or a document that was judged line by line: its text, and how it fared.
+    Element(String, Box<Explanation>),
+    /// A string in which there is no document, and why.
+    NoDocument(String, String),
     /// What was made of a value, in words.
     Note(String),
 }
@@ -54,39 +57,53 @@ pub fn holds(condition: &Condition, event: &Event<'_>) -> bool {
 
 /// Judges every predicate of a condition, also where the outcome is already clear.
 pub fn explain(condition: &Condition, event: &Event<'_>) -> Explanation {
+    explain_at(condition, &Scope { event, element: None })
+}
+
+/// What fields are looked for in.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'s, 'e> {
+    /// The event.
+    pub event: &'s Event<'e>,
+    /// The part of it that paths begin at; the whole record if `None`.
+    pub element: Option<&'s RawValue>,
+}
+
+pub(super) fn explain_at(condition: &Condition, scope: &Scope<'_, '_>) -> Explanation {
     match condition {
         Condition::All(inner) => {
-            let inner: Vec<_> = inner.iter().map(|condition| explain(condition, event)).collect();
+            let inner: Vec<_> = inner.iter().map(|condition| explain_at(condition, scope)).collect();
             Explanation::All(inner.iter().all(Explanation::holds), inner)
         }
         Condition::Any(inner) => {
-            let inner: Vec<_> = inner.iter().map(|condition| explain(condition, event)).collect();
+            let inner: Vec<_> = inner.iter().map(|condition| explain_at(condition, scope)).collect();
             Explanation::Any(inner.iter().any(Explanation::holds), inner)
         }
         Condition::Not(inner) => {
-            let inner = explain(inner, event);
+            let inner = explain_at(inner, scope);
             Explanation::Not(!inner.holds(), Box::new(inner))
         }
         Condition::Together(inner) => {
-            Explanation::Together(together::holds(inner, event), Box::new(explain(inner, event)))
+            Explanation::Together(together::holds(inner, scope.event), Box::new(explain_at(inner, scope)))
         }
         Condition::Is(predicate) => {
-            let (holds, seen) = judge(predicate, event);
+            let (holds, seen) = judge(predicate, scope);
             Explanation::Is(holds, predicate.clone(), seen)
         }
     }
 }
 
-/// Whether a predicate holds, and what was seen.
-fn judge(predicate: &Predicate, event: &Event<'_>) -> (bool, Vec<Seen>) {
-    if let Test::Policy(policy) = &predicate.test {
-        return judge_policy(policy, &predicate.field, event);
+fn judge(predicate: &Predicate, scope: &Scope<'_, '_>) -> (bool, Vec<Seen>) {
+    match &predicate.test {
+        Test::Within(within) => return within.judge(&predicate.field, scope),
+        Test::Policy(policy) => return policy.judge_field(&predicate.field, scope),
+        _ => {}
     }
-    let mut seen = values(&predicate.field, event);
+    let mut seen = values_at(&predicate.field, scope);
     let found = seen.iter().map(Seen::value);
     let holds = match &predicate.test {
         Test::Relates(relation, other) => {
-            let others = values(other, event);
+            let others = values_at(other, scope);
             relation.holds(found, others.iter().map(Seen::value))
         }
         test => test.passes(found),
@@ -96,20 +113,6 @@ fn judge(predicate: &Predicate, event: &Event<'_>) -> (bool, Vec<Seen>) {
     }
     (holds, seen)
 }
-
-/// Policies are read from their own text. Of several the notes on those that are as asked come first.
-fn judge_policy(policy: &Policy, field: &Field, event: &Event<'_>) -> (bool, Vec<Seen>) {
-    let Field::Path(path) = field else { return (false, Vec::new()) };
-    let found = raw_values(path, event).into_iter().filter(|raw| !raw.get().starts_with('['));
-    let mut judged: Vec<Judgement> = found.map(|raw| policy.judge(raw, event.account())).collect();
-    judged.sort_by_key(|judgement| !judgement.holds);
-    judged.truncate(NOTES_SHOWN_MAX);
-    let holds = judged.first().is_some_and(|first| first.holds);
-    (holds, judged.into_iter().map(|judgement| Seen::Note(judgement.note)).collect())
-}
-
-/// How many policies of one field are told of.
-const NOTES_SHOWN_MAX: usize = 3;
 
 /// Of all the strings of a record only a few that passed are worth showing.
 fn keep_what_passed(seen: &mut Vec<Seen>, test: &Test) {
@@ -159,10 +162,30 @@ impl Seen {
             Self::Null => Value::Null,
             Self::Bool(truth) => Value::Bool(*truth),
             Self::Number(text) => Value::Number(text),
-            Self::String(text) | Self::Note(text) => Value::String(text),
+            Self::String(text) => Value::String(text),
             Self::Object => Value::Object,
             Self::Array(count) => Value::Array(*count),
             Self::Integer(number) => Value::Integer(*number),
+            Self::Element(..) => Value::Object,
+            Self::NoDocument(text, _) | Self::Note(text) => Value::String(text),
+        }
+    }
+
+    /// The value that a text of JSON is, without what is in it.
+    pub(super) fn of_raw(raw: &RawValue) -> Self {
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'[') => Self::Array(elements(text).len() as u32),
+            Some(b'{') => Self::Object,
+            _ => scalar(text),
+        }
+    }
+
+    /// How an element fared, line by line.
+    pub fn inside(&self) -> Option<&Explanation> {
+        match self {
+            Self::Element(_, explanation) => Some(explanation),
+            _ => None,
         }
     }
 
@@ -185,46 +208,76 @@ impl std::fmt::Display for Seen {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(truth) => truth.fmt(f),
-            Self::Number(text) | Self::String(text) | Self::Note(text) => f.write_str(text),
+            Self::Number(text) | Self::String(text) => f.write_str(text),
             Self::Object => f.write_str("{…}"),
             Self::Array(count) => write!(f, "[{count}]"),
             Self::Integer(number) => number.fmt(f),
+            Self::Element(text, _) | Self::NoDocument(text, _) | Self::Note(text) => f.write_str(text),
         }
     }
 }
 
 /// Every value of a field, found the slow way.
 pub fn values(field: &Field, event: &Event<'_>) -> Vec<Seen> {
-    match field {
-        Field::Path(path) if path.case() == Case::Joined => together::values(path, event),
-        Field::Path(path) => raw_values(path, event).into_iter().map(seen).collect(),
-        Field::Derived(derived) => derived.of(event).map(Seen::of).into_iter().collect(),
-        Field::Anywhere => serde_json::from_str(event.text()).map(strings).unwrap_or_default(),
-        Field::Enveloped(path) if is_bare(event.kind()) => match unwrapped(&path.to_string()) {
-            Unwrapped::Path(path) => together::values(&Path::joined(path), event),
-            Unwrapped::Derived(derived) => values(&Field::Derived(derived), event),
-            Unwrapped::Always(text) => vec![Seen::String(text.to_owned())],
-            Unwrapped::Missing => Vec::new(),
-        },
-        Field::Enveloped(path) => together::values(path, event),
-    }
+    values_at(field, &Scope { event, element: None })
 }
 
-/// The JSON of every value of a field of the record.
-fn raw_values<'e>(path: &Path, event: &Event<'e>) -> Vec<&'e RawValue> {
+fn values_at(field: &Field, scope: &Scope<'_, '_>) -> Vec<Seen> {
     let mut found = Vec::new();
-    if let Ok(record) = serde_json::from_str::<&RawValue>(event.text()) {
-        resolve(record, path, 0, &mut found);
+    match field {
+        Field::Derived(derived) => found.extend(derived.of(scope.event).map(Seen::of)),
+        Field::Anywhere => found.extend(scope.whole().map(strings).unwrap_or_default()),
+        Field::Path(path) if path.case() == Case::Joined => return together::values(path, scope.event),
+        Field::Path(path) => {
+            if let Some((start, depth)) = scope.start(path) {
+                resolve(start, path, depth, &mut found);
+            }
+        }
+        Field::Enveloped(path) => return enveloped(path, scope.event),
     }
     found
 }
 
-fn seen(raw: &RawValue) -> Seen {
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'{') => Seen::Object,
-        Some(b'[') => Seen::Array(elements(text).len() as u32),
-        _ => scalar(text),
+/// The values of a field of an envelope, whether the event came in one or not.
+fn enveloped(path: &Path, event: &Event<'_>) -> Vec<Seen> {
+    if !is_bare(event.kind()) {
+        return together::values(path, event);
+    }
+    match unwrapped(&path.to_string()) {
+        Unwrapped::Path(path) => together::values(&Path::joined(path), event),
+        Unwrapped::Derived(derived) => values(&Field::Derived(derived), event),
+        Unwrapped::Always(text) => vec![Seen::String(text.to_owned())],
+        Unwrapped::Missing => Vec::new(),
+    }
+}
+
+/// Where a path of the record leads, arrays on the way gone through, as it stands there.
+pub(super) fn raw_values<'s>(field: &Field, scope: &Scope<'s, '_>) -> Vec<&'s RawValue> {
+    let mut found = Vec::new();
+    if let Field::Path(path) = field
+        && let Some((start, depth)) = scope.start(path)
+    {
+        lead(start, path, depth, &mut found);
+    }
+    found
+}
+
+impl<'s> Scope<'s, '_> {
+    /// What paths begin at.
+    fn whole(&self) -> Option<&'s RawValue> {
+        self.element.or_else(|| self.record())
+    }
+
+    fn record(&self) -> Option<&'s RawValue> {
+        serde_json::from_str(self.event.text()).ok()
+    }
+
+    /// Where a path begins, and with which of its names.
+    fn start(&self, path: &Path) -> Option<(&'s RawValue, usize)> {
+        match self.element {
+            Some(_) if *path.segments()[0] == *Field::RECORD => Some((self.record()?, 1)),
+            _ => Some((self.whole()?, 0)),
+        }
     }
 }
 
@@ -244,19 +297,34 @@ fn strings(record: &RawValue) -> Vec<Seen> {
     found
 }
 
-/// Follows a path from its name number `depth` on.
-fn resolve<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
-    let text = raw.get();
-    let ends = depth == path.segments().len();
-    if ends {
-        found.push(raw);
+/// Every value at the end of a path, from its name number `depth` on.
+fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
+    let mut ends = Vec::new();
+    lead(raw, path, depth, &mut ends);
+    ends.into_iter().for_each(|end| flatten(end, found));
+}
+
+/// A value; of an array, itself and each of its elements.
+fn flatten(raw: &RawValue, found: &mut Vec<Seen>) {
+    let seen = Seen::of_raw(raw);
+    let is_array = matches!(seen, Seen::Array(_));
+    found.push(seen);
+    if is_array {
+        elements(raw.get()).into_iter().for_each(|element| flatten(element, found));
     }
+}
+
+/// Follows a path from its name number `depth` on.
+fn lead<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
+    let text = raw.get();
     match text.as_bytes().first() {
-        Some(b'[') => elements(text).into_iter().for_each(|element| resolve(element, path, depth, found)),
-        Some(b'{') if !ends => {
+        _ if depth == path.segments().len() => found.push(raw),
+        _ if path.is_any_depth(&path.segments()[depth]) => lead_deep(raw, path, depth, found),
+        Some(b'[') => elements(text).into_iter().for_each(|element| lead(element, path, depth, found)),
+        Some(b'{') => {
             for (key, value) in members(text) {
                 if path.case().same(&path.segments()[depth], &key) {
-                    resolve(value, path, depth + 1, found);
+                    lead(value, path, depth + 1, found);
                 }
             }
         }
@@ -264,9 +332,34 @@ fn resolve<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r
     }
 }
 
+/// Follows a path behind its name number `depth`, which stands for any number of names, from here and everything below.
+fn lead_deep<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'[') => elements(text).into_iter().for_each(|element| lead_deep(element, path, depth, found)),
+        Some(b'{') => {
+            lead(raw, path, depth + 1, found);
+            members(text).into_iter().for_each(|(_, value)| lead_deep(value, path, depth, found));
+        }
+        _ => {}
+    }
+}
+
+/// The string that a text of JSON is, if it is one.
+pub(super) fn text_of(raw: &RawValue) -> Option<String> {
+    match scalar(raw.get()) {
+        Seen::String(text) => Some(text),
+        _ => None,
+    }
+}
+
 pub(super) fn scalar(text: &str) -> Seen {
     match text.as_bytes().first() {
-        Some(b'"') => Seen::String(string(text)),
+        Some(b'"') => {
+            let mut string = String::new();
+            unescape(text, &mut string);
+            Seen::String(string)
+        }
         Some(b't') => Seen::Bool(true),
         Some(b'f') => Seen::Bool(false),
         Some(b'n') => Seen::Null,
@@ -274,13 +367,7 @@ pub(super) fn scalar(text: &str) -> Seen {
     }
 }
 
-/// What a JSON string in quotes stands for.
-pub(super) fn string(quoted: &str) -> String {
-    let mut string = String::new();
-    unescape(quoted, &mut string);
-    string
-}
-
+/// The elements of an array; none of what is no array.
 pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
     struct All;
     impl<'de> Visitor<'de> for All {
@@ -299,8 +386,14 @@ pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
     serde_json::Deserializer::from_str(text).deserialize_seq(All).unwrap_or_default()
 }
 
+/// The members of an object, with their names.
 pub(super) fn members(text: &str) -> Vec<(String, &RawValue)> {
-    raw_members(text).into_iter().map(|(key, value)| (string(key.get()), value)).collect()
+    let named = raw_members(text).into_iter().map(|(key, value)| {
+        let mut name = String::new();
+        unescape(key.get(), &mut name);
+        (name, value)
+    });
+    named.collect()
 }
 
 /// The members of an object, their keys as they stand in the text.

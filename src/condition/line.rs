@@ -146,6 +146,15 @@ impl Explanation {
             Self::All(_, inner) | Self::Any(_, inner) => inner.first().map_or(&[], Self::seen),
         }
     }
+
+    /// How the elements and documents of a line fared whose lines are inside its values.
+    pub fn lines_inside(&self) -> Vec<&Explanation> {
+        match self {
+            Self::Is(_, _, seen) => seen.iter().filter_map(Seen::inside).collect(),
+            Self::Not(_, inner) | Self::Together(_, inner) => inner.lines_inside(),
+            Self::All(_, inner) | Self::Any(_, inner) => inner.iter().flat_map(Self::lines_inside).collect(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
+use super::Field;
+use super::explain::{Scope, Seen, elements, raw_values};
+
 mod confine;
 pub mod document;
 pub mod glob;
@@ -40,6 +43,9 @@ pub struct Policy {
     pub lacks_condition: Vec<Glob>,
 }
 
+/// How many policies of one field are told of.
+const NOTES_SHOWN_MAX: usize = 3;
+
 /// What came of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
@@ -52,6 +58,23 @@ pub struct Judgement {
 impl Policy {
     /// The most text that the lists of one policy may have together, in bytes. It bounds what a document costs.
     pub const BYTES_MAX: usize = 4_096;
+
+    /// Judges what a field holds; of an array each element. The notes on those that are as asked come first.
+    pub(super) fn judge_field(&self, field: &Field, scope: &Scope<'_, '_>) -> (bool, Vec<Seen>) {
+        let mut waiting = raw_values(field, scope);
+        waiting.reverse();
+        let mut judged = Vec::new();
+        while let Some(value) = waiting.pop() {
+            match value.get().starts_with('[') {
+                true => waiting.extend(elements(value.get()).into_iter().rev()),
+                false => judged.push(self.judge(value, scope.event.account())),
+            }
+        }
+        judged.sort_by_key(|judgement| !judgement.holds);
+        judged.truncate(NOTES_SHOWN_MAX);
+        let holds = judged.first().is_some_and(|first| first.holds);
+        (holds, judged.into_iter().map(|judgement| Seen::Note(judgement.note)).collect())
+    }
 
     /// Judges a document, given the account whose record it stands in.
     pub fn judge(&self, value: &RawValue, account: Option<&str>) -> Judgement {

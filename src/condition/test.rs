@@ -12,7 +12,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
-use super::{Field, Policy};
+use super::{Field, Membership, Policy, Within, Zone};
 use crate::event::{Value, time};
 
 pub mod strict;
@@ -38,6 +38,8 @@ pub enum Test {
     Fits(Pattern),
     /// A string that is an address of this network. What is no address fails.
     InNetwork(IpNet),
+    /// A string that is in this list.
+    In(Membership),
     /// A number that compares so.
     Number(Comparison, Number),
     /// A length that compares so: of a string in bytes, of an array in elements. Where the field holds an array, only
@@ -47,6 +49,8 @@ pub enum Test {
     Hour(Comparison, u64),
     /// A time that falls on this day, in UTC.
     Day(Day),
+    /// A time whose hour or day passes this test in a zone, not in UTC.
+    InZone(Zone, Box<Test>),
     /// A time before this one.
     Before(Timestamp),
     /// A plain value, neither object nor array, that fails this test.
@@ -58,6 +62,8 @@ pub enum Test {
     Strictly(Strict),
     /// A string that stands so to a string of another field.
     Relates(Relation, Field),
+    /// An array of which an element has these lines, or a string with a document that has them.
+    Within(Within),
     /// A policy document of which one statement is like this.
     Policy(Box<Policy>),
 }
@@ -145,8 +151,9 @@ pub const PATTERN_NESTING_MAX: u32 = 50;
 pub const PATTERN_TEXT_MAX: usize = 4_096;
 
 impl Test {
-    /// Whether a field with these values passes: whether any of them does. Tests that compare two fields never pass
-    /// here; [`Relation::holds`] is theirs. Nor do policies, which [`Policy::judge`] reads from their own text.
+    /// Whether a field with these values passes: whether any of them does. Tests that need more than the field's
+    /// values never pass here: [`Relation::holds`] is for those that compare two fields, and what is inside a value, a
+    /// policy among it, only the naive evaluator judges.
     pub fn passes<'v>(&self, values: impl Iterator<Item = Value<'v>> + Clone) -> bool {
         if let Self::Length(comparison, length) = self {
             return length_passes(values, *comparison, *length);
@@ -164,13 +171,12 @@ impl Test {
             (Self::Contains(text), Value::String(value)) => text.is_in(value),
             (Self::Fits(pattern), Value::String(value)) => pattern.regex.is_match(value),
             (Self::InNetwork(network), Value::String(value)) => in_network(network, value),
+            (Self::In(membership), Value::String(value)) => membership.holds(value),
             (Self::Number(comparison, number), value) => {
                 number.order_of(value).is_some_and(|order| comparison.holds(order))
             }
-            (Self::Hour(comparison, hour), Value::String(value)) => {
-                hour_of(value).is_some_and(|found| comparison.holds(found.cmp(hour)))
-            }
-            (Self::Day(day), Value::String(value)) => day_of(value) == Some(day.0),
+            (Self::Hour(..) | Self::Day(_), Value::String(value)) => self.passes_in(value, &TimeZone::UTC),
+            (Self::InZone(zone, test), Value::String(value)) => test.passes_in(value, zone.rules()),
             (Self::AnythingBut(_), Value::Object | Value::Array(_)) => false,
             (Self::AnythingBut(test), value) => !test.passes_one(value),
             (Self::Loosely(test), value) => test.passes_one(value) || test.passes_in_other_guise(value),
@@ -178,6 +184,16 @@ impl Test {
             (Self::Before(end), Value::String(value)) => time::parse(value).is_some_and(|found| found < *end),
             _ => false,
         }
+    }
+
+    /// Whether a time passes by the hour or day that it has in a zone.
+    fn passes_in(&self, value: &str, zone: &TimeZone) -> bool {
+        let time = time::parse(value).map(|time| time.to_zoned(zone.clone()));
+        time.is_some_and(|time| match self {
+            Self::Hour(comparison, hour) => comparison.holds((time.hour() as u64).cmp(hour)),
+            Self::Day(day) => time.weekday() == day.0,
+            _ => false,
+        })
     }
 
     fn passes_in_other_guise(&self, value: Value<'_>) -> bool {
@@ -202,15 +218,17 @@ impl Test {
             Self::Fits(pattern) if pattern.glob => "fits glob",
             Self::Fits(_) => "fits regex",
             Self::InNetwork(_) => "in network",
+            Self::In(_) => "in list",
             Self::Number(comparison, _) => comparison.word(),
             Self::Length(..) => "has length",
             Self::Hour(..) => "has hour",
             Self::Day(_) => "falls on",
             Self::Before(_) => "before",
             Self::AnythingBut(_) => "anything but",
-            Self::Loosely(test) => test.operator(),
+            Self::Loosely(test) | Self::InZone(_, test) => test.operator(),
             Self::Strictly(strict) => strict.operator(),
             Self::Relates(relation, _) => relation.how.word(),
+            Self::Within(within) => within.operator(),
             Self::Policy(_) => "is a policy with",
         }
     }
@@ -223,6 +241,7 @@ impl Test {
             Self::StartsWith(text) | Self::EndsWith(text) | Self::Contains(text) => text.written.to_string(),
             Self::Fits(pattern) => pattern.source.clone(),
             Self::InNetwork(network) => network.to_string(),
+            Self::In(membership) => membership.list.name().to_owned(),
             Self::Number(_, number) => number.0.clone(),
             Self::Length(comparison, n) | Self::Hour(comparison, n) => format!("{} {n}", comparison.sign()),
             Self::Day(day) => day.name().to_owned(),
@@ -230,7 +249,9 @@ impl Test {
             Self::AnythingBut(test) => test.to_string(),
             Self::Loosely(test) => test.operand(),
             Self::Strictly(strict) => strict.operand(),
+            Self::InZone(zone, test) => format!("{} in {zone}", test.operand()),
             Self::Relates(_, field) => format!("{{{field}}}"),
+            Self::Within(within) => within.to_string(),
             Self::Policy(policy) => policy.to_string(),
         }
     }
@@ -246,6 +267,7 @@ impl Test {
             Self::Relates(relation, _) => relation.nocase,
             Self::Loosely(test) => test.nocase(),
             Self::Strictly(strict) => matches!(strict, Strict::AnyCase(..)),
+            Self::In(membership) => membership.nocase,
             _ => false,
         }
     }
@@ -287,14 +309,6 @@ fn length_passes<'v>(values: impl Iterator<Item = Value<'v>> + Clone, comparison
 
 fn in_network(network: &IpNet, value: &str) -> bool {
     value.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))
-}
-
-fn hour_of(value: &str) -> Option<u64> {
-    Some(time::parse(value)?.to_zoned(TimeZone::UTC).hour() as u64)
-}
-
-fn day_of(value: &str) -> Option<Weekday> {
-    Some(time::parse(value)?.to_zoned(TimeZone::UTC).weekday())
 }
 
 impl Text {
@@ -557,6 +571,11 @@ impl Pattern {
     /// The text that it was compiled from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether a string fits.
+    pub fn fits(&self, text: &str) -> bool {
+        self.regex.is_match(text)
     }
 
     /// Whether it is a glob, and not a regular expression.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::fold::folded;
 use super::literal;
 use super::spell::is_unspelt;
+use crate::condition::list::{List, Values};
 use crate::condition::test::strict::Decimal;
 use crate::condition::{Comparison, Condition, Field, Literal, Number, Predicate, Strict, Test};
 
@@ -65,6 +66,8 @@ pub enum Fit {
 
 /// The most keys that one rule is filed under.
 const KEYS_MAX: usize = 50_000;
+/// The most values of a list that a rule is filed under.
+const LISTED_MAX: usize = 10_000;
 /// The most pairs of a service and a call among them.
 const PAIRS_MAX: usize = 4_096;
 /// How many ways to find a rule are weighed against each other.
@@ -101,7 +104,7 @@ pub fn choices(condition: &Condition) -> Vec<Anchors> {
 
 fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
     // To look all strings of every event up costs more than to evaluate the rule.
-    if predicate.field == Field::Anywhere || is_unspelt(&predicate.field) {
+    if predicate.field == Field::Anywhere || predicate.field.is_deep() || is_unspelt(&predicate.field) {
         return None;
     }
     let (test, loose) = match &predicate.test {
@@ -126,6 +129,7 @@ fn fits(test: &Test) -> Vec<Fit> {
         Test::Fits(pattern) => literal::parts(pattern).unwrap_or_else(|| vec![Fit::Present]),
         Test::Strictly(strict) => vec![of_strict(strict)],
         Test::InNetwork(network) => vec![Fit::Network(network.trunc())],
+        Test::In(membership) => listed(&membership.list),
         Test::Number(Comparison::Equal, number) => numbered(number, Fit::Equal),
         Test::Number(Comparison::Less | Comparison::LessOrEqual, number) => numbered(number, Fit::AtMost),
         Test::Number(Comparison::Greater | Comparison::GreaterOrEqual, number) => numbered(number, Fit::AtLeast),
@@ -144,6 +148,20 @@ fn of_strict(strict: &Strict) -> Fit {
         _ => None,
     }
     .unwrap_or(Fit::Present)
+}
+
+/// The values of a list, where they are neither none nor too many.
+fn listed(list: &List) -> Vec<Fit> {
+    let fits: Vec<Fit> = match list.values() {
+        Values::Texts(texts) if texts.len() <= LISTED_MAX => {
+            texts.iter().map(|text| Fit::Exact(folded(text))).collect()
+        }
+        Values::Networks(networks) => {
+            networks.iter().take(LISTED_MAX + 1).map(|&network| Fit::Network(network)).collect()
+        }
+        _ => Vec::new(),
+    };
+    if fits.is_empty() || fits.len() > LISTED_MAX { vec![Fit::Present] } else { fits }
 }
 
 /// Floats are less exact than the comparison, so bounds are inclusive.

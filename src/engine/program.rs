@@ -51,9 +51,21 @@ impl Builder {
             },
             Condition::Not(inner) => Program::Not(Box::new(self.program(inner))),
             Condition::Together(_) => Program::Is(self.slow(condition)),
-            Condition::Is(predicate) if is_slow(predicate) => Program::Is(self.slow(condition)),
+            Condition::Is(predicate) if is_unspelt(&predicate.field) => Program::Is(self.slow(condition)),
+            Condition::Is(predicate) if is_slow(predicate) => self.slow_where_there(predicate),
             Condition::Is(predicate) => Program::Is(self.intern(vec![predicate.clone()])),
         }
+    }
+
+    /// What is judged slowly is judged only where the field is there at all, as far as that is known.
+    fn slow_where_there(&mut self, predicate: &Predicate) -> Program {
+        let known = match &predicate.field {
+            Field::Path(path) if path.is_deep() => path.above_any_depth().map(Field::Path),
+            field => Some(field.clone()),
+        };
+        let there = known.map(|field| Predicate { field, test: Test::Exists });
+        let parts = there.into_iter().chain([predicate.clone()]);
+        Program::All(parts.map(|predicate| Program::Is(self.intern(vec![predicate]))).collect())
     }
 
     /// Compiles parts, the cheap ones first.
@@ -90,8 +102,16 @@ impl Builder {
         if let Some(&atom) = self.interned.get(&predicates) {
             return atom;
         }
+        let atom = if is_slow(&predicates[0]) { self.slow_atom(&predicates[0]) } else { self.atom(&predicates) };
+        let id = AtomId(self.atoms.len() as u32);
+        self.atoms.push(atom);
+        self.interned.insert(predicates, id);
+        id
+    }
+
+    fn atom(&mut self, predicates: &[Predicate]) -> Atom {
         let slot = self.slot(&predicates[0].field);
-        let atom = match (predicates.len(), &predicates[0].test) {
+        match (predicates.len(), &predicates[0].test) {
             (1, Test::Relates(relation, other)) => {
                 let other = self.slot(other);
                 Atom::Relates(slot, *relation, other)
@@ -101,38 +121,41 @@ impl Builder {
                 let texts = predicates.iter().filter_map(exact).map(Into::into).collect();
                 if test.nocase() { Atom::OneOfInAnyCase(slot, texts) } else { Atom::OneOf(slot, texts) }
             }
-        };
-        let id = AtomId(self.atoms.len() as u32);
-        self.atoms.push(atom);
-        self.interned.insert(predicates, id);
-        id
+        }
+    }
+
+    /// Of what is judged over the text, only derived fields have to be read before.
+    fn slow_atom(&mut self, predicate: &Predicate) -> Atom {
+        for derived in predicate.fields().filter(|field| matches!(field, Field::Derived(_))) {
+            self.slot(derived);
+        }
+        Atom::Slow(Box::new(Condition::Is(predicate.clone())))
     }
 }
 
 /// The string that a value must be; in lower case where case is ignored.
 fn exact(predicate: &Predicate) -> Option<&str> {
     match &predicate.test {
-        Test::Equals(Literal::Text(text)) => Some(text.as_str()),
+        Test::Equals(Literal::Text(text)) if !predicate.field.is_deep() => Some(text.as_str()),
         _ => None,
     }
 }
 
-/// Whether only the naive evaluator can judge it.
 fn is_slow(predicate: &Predicate) -> bool {
-    is_unspelt(&predicate.field) || matches!(predicate.test, Test::Policy(_))
+    matches!(predicate.test, Test::Within(_) | Test::Policy(_)) || predicate.fields().any(Field::is_deep)
 }
 
 /// How much work a condition is, roughly.
 fn effort(condition: &Condition) -> u32 {
     match condition {
+        Condition::Is(predicate) if is_slow(predicate) => 10_000,
         // Every string of the record is gone through.
         Condition::Is(predicate) if predicate.field == Field::Anywhere => 50,
         Condition::Is(predicate) if is_unspelt(&predicate.field) => 500,
         Condition::Is(predicate) => match &predicate.test {
             Test::Equals(_) | Test::Exists | Test::Null => 1,
             Test::Fits(_) => 20,
-            Test::Relates(..) | Test::Hour(..) | Test::Day(_) | Test::Before(_) => 10,
-            Test::Policy(_) => 1_000,
+            Test::Relates(..) | Test::Hour(..) | Test::Day(_) | Test::InZone(..) | Test::Before(_) => 10,
             _ => 3,
         },
         Condition::Not(inner) => effort(inner),
@@ -288,6 +311,30 @@ mod tests {
             (r#"[[{"a":"1"},{"b":"2"}]]"#, false, true),
         ] {
             assert_eq!(judged(pattern, &event(set)), (matched, slow), "{set}");
+        }
+    }
+
+    /// The slow predicates of a rule that were judged of an event.
+    fn slow_ones_judged(lines: &str, event: &str) -> usize {
+        let text = format!("id = \"r\"\ntitle = \"t\"\nseverity = \"low\"\n[match]\n{lines}");
+        let rules = RuleSet::new(vec![Rule::parse(Path::new("r.toml"), text).unwrap()]);
+        let mut scratch = Scratch::default();
+        rules.evaluate(event, &mut scratch).unwrap();
+        let judged = |&number: &usize| scratch.memo.known(AtomId(number as u32)).is_some();
+        let slow = |&number: &usize| matches!(rules.atoms[number], Atom::Slow(_));
+        (0..rules.atoms.len()).filter(slow).filter(judged).count()
+    }
+
+    #[test]
+    fn what_is_slow_is_judged_last_and_only_where_the_rest_holds() {
+        let lines = "\"requestParameters.p|json\" = { a = 1 }\n\"userAgent|contains\" = \"x\"\neventName = \"A\"\n";
+        for (name, event, judged) in [
+            ("all else holds", r#"{"eventName":"A","userAgent":"x","requestParameters":{"p":"{}"}}"#, 1),
+            ("another call", r#"{"eventName":"B","userAgent":"x","requestParameters":{"p":"{}"}}"#, 0),
+            ("a cheap line fails", r#"{"eventName":"A","userAgent":"y","requestParameters":{"p":"{}"}}"#, 0),
+            ("the field is missing", r#"{"eventName":"A","userAgent":"x","requestParameters":{"q":"{}"}}"#, 0),
+        ] {
+            assert_eq!(slow_ones_judged(lines, event), judged, "{name}");
         }
     }
 }

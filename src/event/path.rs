@@ -77,6 +77,28 @@ impl Path {
         Self { segments: text.split('.').map(Box::from).collect(), case: Case::Joined }
     }
 
+    /// What stands for names of any number, also none, in paths of ours.
+    pub const ANY_DEPTH: &str = "**";
+    /// How many of these a path may have.
+    pub const ANY_DEPTHS_MAX: usize = 2;
+
+    /// Whether it leads to fields at any depth. Of the paths of other tools none does: a name of two stars is a name.
+    pub fn is_deep(&self) -> bool {
+        self.segments.iter().any(|segment| self.is_any_depth(segment))
+    }
+
+    /// Whether one of its names stands for names of any number.
+    pub fn is_any_depth(&self, segment: &str) -> bool {
+        self.case == Case::Insensitive && segment == Self::ANY_DEPTH
+    }
+
+    /// The names before the first that stands for any; `None` if there are none.
+    pub fn above_any_depth(&self) -> Option<Self> {
+        let above = self.segments.iter().take_while(|segment| !self.is_any_depth(segment));
+        let segments: Box<[Box<str>]> = above.cloned().collect();
+        (!segments.is_empty()).then_some(Self { segments, case: self.case })
+    }
+
     /// The names, outermost first; never empty.
     pub fn segments(&self) -> &[Box<str>] {
         &self.segments

@@ -7,11 +7,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::diagnostic::{Diagnostic, SourceText};
-use super::expression::{self, SELECTIONS_MAX, Selection};
-use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, TestFile};
-use super::key::{self, Key, Operator, Problem};
-use super::{Exception, Rule, RuleTest, Severity, Template, event_pattern, operand, policy};
-use crate::condition::{Condition, Field, Policy, Test};
+use super::expression::{self, PREDICATES_MAX, SELECTIONS_MAX, Selection};
+use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, SelectionFile, TestFile, USE_KEYS};
+use super::key::{self, Key, Measure, Operator, Problem, Scope};
+use super::{Exception, Rule, RuleTest, Severity, Shared, Template, Written, event_pattern, operand, policy};
+use crate::condition::{Condition, Field, Policy, Predicate, Test, Within, Zone};
 use crate::event::dictionary::nearest;
 use crate::event::{Base, Case, Path};
 
@@ -19,8 +19,14 @@ use crate::event::{Base, Case, Path};
 const LIST_MAX: usize = 10_000;
 
 /// Judges a rule; `None` if anything that a rule cannot do without is missing or wrong.
-pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut Vec<Diagnostic>) -> Option<Rule> {
-    let mut compiler = Compiler { source, problems, exceptions: Vec::new(), places: Vec::new() };
+pub(super) fn compile(
+    file: &RuleFile,
+    source: &Arc<SourceText>,
+    shared: &Shared,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Rule> {
+    let zone = zone(file.zone.as_ref(), source, problems);
+    let mut compiler = Compiler::new(&Context { source, shared, zone: zone.as_ref() }, problems);
     let id = compiler.id(file);
     let title = compiler.title(file);
     let severity = compiler.severity(file);
@@ -49,18 +55,105 @@ pub(super) fn compile(file: &RuleFile, source: &Arc<SourceText>, problems: &mut 
     })
 }
 
+/// What lines are compiled with.
+pub(super) struct Context<'c> {
+    /// The file that they stand in.
+    pub source: &'c Arc<SourceText>,
+    /// What they may use.
+    pub shared: &'c Shared,
+    /// The zone of their hours and days; UTC if `None`.
+    pub zone: Option<&'c Zone>,
+}
+
+/// The zone that a file names.
+pub(super) fn zone(
+    zone: Option<&At<String>>,
+    source: &Arc<SourceText>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Zone> {
+    let (name, span) = zone?;
+    let found = Zone::named(name);
+    if found.is_none() {
+        let names = Zone::names();
+        let problem = Problem::new(format!("unknown time zone `{name}`"));
+        let problem = problem.near_or(nearest(name, names.iter().map(String::as_str)), || {
+            "expected a name of the IANA database, such as `Europe/Berlin`".to_owned()
+        });
+        problems.push(problem.at_place(source, span.clone()));
+    }
+    found
+}
+
+/// Judges a selection that rules share; gives the places of its predicates too.
+pub(super) fn selection(
+    context: &Context<'_>,
+    file: &SelectionFile,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<(Condition, Vec<Written>)> {
+    judged(context, problems, |compiler| Some(compiler.alternatives(&file.blocks, "this selection is empty")))
+}
+
+/// Judges an exception that rules share; gives the places of its predicates too.
+pub(super) fn exception(
+    context: &Context<'_>,
+    file: &ExceptionFile,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<(Exception, Vec<Written>)> {
+    judged(context, problems, |compiler| compiler.exception(file))
+}
+
+/// What lines come to, with their places; `None` if there was anything to complain about.
+fn judged<'c, T>(
+    context: &Context<'c>,
+    problems: &'c mut Vec<Diagnostic>,
+    judge: impl FnOnce(&mut Compiler<'c>) -> Option<T>,
+) -> Option<(T, Vec<Written>)> {
+    let before = problems.len();
+    let mut compiler = Compiler::new(context, problems);
+    let judged = judge(&mut compiler)?;
+    let good = !compiler.broken && compiler.problems.len() == before;
+    good.then_some((judged, compiler.places))
+}
+
 struct Compiler<'c> {
     source: &'c Arc<SourceText>,
+    shared: &'c Shared,
+    zone: Option<&'c Zone>,
     problems: &'c mut Vec<Diagnostic>,
     exceptions: Vec<Exception>,
     /// Where the predicates of the lines read so far stand; their order is the condition's.
-    places: Vec<Range<usize>>,
+    places: Vec<Written>,
+    /// What the fields of the lines at hand are looked for in.
+    scope: Scope,
+    /// Whether something that is used is broken, which has been told where it stands.
+    broken: bool,
+}
+
+impl<'c> Compiler<'c> {
+    fn new(context: &Context<'c>, problems: &'c mut Vec<Diagnostic>) -> Self {
+        Self {
+            source: context.source,
+            shared: context.shared,
+            zone: context.zone,
+            problems,
+            exceptions: Vec::new(),
+            places: Vec::new(),
+            scope: Scope::Event,
+            broken: false,
+        }
+    }
 }
 
 impl Compiler<'_> {
     fn complain(&mut self, span: &Range<usize>, problem: Problem) {
-        let diagnostic = Diagnostic::new(self.source, span.clone(), problem.message).label(problem.label);
-        self.problems.push(Diagnostic { hint: problem.hint, ..diagnostic });
+        self.problems.push(problem.at_place(self.source, span.clone()));
+    }
+
+    /// Takes apart what was found of a name; what is broken has been complained about.
+    fn used<T>(&mut self, span: &Range<usize>, result: Result<Option<T>, Problem>) -> Option<T> {
+        let found = self.ok(span, result)?;
+        self.broken |= found.is_none();
+        found
     }
 
     /// Takes a result apart; a problem is complained about.
@@ -168,7 +261,7 @@ impl Compiler<'_> {
             self.exceptions.extend(exception);
         }
         parts.extend(self.exceptions.iter().map(|exception| exception.when.clone().negated()));
-        (self.problems.len() == before && !parts.is_empty()).then(|| Condition::all(parts))
+        (self.problems.len() == before && !self.broken && !parts.is_empty()).then(|| Condition::all(parts))
     }
 
     /// What an event pattern of EventBridge comes to.
@@ -182,7 +275,8 @@ impl Compiler<'_> {
         };
         match event_pattern::compile(text) {
             Ok((condition, places)) => {
-                self.places.extend(places.into_iter().map(placed));
+                let written = |span| Written { source: Arc::clone(self.source), span };
+                self.places.extend(places.into_iter().map(placed).map(written));
                 Some(condition)
             }
             Err(problems) => {
@@ -205,10 +299,7 @@ impl Compiler<'_> {
         for selection in &file.selections {
             let (name, span) = &selection.name;
             let good = self.ok(span, expression::check_name(name)).is_some();
-            let blocks = selection.blocks.iter();
-            let blocks =
-                blocks.map(|block| Condition::all(self.block_with_lines(block, "this selection is empty", "match")));
-            let condition = Condition::any(blocks.collect());
+            let condition = self.alternatives(&selection.blocks, "this selection is empty");
             if good {
                 selections.push((name.clone(), Some(condition)));
             }
@@ -222,7 +313,8 @@ impl Compiler<'_> {
             return None;
         };
         let expression = self.ok_part(span, text, expression::parse(text))?;
-        let condition = self.ok_part(span, text, expression.resolve(&selections))?;
+        let condition = self.ok_part(span, text, expression.resolve(&selections, self.shared))?;
+        self.broken |= condition.is_none();
         let used = expression.names(&selections);
         for selection in file.selections.iter().filter(|selection| !used.contains(&selection.name.0.as_str())) {
             let (name, span) = &selection.name;
@@ -231,15 +323,54 @@ impl Compiler<'_> {
         condition
     }
 
+    /// Blocks of which any may hold.
+    fn alternatives(&mut self, blocks: &[Block], empty: &str) -> Condition {
+        let blocks = blocks.iter().map(|block| Condition::all(self.block_with_lines(block, empty, "match")));
+        Condition::any(blocks.collect())
+    }
+
     fn block_with_lines(&mut self, block: &Block, empty: &str, verb: &str) -> Vec<Condition> {
         if block.is_empty {
-            self.complain(&block.span, Problem::new(empty).label(format!("it would {verb} every event")));
+            let what = if self.scope == Scope::Event { "every event" } else { "everything" };
+            self.complain(&block.span, Problem::new(empty).label(format!("it would {verb} {what}")));
         }
         self.block(block)
     }
 
     fn block(&mut self, block: &Block) -> Vec<Condition> {
-        block.lines.iter().filter_map(|line| self.line(line)).collect()
+        let mut conditions = Vec::new();
+        for line in &block.lines {
+            match USE_KEYS.iter().position(|key| *key == line.key.0) {
+                Some(kind) if self.scope == Scope::Event => conditions.extend(self.shared_selections(line, kind == 1)),
+                _ => conditions.extend(self.line(line)),
+            }
+        }
+        conditions
+    }
+
+    /// The selections that `use` or `use_not` names.
+    fn shared_selections(&mut self, line: &Line, negated: bool) -> Vec<Condition> {
+        let (operand, whole) = &line.operand;
+        let mut conditions = Vec::new();
+        for (name, span) in operand.texts() {
+            let span = span.unwrap_or(whole);
+            let Some(name) = name else {
+                self.complain(span, Problem::new("expected the name of a shared selection, in quotes"));
+                continue;
+            };
+            let shared = self.shared;
+            if let Some(selection) = self.used(span, shared.selection(name)) {
+                if self.places.len() + selection.places.len() > PREDICATES_MAX {
+                    let message = format!("with this selection there are more than {PREDICATES_MAX} predicates");
+                    self.complain(span, Problem::new(message));
+                    break;
+                }
+                self.places.extend(selection.places.iter().cloned());
+                let condition = selection.condition.clone();
+                conditions.push(if negated { condition.negated() } else { condition });
+            }
+        }
+        conditions
     }
 
     fn exception(&mut self, file: &ExceptionFile) -> Option<Exception> {
@@ -257,19 +388,20 @@ impl Compiler<'_> {
             reason: text(&file.reason),
             expires,
             when: Condition::all(lines),
-            span: file.span.clone(),
+            written: Written { source: Arc::clone(self.source), span: file.span.clone() },
         })
     }
 
     /// Notes where the predicates of a condition stand.
     fn placed(&mut self, condition: Condition, span: &Range<usize>) -> Condition {
-        condition.visit(&mut |_| self.places.push(span.clone()));
+        let written = Written { source: Arc::clone(self.source), span: span.clone() };
+        condition.visit(&mut |_| self.places.push(written.clone()));
         condition
     }
 
     fn line(&mut self, line: &Line) -> Option<Condition> {
         let (text, key_span) = &line.key;
-        let key = self.ok_part(key_span, text, key::parse(text))?;
+        let key = self.ok_part(key_span, text, key::parse(text, self.scope))?;
         let (operand, span) = &line.operand;
         let condition = match operand {
             Operand::List(list) => self.list(&key, list, span)?,
@@ -280,8 +412,10 @@ impl Compiler<'_> {
                     self.complain(span, problem);
                     return None;
                 }
-                let condition = self.single(&key, single, span)?;
-                self.placed(condition, &(key_span.start..span.end))
+                let condition = self.value(&key, single, span)?;
+                // Lines inside a value may stand below a header of their own, which is then the operand's place.
+                let place = if span.start < key_span.start { span.clone() } else { key_span.start..span.end };
+                self.placed(condition, &place)
             }
         };
         Some(if key.shape.not { condition.negated() } else { condition })
@@ -309,8 +443,25 @@ impl Compiler<'_> {
     }
 
     fn element(&mut self, key: &Key, operand: &Operand, span: &Range<usize>) -> Option<Condition> {
-        let condition = self.single(key, operand, span)?;
+        let condition = self.value(key, operand, span)?;
         Some(self.placed(condition, span))
+    }
+
+    /// What a line comes to that has a single operand.
+    fn value(&mut self, key: &Key, operand: &Operand, span: &Range<usize>) -> Option<Condition> {
+        match operand {
+            Operand::Lines(block) if key.shape.has_lines() => self.inside(key, block),
+            Operand::Lines(block) if key.shape.operator == Operator::Policy => {
+                let policy = self.policy(block)?;
+                Some(Condition::is(key.field.clone(), Test::Policy(Box::new(policy))))
+            }
+            Operand::Text(name) if key.shape.operator == Operator::In => {
+                let shared = self.shared;
+                let list = self.used(span, shared.list(name))?;
+                self.ok(span, operand::membership(key, list))
+            }
+            other => self.ok(span, operand::line(key, other)).map(|condition| self.in_zone(key, condition)),
+        }
     }
 
     /// Reads what is asked of a policy, and complains of all that is wrong with it.
@@ -323,15 +474,28 @@ impl Compiler<'_> {
         None
     }
 
-    /// What one operand comes to, `not` aside.
-    fn single(&mut self, key: &Key, operand: &Operand, span: &Range<usize>) -> Option<Condition> {
-        match operand {
-            Operand::Table(block) => {
-                let policy = self.policy(block)?;
-                Some(Condition::is(key.field.clone(), Test::Policy(Box::new(policy))))
+    /// Hours and days are those of the file's zone.
+    fn in_zone(&self, key: &Key, condition: Condition) -> Condition {
+        match (key.shape.measure, self.zone, condition) {
+            (Some(Measure::Hour | Measure::Weekday), Some(zone), Condition::Is(Predicate { field, test })) => {
+                Condition::is(field, Test::InZone(zone.clone(), Box::new(test)))
             }
-            single => self.ok(span, operand::line(key, single)),
+            (_, _, condition) => condition,
         }
+    }
+
+    /// Lines inside a line: all of them are one predicate, with one place.
+    fn inside(&mut self, key: &Key, block: &Block) -> Option<Condition> {
+        let (scope, places) = (std::mem::replace(&mut self.scope, Scope::Inside), self.places.len());
+        let lines = self.block_with_lines(block, "this table of lines is empty", "fit");
+        self.scope = scope;
+        self.places.truncate(places);
+        if lines.len() < block.lines.len() || lines.is_empty() {
+            return None;
+        }
+        let condition = Box::new(Condition::all(lines));
+        let within = Within { json: key.shape.json, any: key.shape.any, condition };
+        Some(Condition::is(key.field.clone(), Test::Within(within)))
     }
 
     fn test(&mut self, file: &TestFile) -> Option<RuleTest> {

@@ -5,13 +5,14 @@
 use std::ops::Range;
 
 use super::key::Problem;
+use super::shared::Shared;
 use crate::condition::Condition;
 use crate::event::dictionary::nearest;
 
 /// The deepest nesting of parentheses and `not`s.
 const NESTING_MAX: usize = 50;
 /// The most predicates that a rule may come to once its selections stand where they are named.
-const PREDICATES_MAX: usize = 50_000;
+pub(super) const PREDICATES_MAX: usize = 50_000;
 
 /// The longest expression, in words.
 const WORDS_MAX: usize = 2_000;
@@ -235,9 +236,9 @@ impl Expression {
         }
     }
 
-    /// Puts selections where they are named. `None` if one of them is broken.
-    pub(super) fn resolve(&self, selections: &[Selection]) -> Result<Option<Condition>, Problem> {
-        Resolver { selections, predicates: 0 }.resolve(self)
+    /// Puts selections where they are named, the rule's own or shared ones. `None` if one of them is broken.
+    pub(super) fn resolve(&self, selections: &[Selection], shared: &Shared) -> Result<Option<Condition>, Problem> {
+        Resolver { selections, shared, predicates: 0 }.resolve(self)
     }
 }
 
@@ -262,6 +263,7 @@ fn matching<'s>(pattern: &str, selections: &'s [Selection]) -> impl Iterator<Ite
 
 struct Resolver<'s> {
     selections: &'s [Selection],
+    shared: &'s Shared,
     predicates: usize,
 }
 
@@ -273,9 +275,11 @@ impl Resolver<'_> {
             Expression::Not(inner) => Ok(self.resolve(inner)?.map(Condition::negated)),
             Expression::Name(name, place) => {
                 let selections = self.selections;
-                match selections.iter().find(|(known, _)| known == name) {
-                    Some((_, selection)) => self.put(selection, place),
-                    None => Err(self.unknown(name, place)),
+                let shared = self.shared.selection(name);
+                match (selections.iter().find(|(known, _)| known == name), shared) {
+                    (Some((_, selection)), _) => self.put(selection.as_ref(), place),
+                    (None, Ok(shared)) => self.put(shared.map(|shared| &shared.condition), place),
+                    (None, Err(_)) => Err(self.unknown(name, place)),
                 }
             }
             Expression::Of(all, pattern, place) => {
@@ -285,7 +289,7 @@ impl Resolver<'_> {
                     return Err(self.unknown(pattern, place));
                 }
                 let parts: Result<Option<Vec<Condition>>, Problem> =
-                    found.into_iter().map(|(_, selection)| self.put(selection, place)).collect();
+                    found.into_iter().map(|(_, selection)| self.put(selection.as_ref(), place)).collect();
                 Ok(parts?.map(if *all { Condition::all } else { Condition::any }))
             }
         }
@@ -297,7 +301,7 @@ impl Resolver<'_> {
         Ok(parts?.into_iter().collect())
     }
 
-    fn put(&mut self, selection: &Option<Condition>, place: &Range<usize>) -> Result<Option<Condition>, Problem> {
+    fn put(&mut self, selection: Option<&Condition>, place: &Range<usize>) -> Result<Option<Condition>, Problem> {
         let Some(condition) = selection else { return Ok(None) };
         condition.visit(&mut |_| self.predicates += 1);
         match self.predicates > PREDICATES_MAX {
@@ -310,7 +314,7 @@ impl Resolver<'_> {
     }
 
     fn unknown(&self, name: &str, place: &Range<usize>) -> Problem {
-        let names = self.selections.iter().map(|(name, _)| name.as_str());
+        let names = self.selections.iter().map(|(name, _)| name.as_str()).chain(self.shared.selection_names());
         let problem = match name {
             "*" => Problem::new("there is no selection"),
             name if name.contains('*') => Problem::new(format!("no selection fits `{name}`")),
@@ -340,7 +344,7 @@ mod tests {
         let condition =
             |name: &str| Condition::is(Field::Path(Path::parse(name, Case::Sensitive).unwrap()), Test::Exists);
         let selections: Vec<Selection> = names.iter().map(|name| (name.to_string(), Some(condition(name)))).collect();
-        Ok(drawn(&parse(text)?.resolve(&selections)?.unwrap()))
+        Ok(drawn(&parse(text)?.resolve(&selections, &Shared::default())?.unwrap()))
     }
 
     fn drawn(condition: &Condition) -> String {

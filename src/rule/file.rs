@@ -11,9 +11,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, SourceText};
-use super::key;
 use crate::event::Derived;
 use crate::event::dictionary::{RECORD_FIELDS, nearest};
+
+pub mod shared;
 
 /// A value with its place in the text.
 pub type At<T> = (T, Range<usize>);
@@ -35,6 +36,8 @@ pub struct RuleFile {
     pub references: Vec<At<String>>,
     /// `false_positives`
     pub false_positives: Vec<At<String>>,
+    /// `zone`
+    pub zone: Option<At<String>>,
     /// `[match]`
     pub matches: Option<Block>,
     /// `[[either]]`
@@ -88,8 +91,8 @@ pub enum Operand {
     List(Vec<At<Operand>>),
     /// A date or a time.
     Time(String),
-    /// A table of lines, of a key that takes one.
-    Table(Block),
+    /// Lines about what is inside a value.
+    Lines(Block),
 }
 
 /// `[selections.NAME]`
@@ -100,6 +103,35 @@ pub struct SelectionFile {
     /// Blocks of which any may hold.
     pub blocks: Vec<Block>,
 }
+
+impl SelectionFile {
+    /// The names of shared selections that its lines use.
+    pub fn used(&self) -> impl Iterator<Item = &str> {
+        let uses =
+            self.blocks.iter().flat_map(|block| &block.lines).filter(|line| USE_KEYS.contains(&line.key.0.as_str()));
+        uses.flat_map(|line| line.operand.0.texts()).filter_map(|(text, _)| text)
+    }
+}
+
+impl Operand {
+    /// The strings that stand there, or `None` for what is none; with places where they have their own.
+    pub fn texts(&self) -> Vec<(Option<&str>, Option<&Range<usize>>)> {
+        match self {
+            Self::Text(text) => vec![(Some(text), None)],
+            Self::List(list) => list
+                .iter()
+                .map(|(operand, span)| match operand {
+                    Self::Text(text) => (Some(text.as_str()), Some(span)),
+                    _ => (None, Some(span)),
+                })
+                .collect(),
+            _ => vec![(None, None)],
+        }
+    }
+}
+
+/// The keys of lines that are selections which rules share: those that must hold, and those that must not.
+pub(super) const USE_KEYS: [&str; 2] = ["use", "use_not"];
 
 /// `[[except]]`
 #[derive(Debug)]
@@ -132,7 +164,7 @@ pub struct TestFile {
 }
 
 /// The keys of a rule.
-pub(super) const RULE_KEYS: [&str; 15] = [
+pub(super) const RULE_KEYS: [&str; 16] = [
     "id",
     "title",
     "description",
@@ -140,6 +172,7 @@ pub(super) const RULE_KEYS: [&str; 15] = [
     "tags",
     "references",
     "false_positives",
+    "zone",
     "match",
     "either",
     "selections",
@@ -151,8 +184,8 @@ pub(super) const RULE_KEYS: [&str; 15] = [
 ];
 
 /// The keys of a rule that stand above its tables. `id` is not among them, since events may have a field of that name.
-const HEAD_KEYS: [&str; 8] =
-    ["title", "description", "severity", "tags", "references", "false_positives", "condition", "event_pattern"];
+const HEAD_KEYS: [&str; 9] =
+    ["title", "description", "severity", "tags", "references", "false_positives", "zone", "condition", "event_pattern"];
 
 /// The keys of an exception.
 pub(super) const EXCEPTION_KEYS: [&str; 5] = ["name", "owner", "reason", "expires", "when"];
@@ -174,7 +207,7 @@ impl RuleFile {
         whole: bool,
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
-        Reader { source, whole, misplaced: Vec::new(), problems }.rule(document)
+        Reader::new(source, whole, problems).rule(document)
     }
 }
 
@@ -183,7 +216,18 @@ struct Reader<'r> {
     whole: bool,
     /// Keys of the rule that were found, and complained about, in one of its tables.
     misplaced: Vec<String>,
+    /// In how many tables of lines within lines the reader is.
+    depth: usize,
     problems: &'r mut Vec<Diagnostic>,
+}
+
+/// How deep lines may stand within lines.
+const LINES_DEPTH_MAX: usize = 8;
+
+impl<'r> Reader<'r> {
+    fn new(source: &'r Arc<SourceText>, whole: bool, problems: &'r mut Vec<Diagnostic>) -> Self {
+        Reader { source, whole, misplaced: Vec::new(), depth: 0, problems }
+    }
 }
 
 impl Reader<'_> {
@@ -202,6 +246,10 @@ impl Reader<'_> {
         }
         for (key, value) in table {
             match key.get_ref().as_ref() {
+                "lists" | "exception" => {
+                    let problem = self.problem(key.span(), format!("`{}` stands in a rule", key.get_ref()));
+                    problem.label = "what rules share stands in a file without a rule".to_owned();
+                }
                 "id" => file.id = self.text(value, "a string"),
                 "title" => file.title = self.text(value, "a string"),
                 "description" => file.description = self.text(value, "a string"),
@@ -209,6 +257,7 @@ impl Reader<'_> {
                 "tags" => file.tags = self.texts(value),
                 "references" => file.references = self.texts(value),
                 "false_positives" => file.false_positives = self.texts(value),
+                "zone" => file.zone = self.text(value, "the name of a time zone, in quotes"),
                 "match" => file.matches = self.block("match", key.span(), value),
                 "either" => file.either = self.blocks("either", value),
                 "selections" => file.selections = self.selections(value),
@@ -397,29 +446,19 @@ impl Reader<'_> {
         for (key, value) in table {
             let name = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
             match value.get_ref() {
-                _ if HEAD_KEYS.contains(&name.as_str()) => self.misplaced(key),
+                // Elements have fields of all names.
+                _ if self.depth == 0 && HEAD_KEYS.contains(&name.as_str()) => self.misplaced(key),
                 DeValue::Table(inner) if inner.is_empty() => {
                     self.problem(value.span(), format!("nothing is said about `{name}`"));
                 }
-                DeValue::Table(inner) if !key::takes_table(&name) => self.flatten(&name, inner, lines),
+                DeValue::Table(inner) if !name.contains('|') => self.flatten(&name, inner, lines),
                 _ => {
-                    if let Some(operand) = self.line_operand(&name, value) {
+                    if let Some(operand) = self.operand(value) {
                         let place = key_start(&self.source.text, key.span().start)..key.span().end;
                         lines.push(Line { key: (name, place), operand: (operand, value.span()) });
                     }
                 }
             }
-        }
-    }
-
-    /// What stands on the right of a key: a table too, or a list of tables, where the key takes them.
-    fn line_operand(&mut self, key: &str, value: &Value<'_>) -> Option<Operand> {
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Operand::Table(self.lines(value.span(), table))),
-            DeValue::Array(array) if key::takes_table(key) => Some(Operand::List(
-                array.iter().filter_map(|element| Some((self.line_operand(key, element)?, element.span()))).collect(),
-            )),
-            _ => self.operand(value),
         }
     }
 
@@ -439,18 +478,30 @@ impl Reader<'_> {
             DeValue::Array(array) => Operand::List(
                 array.iter().filter_map(|element| Some((self.operand(element)?, element.span()))).collect(),
             ),
-            DeValue::Table(_) => {
-                self.wrong_type(value, "a string, a number, `true` or `false`");
-                return None;
-            }
+            DeValue::Table(table) => Operand::Lines(self.inner_lines(value.span(), table)?),
         })
     }
 
-    fn exceptions(&mut self, value: &Value<'_>) -> Vec<ExceptionFile> {
-        self.tables("except", value).into_iter().map(|(table, span)| self.exception(table, span)).collect()
+    /// Lines within a line.
+    fn inner_lines(&mut self, span: Range<usize>, table: &Table<'_>) -> Option<Block> {
+        if self.depth == LINES_DEPTH_MAX {
+            self.problem(span, "tables of lines nested too deeply").label = format!("at most {LINES_DEPTH_MAX} deep");
+            return None;
+        }
+        self.depth += 1;
+        let block = self.lines(span, table);
+        self.depth -= 1;
+        Some(block)
     }
 
-    fn exception(&mut self, table: &Table<'_>, span: Range<usize>) -> ExceptionFile {
+    fn exceptions(&mut self, value: &Value<'_>) -> Vec<ExceptionFile> {
+        self.tables("except", value)
+            .into_iter()
+            .map(|(table, span)| self.exception(table, span, &EXCEPTION_KEYS))
+            .collect()
+    }
+
+    fn exception(&mut self, table: &Table<'_>, span: Range<usize>, known: &[&str]) -> ExceptionFile {
         let mut file = ExceptionFile { span, name: None, owner: None, reason: None, expires: None, when: None };
         let mut has_field = false;
         for (key, value) in table {
@@ -468,14 +519,16 @@ impl Reader<'_> {
                     let problem = self.problem(key.span(), format!("the field `{name}` stands outside of `when`"));
                     problem.hint = Some("what is excepted goes into `when = { … }`".to_owned());
                 }
-                _ => self.unknown_key(key, &EXCEPTION_KEYS),
+                // What else there is has been read.
+                name if known.contains(&name) => {}
+                _ => self.unknown_key(key, known),
             }
         }
         let example = "name = \"what it is for\"";
-        self.require(table, &file.span, &EXCEPTION_KEYS, "name", "an exception needs a `name`", example);
+        self.require(table, &file.span, known, "name", "an exception needs a `name`", example);
         if !has_field {
             let example = "when = { recipientAccountId = \"111122223333\" }";
-            self.require(table, &file.span, &EXCEPTION_KEYS, "when", "an exception needs `when`", example);
+            self.require(table, &file.span, known, "when", "an exception needs `when`", example);
         }
         file
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::write::{self, Named};
-use super::{Reading, Rule, Severity, SourceText, Template, filter_pattern, sigma};
+use super::{Reading, Rule, Severity, Shared, SourceText, Template, filter_pattern, sigma};
 use crate::condition::{Condition, Field, Literal, Predicate, Test};
 
 mod event_pattern;
@@ -71,7 +71,7 @@ pub fn import(dialect: Dialect, name: &Path, bytes: Vec<u8>) -> Vec<Imported> {
 }
 
 fn of_sigma(name: &Path, text: String) -> Vec<Imported> {
-    let (reading, details) = sigma::read_whole(name, text);
+    let (reading, details) = sigma::read_whole(name, text, &Shared::default());
     let file = name.display().to_string();
     let Reading { rules, problems, left_out } = reading;
     let several = rules.len() + left_out.len() > 1;

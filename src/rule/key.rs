@@ -1,7 +1,9 @@
 //! The left-hand side of a line: a field, and after `|` the modifiers that say how it is tested.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::diagnostic::{Diagnostic, SourceText};
 use crate::condition::{Comparison, Field};
 use crate::event::dictionary::{IDENTITY_FIELDS, RECORD_FIELDS, nearest};
 use crate::event::{Case, Derived, Path};
@@ -13,6 +15,18 @@ pub struct Key {
     pub field: Field,
     /// How.
     pub shape: Shape,
+    /// What the field is looked for in.
+    pub scope: Scope,
+}
+
+/// What the fields of a key are looked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// The event, whose fields are known.
+    #[default]
+    Event,
+    /// An element or a document, whose fields may bear any name.
+    Inside,
 }
 
 /// How a field is tested: what the modifiers come to.
@@ -30,6 +44,10 @@ pub struct Shape {
     pub nocase: bool,
     /// Whether a number or truth value also counts as its text, and a string that is a number as that number.
     pub loose: bool,
+    /// Whether strings are read as JSON, for lines about what is in them.
+    pub json: bool,
+    /// Whether the lines are about one element.
+    pub any: bool,
     /// Whether the whole is turned round.
     pub not: bool,
 }
@@ -52,6 +70,8 @@ pub enum Operator {
     Glob,
     /// It is an address of a network.
     Cidr,
+    /// It is in the list that the operand names.
+    In,
     /// It is there, or is not.
     Exists,
     /// It is null, or is not.
@@ -114,6 +134,12 @@ impl Problem {
         if near.is_some() { self.near(near) } else { self.label(label()) }
     }
 
+    /// The complaint that it is at a place.
+    pub(super) fn at_place(self, source: &Arc<SourceText>, span: Range<usize>) -> Diagnostic {
+        let diagnostic = Diagnostic::new(source, span, self.message).label(self.label);
+        Diagnostic { hint: self.hint, ..diagnostic }
+    }
+
     fn at(mut self, part: Range<usize>) -> Self {
         self.part = Some(part);
         self
@@ -121,13 +147,14 @@ impl Problem {
 }
 
 /// Every modifier, for messages.
-pub(super) const MODIFIERS: [&str; 21] = [
+pub(super) const MODIFIERS: [&str; 24] = [
     "contains",
     "startswith",
     "endswith",
     "re",
     "glob",
     "cidr",
+    "in",
     "exists",
     "gt",
     "gte",
@@ -142,11 +169,13 @@ pub(super) const MODIFIERS: [&str; 21] = [
     "len",
     "hour",
     "weekday",
+    "any",
+    "json",
     "policy",
 ];
 
 /// Names that other tools have for our modifiers.
-const ALIASES: [(&str, &str); 13] = [
+const ALIASES: [(&str, &str); 15] = [
     ("starts_with", "startswith"),
     ("prefix", "startswith"),
     ("ends_with", "endswith"),
@@ -160,6 +189,8 @@ const ALIASES: [(&str, &str); 13] = [
     ("length", "len"),
     ("field", "fieldref"),
     ("anything-but", "not"),
+    ("in_table", "in"),
+    ("lookup", "in"),
 ];
 
 /// A key's modifiers, as far as they have been read.
@@ -174,13 +205,8 @@ struct Reading<'t> {
     measure: Option<&'t str>,
 }
 
-/// Whether a key has a modifier whose value is a table.
-pub(super) fn takes_table(text: &str) -> bool {
-    text.split('|').skip(1).any(|word| word == "policy")
-}
-
 /// Takes a key apart: `requestParameters.name|not|contains`.
-pub fn parse(text: &str) -> Result<Key, Problem> {
+pub fn parse(text: &str, scope: Scope) -> Result<Key, Problem> {
     let mut words = text.split('|').scan(0, |start, word| {
         let at = *start..*start + word.len();
         *start = at.end + 1;
@@ -193,7 +219,7 @@ pub fn parse(text: &str) -> Result<Key, Problem> {
     }
     let field = match name {
         Field::ANYWHERE => Field::Anywhere,
-        name => field(name).map_err(|problem| match problem.part {
+        name => scope.field(name).map_err(|problem| match problem.part {
             None => problem.at(at),
             Some(_) => problem,
         })?,
@@ -211,7 +237,55 @@ pub fn parse(text: &str) -> Result<Key, Problem> {
         }
         _ => {}
     }
-    Ok(Key { field, shape: reading.shape })
+    if reading.shape.has_lines() && !matches!(field, Field::Path(_)) {
+        return Err(Problem::new(format!("there is nothing inside `{field}`"))
+            .label("only fields of the record have elements and documents"));
+    }
+    Ok(Key { field, shape: reading.shape, scope })
+}
+
+impl Key {
+    /// Whether a value that the field never holds is a mistake.
+    pub fn is_checked(&self) -> bool {
+        self.scope == Scope::Event && !self.shape.loose
+    }
+}
+
+impl Shape {
+    /// Whether lines follow, not a value.
+    pub fn has_lines(&self) -> bool {
+        self.any || self.json
+    }
+}
+
+impl Scope {
+    /// The field of a name. Inside, one of the whole event is `$.eventName`.
+    pub fn field(self, name: &str) -> Result<Field, Problem> {
+        let of_event = name.strip_prefix(Field::RECORD).and_then(|name| name.strip_prefix('.'));
+        match (self, of_event) {
+            (Self::Event, _) => field(name),
+            (Self::Inside, None) => path(name).map(Field::Path),
+            (Self::Inside, Some(of_event)) => match field(of_event)? {
+                Field::Path(_) => path(name).map(Field::Path),
+                derived => Ok(derived),
+            },
+        }
+    }
+}
+
+fn path(name: &str) -> Result<Path, Problem> {
+    let path = Path::parse(name, Case::Insensitive).map_err(|error| Problem::new(error.to_string()))?;
+    let depths = path.segments().iter().filter(|segment| path.is_any_depth(segment)).count();
+    let mut pairs = path.segments().windows(2);
+    if depths > Path::ANY_DEPTHS_MAX || pairs.any(|pair| pair.iter().all(|segment| path.is_any_depth(segment))) {
+        return Err(Problem::new(format!("too many `{}` in a path", Path::ANY_DEPTH))
+            .label(format!("at most {}, with names between them", Path::ANY_DEPTHS_MAX)));
+    }
+    if path.segments().last().is_some_and(|segment| path.is_any_depth(segment)) {
+        return Err(Problem::new(format!("`{}` at the end of a path", Path::ANY_DEPTH))
+            .hint("say which field is meant, at whatever depth: `requestParameters.**.cidrIp`"));
+    }
+    Ok(path)
 }
 
 impl<'t> Reading<'t> {
@@ -225,6 +299,8 @@ impl<'t> Reading<'t> {
             "nocase" => self.shape.nocase = true,
             "loose" => self.shape.loose = true,
             "fieldref" => self.shape.fieldref = true,
+            "any" => self.shape.any = true,
+            "json" => self.shape.json = true,
             "len" => return self.measure(Measure::Length, word),
             "hour" => return self.measure(Measure::Hour, word),
             "weekday" => return self.measure(Measure::Weekday, word),
@@ -234,6 +310,7 @@ impl<'t> Reading<'t> {
             "re" => return self.operator(Operator::Regex, word),
             "glob" => return self.operator(Operator::Glob, word),
             "cidr" => return self.operator(Operator::Cidr, word),
+            "in" => return self.operator(Operator::In, word),
             "exists" => return self.operator(Operator::Exists, word),
             "null" => return self.operator(Operator::Null, word),
             "gt" => return self.operator(Operator::Compare(Comparison::Greater), word),
@@ -259,6 +336,9 @@ impl<'t> Reading<'t> {
     /// Refuses combinations that say nothing.
     fn check(&self) -> Result<(), Problem> {
         let shape = &self.shape;
+        if shape.has_lines() {
+            return self.check_lines();
+        }
         let compares = matches!(shape.operator, Operator::Compare(_));
         let textual =
             matches!(shape.operator, Operator::Equals | Operator::Contains | Operator::StartsWith | Operator::EndsWith);
@@ -277,7 +357,7 @@ impl<'t> Reading<'t> {
         if shape.fieldref && !textual {
             return Err(self.unfit("fieldref", operator));
         }
-        if shape.nocase && !textual && !matches!(shape.operator, Operator::Regex | Operator::Glob) {
+        if shape.nocase && !textual && !matches!(shape.operator, Operator::Regex | Operator::Glob | Operator::In) {
             return Err(self.unfit("nocase", operator));
         }
         if shape.loose && !textual && !compares && !matches!(shape.operator, Operator::Regex | Operator::Glob) {
@@ -289,9 +369,22 @@ impl<'t> Reading<'t> {
         Ok(())
     }
 
+    /// Refuses what belongs to the lines, where lines follow.
+    fn check_lines(&self) -> Result<(), Problem> {
+        let goes = ["any", "json", "not", "all"];
+        let own = if self.shape.any { "any" } else { "json" };
+        match self.words.iter().find(|(word, _)| !goes.contains(word)) {
+            Some((word, _)) => {
+                let hint = format!("write it inside: `{{ name|{word} = … }}`, with quotes around the key");
+                Err(self.unfit(word, own).hint(hint))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Refuses what cannot be asked of strings that stand anywhere.
     fn check_anywhere(&self) -> Result<(), Problem> {
-        let textual = ["contains", "startswith", "endswith", "re", "glob", "cidr", "all", "not", "nocase"];
+        let textual = ["contains", "startswith", "endswith", "re", "glob", "cidr", "in", "all", "not", "nocase"];
         match self.words.iter().find(|(word, _)| !textual.contains(word)) {
             Some((word, at)) => Err(Problem::new(format!("modifier `{word}` does not go with `{}`", Field::ANYWHERE))
                 .label("it stands for every string of the record")
@@ -336,13 +429,15 @@ pub fn field(name: &str) -> Result<Field, Problem> {
         let problem = Problem::new("a field is named here, without modifiers").hint(format!("write `{bare}`"));
         return Err(problem.at(bare.len()..name.len()));
     }
-    let path = Path::parse(name, Case::Insensitive).map_err(|error| Problem::new(error.to_string()))?;
+    let path = path(name)?;
     check_names(name, &path)?;
     Ok(Field::Path(path))
 }
 
 fn check_names(name: &str, path: &Path) -> Result<(), Problem> {
-    let known = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let known = |names: &[&str], name: &str| {
+        names.iter().any(|known| known.eq_ignore_ascii_case(name)) || path.is_any_depth(name)
+    };
     let first = &*path.segments()[0];
     if !known(RECORD_FIELDS, first) {
         return Err(unknown_field(name, first));
@@ -382,13 +477,13 @@ mod tests {
 
     #[test]
     fn modifiers_come_to_a_shape() {
-        let shape = |key: &str| parse(key).unwrap().shape;
+        let shape = |key: &str| parse(key, Scope::Event).unwrap().shape;
         assert_eq!(shape("eventName"), Shape::default());
         let contains = Shape { operator: Operator::Contains, ..Shape::default() };
         assert_eq!(shape("userAgent|contains"), contains);
         assert_eq!(shape("userAgent|not|contains|nocase"), Shape { not: true, nocase: true, ..contains });
         assert_eq!(shape("resources|len|gte").measure, Some(Measure::Length));
-        assert_eq!(parse("outcome").unwrap().field, Field::Derived(Derived::Outcome));
+        assert_eq!(parse("outcome", Scope::Event).unwrap().field, Field::Derived(Derived::Outcome));
     }
 
     #[test]
@@ -415,7 +510,7 @@ mod tests {
             ("eventName|prefix", "unknown modifier `prefix`", "did you mean `startswith`?"),
             ("eventName|re|glob", "modifiers `re` and `glob` exclude each other", "write two lines, one with each"),
         ] {
-            let problem = parse(key).unwrap_err();
+            let problem = parse(key, Scope::Event).unwrap_err();
             assert_eq!((problem.message.as_str(), problem.hint.as_deref()), (message, Some(hint)), "{key}");
         }
         for (key, part) in [
@@ -425,10 +520,10 @@ mod tests {
             ("requestParameters.a|gt|nocase", 23..29),
             ("userAgent|", 10..10),
         ] {
-            assert_eq!(parse(key).unwrap_err().part, Some(part), "{key}");
+            assert_eq!(parse(key, Scope::Event).unwrap_err().part, Some(part), "{key}");
         }
         for key in ["eventName|not|not", "eventName|gt|nocase", "eventName|exists|all", "a..b", "eventName|len|hour"] {
-            assert!(parse(key).is_err(), "{key}");
+            assert!(parse(key, Scope::Event).is_err(), "{key}");
         }
     }
 }

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use jiff::civil::Date;
 
-use super::{Diagnostic, Exception, Rule};
-use crate::condition::{Condition, Field, Line, Literal, Predicate, Test};
+use super::{Diagnostic, Exception, Rule, Written};
+use crate::condition::{Condition, Field, Line, Literal, Predicate, Test, Within};
 use crate::event::dictionary::{IDENTITY_FIELDS, RECORD_FIELDS, nearest};
 use crate::event::{self, Case};
 
@@ -67,10 +67,14 @@ codes! {
     CaseMismatch = "case-mismatch",
     /// A call that a trail carries only where its event selectors ask for it.
     DataEvent = "data-event",
+    /// A list without values, which nothing is in.
+    EmptyList = "empty-list",
     /// An exception that excepts everything the rule matches.
     ExceptionCoversRule = "exception-covers-rule",
     /// An exception whose last day is past.
     ExceptionExpired = "exception-expired",
+    /// An exception in a file of its own that no rule has.
+    ExceptionUnused = "exception-unused",
     /// A string that is probably a truth value in the record.
     FlagInQuotes = "flag-in-quotes",
     /// Lines that cannot hold together.
@@ -124,7 +128,10 @@ impl<'r> Linter<'r> {
     }
 
     fn at_predicate(&self, predicate: &Predicate, message: impl Into<String>) -> Diagnostic {
-        self.at(self.rule.place_of(predicate).unwrap_or(0..0), message)
+        match self.rule.place_of(predicate) {
+            Some(Written { source, span }) => Diagnostic::new(&source, span, message),
+            None => self.at(0..0, message),
+        }
     }
 
     fn add(&mut self, code: LintCode, diagnostic: Diagnostic) {
@@ -154,11 +161,9 @@ impl<'r> Linter<'r> {
         rule.condition.visit(&mut |predicate| {
             self.kind(predicate);
             match &predicate.test {
-                Test::Fits(pattern) if !pattern.is_glob() => {
-                    self.regex(predicate, pattern.source(), predicate.test.nocase())
-                }
+                Test::Within(within) => self.inside(predicate, within),
                 Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
-                _ => {}
+                _ => self.roundabout(predicate, predicate),
             }
         });
         self.fields();
@@ -207,7 +212,10 @@ impl<'r> Linter<'r> {
 
     /// At the line of a predicate; where the places of predicates are not kept, at the first line with its field.
     fn at_field(&self, predicate: &Predicate, message: impl Into<String>) -> Diagnostic {
-        let place = self.rule.place_of(predicate).or_else(|| {
+        if let Some(Written { source, span }) = self.rule.place_of(predicate) {
+            return Diagnostic::new(&source, span, message);
+        }
+        let place = (|| {
             let name = predicate.field.to_string();
             let text = &self.rule.source.text;
             let detection = text.find("detection").unwrap_or(0);
@@ -217,25 +225,50 @@ impl<'r> Linter<'r> {
             };
             let start = text.match_indices(&name).map(|(at, _)| at).find(is_key)?;
             Some(start..start + name.len())
-        });
+        })();
         self.at(place.unwrap_or(0..0), message)
     }
 
-    fn regex(&mut self, predicate: &Predicate, source: &str, nocase: bool) {
+    /// What is odd about lines inside a value, whose place is that of the whole.
+    fn inside(&mut self, whole: &Predicate, within: &Within) {
+        within.condition.visit(&mut |predicate| match &predicate.test {
+            Test::Within(within) => self.inside(whole, within),
+            _ => self.roundabout(predicate, whole),
+        });
+    }
+
+    /// What is said in a roundabout way, or said of a string and meant of a truth value, whatever the field.
+    fn roundabout(&mut self, predicate: &Predicate, whole: &Predicate) {
+        match &predicate.test {
+            Test::Fits(pattern) if !pattern.is_glob() => {
+                self.regex(predicate, pattern.source(), predicate.test.nocase(), whole)
+            }
+            Test::Equals(Literal::Text(text)) if !text.nocase() && matches!(text.as_str(), "true" | "false") => {
+                self.flag(text.as_str(), whole)
+            }
+            _ => {}
+        }
+    }
+
+    fn flag(&mut self, text: &str, place: &Predicate) {
+        let diagnostic = self.at_predicate(place, format!("`\"{text}\"` is not the truth value {text}"));
+        let hint = format!("write `{text}` without quotes: it is the truth value, and also the string");
+        self.add(LintCode::FlagInQuotes, diagnostic.hint(hint));
+    }
+
+    fn regex(&mut self, predicate: &Predicate, source: &str, nocase: bool, place: &Predicate) {
         let Some((modifier, text)) = regex::plain(source) else { return };
         let nocase = if nocase { "|nocase" } else { "" };
         let key = format!("{}{nocase}{modifier}", predicate.field);
         let key = if key.contains('|') { format!("\"{key}\"") } else { key };
-        let diagnostic = self.at_predicate(predicate, "this regular expression asks for a plain text");
+        let diagnostic = self.at_predicate(place, "this regular expression asks for a plain text");
         self.add(LintCode::PlainRegex, diagnostic.hint(format!("write `{key} = {text:?}`")));
     }
 
     fn text(&mut self, predicate: &Predicate, text: &str) {
         let field = predicate.field.to_string();
         if matches!(text, "true" | "false") && matches!(predicate.field, Field::Path(_)) {
-            let diagnostic = self.at_predicate(predicate, format!("`\"{text}\"` is not the truth value {text}"));
-            let hint = format!("write `{text}` without quotes: it is the truth value, and also the string");
-            return self.add(LintCode::FlagInQuotes, diagnostic.hint(hint));
+            return self.flag(text, predicate);
         }
         if text.contains('*') && is_single(&predicate.field) && matches!(predicate.field, Field::Path(_)) {
             let diagnostic =
@@ -295,20 +328,41 @@ impl<'r> Linter<'r> {
         }
     }
 
+    fn is_own(&self, exception: &Exception) -> bool {
+        exception.written.source == self.rule.source
+    }
+
+    /// Which rule is meant, where the exception does not stand in it.
+    fn of_rule(&self, exception: &Exception) -> String {
+        if self.is_own(exception) { String::new() } else { format!("the rule is `{}`", self.rule.id) }
+    }
+
     fn exception(&mut self, exception: &Exception, today: Date) {
-        if let Some(day) = exception.expires.filter(|day| *day < today) {
-            let message = format!("exception `{}` expired on {day}", exception.name);
-            let diagnostic = self.at(exception.span.clone(), message);
-            self.add(LintCode::ExceptionExpired, diagnostic.hint("take it out, or give it a later day"));
+        // What is in a file of its own is told once, and not of each of its rules.
+        if self.is_own(exception) {
+            self.lints.extend(expired(exception, today));
         }
         let lines: Vec<&Condition> = conjuncts(&exception.when).filter(|line| !is_expiry(line)).collect();
         let covered = |branch: &Vec<&Condition>| lines.iter().all(|line| branch.iter().any(|own| implies(own, line)));
         if branches(self.rule).iter().all(covered) {
             let message = format!("exception `{}` covers the whole rule", exception.name);
-            let diagnostic = self.at(exception.span.clone(), message);
+            let diagnostic = at(exception, message).label(self.of_rule(exception));
             self.add(LintCode::ExceptionCoversRule, diagnostic.hint("except less, or switch the rule off"));
         }
     }
+}
+
+/// Says so if the last day of an exception is past.
+pub(super) fn expired(exception: &Exception, today: Date) -> Option<Lint> {
+    let day = exception.expires.filter(|day| *day < today)?;
+    let diagnostic = at(exception, format!("exception `{}` expired on {day}", exception.name));
+    let diagnostic = diagnostic.hint("take it out, or give it a later day");
+    Some(Lint { code: LintCode::ExceptionExpired, diagnostic })
+}
+
+/// A complaint about an exception.
+fn at(exception: &Exception, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(&exception.written.source, exception.written.span.clone(), message)
 }
 
 /// The lines that hold together if a rule matches, once for each alternative.

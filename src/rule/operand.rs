@@ -1,9 +1,16 @@
 //! The right-hand side of a line: what a field is tested against, and whether it can ever hold that.
 
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 use super::file::Operand;
-use super::key::{self, Key, Measure, Operator, Problem, Shape};
+use super::key::{Key, Measure, Operator, Problem, Shape};
+use crate::condition::list::Values;
 use crate::condition::test::{Day, How};
-use crate::condition::{Comparison, Condition, Field, Literal, Number, Pattern, Relation, Test, Text};
+use crate::condition::{
+    Comparison, Condition, Field, List, Literal, Membership, Number, Pattern, Relation, Test, Text,
+};
 use crate::event::dictionary::{self, nearest};
 use crate::event::{Base, Derived};
 use crate::untrusted::shortened;
@@ -25,7 +32,16 @@ pub(super) fn line(key: &Key, operand: &Operand) -> Result<Condition, Problem> {
         (Operator::Policy, _) => {
             Err(Problem::new("expected a table").hint("write what is asked, as in `{ grants_public = true }`"))
         }
-        _ if key.shape.fieldref => is(relation(&key.shape, operand)?),
+        (_, Operand::Lines(_)) => Err(Problem::new("expected a value, found a table").hint(format!(
+            "`\"{field}|any\" = {{ … }}` asks for one element with all of it, `\"{field}|json\"` for a document in a string",
+            field = key.field
+        ))),
+        _ if key.shape.has_lines() => Err(Problem::new("expected a table of lines").hint(format!(
+            "write `{{ name = \"value\" }}`: what must hold of {}",
+            if key.shape.any { "one element" } else { "the document" }
+        ))),
+        (Operator::In, _) => Err(Problem::new("expected the name of a list, in quotes")),
+        _ if key.shape.fieldref => is(relation(key, operand)?),
         _ => match key.shape.measure {
             Some(measure) => is(measured(measure, &key.shape, operand)?),
             None if key.shape.loose => is(Test::Loosely(Box::new(plain(key, operand)?))),
@@ -34,8 +50,18 @@ pub(super) fn line(key: &Key, operand: &Operand) -> Result<Condition, Problem> {
     }
 }
 
-fn relation(shape: &Shape, operand: &Operand) -> Result<Test, Problem> {
-    let how = match shape.operator {
+/// That a field is in a list.
+pub(super) fn membership(key: &Key, list: &Arc<List>) -> Result<Condition, Problem> {
+    if key.shape.nocase && !matches!(list.values(), Values::Texts(_)) {
+        return Err(Problem::new(format!("`nocase`, and the list `{}` holds no strings", list.name()))
+            .label("networks have no letters, and case counts in a list of globs"));
+    }
+    let membership = Membership { list: Arc::clone(list), nocase: key.shape.nocase };
+    Ok(Condition::is(key.field.clone(), Test::In(membership)))
+}
+
+fn relation(key: &Key, operand: &Operand) -> Result<Test, Problem> {
+    let how = match key.shape.operator {
         Operator::Contains => How::Contains,
         Operator::StartsWith => How::StartsWith,
         Operator::EndsWith => How::EndsWith,
@@ -44,7 +70,7 @@ fn relation(shape: &Shape, operand: &Operand) -> Result<Test, Problem> {
     let Operand::Text(name) = operand else {
         return Err(Problem::new("expected the name of a field, in quotes"));
     };
-    Ok(Test::Relates(Relation { how, nocase: shape.nocase }, key::field(name)?))
+    Ok(Test::Relates(Relation { how, nocase: key.shape.nocase }, key.scope.field(name)?))
 }
 
 fn measured(measure: Measure, shape: &Shape, operand: &Operand) -> Result<Test, Problem> {
@@ -61,7 +87,7 @@ fn measured(measure: Measure, shape: &Shape, operand: &Operand) -> Result<Test, 
             let number: u64 =
                 text.parse().map_err(|_| Problem::new(format!("`{text}` is no whole number from 0 up")))?;
             if measure == Measure::Hour && number > 23 {
-                return Err(Problem::new(format!("no day has an hour {number}")).label("expected 0 to 23, in UTC"));
+                return Err(Problem::new(format!("no day has an hour {number}")).label("expected 0 to 23"));
             }
             Ok(if measure == Measure::Hour { Test::Hour(comparison, number) } else { Test::Length(comparison, number) })
         }
@@ -83,7 +109,7 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
         (Operator::Compare(comparison), Operand::Number(text)) => Ok(Test::Number(comparison, number(text)?)),
         (Operator::Compare(_), other) => Err(without_quotes(Problem::new("expected a number"), other)),
         (Operator::Equals, Operand::Text(text)) => {
-            if !key.shape.loose {
+            if key.is_checked() {
                 check_text(&key.field, text)?;
             }
             Ok(Test::Equals(Literal::Text(Text::new(text, nocase))))
@@ -92,18 +118,18 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
             Err(Problem::new("expected a string").label(format!("`{}` is every string of the record", key.field)))
         }
         (Operator::Equals, Operand::Number(text)) => {
-            if !key.shape.loose {
+            if key.is_checked() {
                 check_number(&key.field, text)?;
             }
             Ok(Test::Equals(Literal::Number(number(text)?)))
         }
         (Operator::Equals, Operand::Bool(truth)) => {
-            if !key.shape.loose {
+            if key.is_checked() {
                 check_bool(&key.field, *truth)?;
             }
             Ok(Test::Equals(Literal::Bool(*truth)))
         }
-        (Operator::Cidr, Operand::Text(text)) => network(text),
+        (Operator::Cidr, Operand::Text(text)) => network(text).map(Test::InNetwork),
         (Operator::Glob, Operand::Text(text)) => pattern("glob", text, Pattern::glob(text, nocase)),
         (_, Operand::Text(text)) if text.is_empty() => Err(Problem::new("an empty text")
             .label("every string has it in it")
@@ -114,7 +140,7 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
         (Operator::Regex, Operand::Text(text)) => pattern("regular expression", text, Pattern::regex(text, nocase)),
         (_, Operand::Number(text) | Operand::Time(text)) => Err(not_a_string(text)),
         (_, Operand::Bool(truth)) => Err(not_a_string(&truth.to_string())),
-        (_, Operand::Text(_) | Operand::List(_) | Operand::Table(_)) => Err(Problem::new("expected one value")),
+        (_, Operand::Text(_) | Operand::List(_) | Operand::Lines(_)) => Err(Problem::new("expected one value")),
     }
 }
 
@@ -127,7 +153,16 @@ fn number(text: &str) -> Result<Number, Problem> {
 }
 
 pub(super) fn pattern(kind: &str, text: &str, pattern: Result<Pattern, String>) -> Result<Test, Problem> {
-    pattern.map(Test::Fits).map_err(|error| {
+    compiled(kind, text, pattern).map(Test::Fits)
+}
+
+/// A glob in which case counts.
+pub(super) fn glob(text: &str) -> Result<Pattern, Problem> {
+    compiled("glob", text, Pattern::glob(text, false))
+}
+
+fn compiled(kind: &str, text: &str, pattern: Result<Pattern, String>) -> Result<Pattern, Problem> {
+    pattern.map_err(|error| {
         let problem = Problem::new(format!("`{}` is no {kind}: {error}", shortened(text, VALUE_WIDTH_MAX)));
         match error.contains("look-around") {
             true => problem.hint("write a second line that says what must not fit, with `|not|re`"),
@@ -140,10 +175,9 @@ pub(super) fn pattern(kind: &str, text: &str, pattern: Result<Pattern, String>) 
 const VALUE_WIDTH_MAX: usize = 60;
 
 /// A single address is a network of one.
-pub(super) fn network(text: &str) -> Result<Test, Problem> {
+pub(super) fn network(text: &str) -> Result<IpNet, Problem> {
     text.parse()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(Into::into))
-        .map(Test::InNetwork)
         .map_err(|_| Problem::new(format!("`{text}` is no network")).hint("write `10.0.0.0/8` or `2001:db8::/32`"))
 }
 

@@ -6,8 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use super::Severity;
-use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
+use super::file::shared::{LIST_KEYS, SHARED_EXCEPTION_KEYS, SHARED_KEYS};
+use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS, USE_KEYS};
 use super::key::MODIFIERS;
+use super::list::KINDS;
 use super::policy::POLICY_KEYS;
 use crate::event::Derived;
 use crate::event::dictionary::RECORD_FIELDS;
@@ -36,6 +38,61 @@ pub fn schema() -> Value {
             "policy": object(&POLICY_KEYS, &[], policy_key),
         },
     })
+}
+
+/// The schema of files that rules share.
+pub fn shared_schema() -> Value {
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Trailwatch: what rules share",
+        "description": "Lists, selections, and exceptions that name the rules they are for. See docs/rules.md.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": properties(&SHARED_KEYS, shared_key),
+        "definitions": {
+            "block": block(),
+            "line": line(),
+            "list": {
+                "type": "object",
+                "additionalProperties": false,
+                "anyOf": [{ "required": ["values"] }, { "required": ["file"] }],
+                "properties": properties(&LIST_KEYS, list_key),
+            },
+            "policy": object(&POLICY_KEYS, &[], policy_key),
+            "exception": object(&SHARED_EXCEPTION_KEYS, &["name", "rules", "when"], exception_key),
+        },
+    })
+}
+
+fn shared_key(key: &str) -> Value {
+    match key {
+        "lists" => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[A-Za-z0-9_-]{1,100}$" },
+            "additionalProperties": { "$ref": "#/definitions/list" },
+            "description": "Values with a name, for the modifier `in`.",
+        }),
+        "selections" => json!({
+            "description": "Named blocks, for `use`, `use_not` and `condition`; of a list of blocks any may hold.",
+            "type": "object",
+            "additionalProperties": rule_key("selections")["additionalProperties"],
+        }),
+        "exception" => list_of("exception", "Exceptions, and the rules that each is for."),
+        other => rule_key(other),
+    }
+}
+
+fn list_key(key: &str) -> Value {
+    match key {
+        "type" => json!({ "enum": KINDS, "description": "What the values are; `string` without it." }),
+        "values" => texts("The values."),
+        "file" => text("A table beside this file: `.csv`, `.txt` or `.json`."),
+        "column" => text("The column of the table, or the member of its objects."),
+        "description" => json!({ "type": "string", "description": "What the values have in common." }),
+        "owner" => json!({ "type": "string", "description": "Who keeps the list." }),
+        "may_be_empty" => json!({ "type": "boolean", "description": "Whether it is well that nothing is in it." }),
+        _ => json!({}),
+    }
 }
 
 fn object(keys: &[&str], required: &[&str], of: fn(&str) -> Value) -> Value {
@@ -100,6 +157,7 @@ fn rule_key(key: &str) -> Value {
         }),
         "references" => texts("Pages to read."),
         "false_positives" => texts("What else may look like this."),
+        "zone" => text("The time zone of hours and days, such as `Europe/Berlin`; UTC without it."),
         "match" => block_of("Lines that must all hold."),
         "either" => list_of("block", "Blocks of lines, at least one of which must hold."),
         "selections" => json!({
@@ -139,6 +197,12 @@ fn exception_key(key: &str) -> Value {
             "type": "string",
             "format": "date",
             "description": "The last day on which it holds, by the event's time in UTC; without quotes.",
+        }),
+        "rules" => json!({
+            "type": "array",
+            "minItems": 1,
+            "items": { "type": "string", "pattern": "^(tag:)?[a-z0-9*._:/-]+$" },
+            "description": "The rules that it is for: ids, or `tag:` and a tag; `*` is any text.",
         }),
         "when" => block_of("The lines that must all hold for an event to be excepted."),
         _ => json!({}),
@@ -184,7 +248,7 @@ fn policy_key(key: &str) -> Value {
 fn block() -> Value {
     let line = || json!({ "$ref": "#/definitions/line" });
     let derived = Derived::ALL.iter().map(|&(name, _)| name);
-    let fields = RECORD_FIELDS.iter().copied().chain(derived).map(|name| (name.to_owned(), line()));
+    let fields = RECORD_FIELDS.iter().copied().chain(derived).chain(USE_KEYS).map(|name| (name.to_owned(), line()));
     json!({
         "type": "object",
         "minProperties": 1,
@@ -200,7 +264,7 @@ fn key_pattern() -> String {
     format!("^[^|]+(\\|({}))*$", MODIFIERS.join("|"))
 }
 
-/// What stands on the right: a value, a list of values, or what stands below a dotted key.
+/// What stands on the right: a value, a list of values, what stands below a dotted key, or lines about what is inside.
 fn line() -> Value {
     let value = json!(["string", "number", "boolean"]);
     json!({
@@ -208,6 +272,7 @@ fn line() -> Value {
             { "type": value },
             { "type": "array", "minItems": 1, "items": { "type": value } },
             { "$ref": "#/definitions/block" },
+            { "type": "array", "minItems": 1, "items": { "$ref": "#/definitions/block" } },
         ],
     })
 }
@@ -218,13 +283,16 @@ mod tests {
 
     #[test]
     fn says_something_of_every_key() {
-        let schema = schema();
-        for (keys, place) in [
-            (&RULE_KEYS[..], "/properties"),
-            (&ALERT_KEYS, "/properties/alert/properties"),
-            (&EXCEPTION_KEYS, "/definitions/exception/properties"),
-            (&TEST_KEYS, "/definitions/test/properties"),
-            (&POLICY_KEYS, "/definitions/policy/properties"),
+        let (rule, shared) = (schema(), shared_schema());
+        for (schema, keys, place) in [
+            (&rule, &RULE_KEYS[..], "/properties"),
+            (&rule, &ALERT_KEYS, "/properties/alert/properties"),
+            (&rule, &EXCEPTION_KEYS, "/definitions/exception/properties"),
+            (&rule, &TEST_KEYS, "/definitions/test/properties"),
+            (&rule, &POLICY_KEYS, "/definitions/policy/properties"),
+            (&shared, &SHARED_KEYS, "/properties"),
+            (&shared, &LIST_KEYS, "/definitions/list/properties"),
+            (&shared, &SHARED_EXCEPTION_KEYS, "/definitions/exception/properties"),
         ] {
             let told = schema.pointer(place).unwrap().as_object().unwrap();
             assert_eq!(told.len(), keys.len(), "{place}");

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, SourceText};
 use super::key::Problem;
-use super::{LeftOut, Reading, Rule, Severity, Template};
+use super::{LeftOut, Reading, Rule, Severity, Shared, Template};
 use crate::condition::Condition;
 use crate::event::dictionary::nearest;
 
@@ -38,12 +38,12 @@ pub(super) struct Details {
 }
 
 /// Reads the rules of a file.
-pub(super) fn read(name: &Path, text: String) -> Reading {
-    read_whole(name, text).0
+pub(super) fn read(name: &Path, text: String, shared: &Shared) -> Reading {
+    read_whole(name, text, shared).0
 }
 
 /// Reads the rules of a file, with the details of each.
-pub(super) fn read_whole(name: &Path, text: String) -> (Reading, Vec<Details>) {
+pub(super) fn read_whole(name: &Path, text: String, shared: &Shared) -> (Reading, Vec<Details>) {
     let source = Arc::new(SourceText { name: name.display().to_string(), text });
     let mut reading = Reading::default();
     let mut details = Vec::new();
@@ -59,7 +59,7 @@ pub(super) fn read_whole(name: &Path, text: String) -> (Reading, Vec<Details>) {
             0 => id_of(&stem),
             number => format!("{}-{}", id_of(&stem), number + 1),
         };
-        let mut reader = Reader { source: &source, problems: Vec::new(), details: Details::default() };
+        let mut reader = Reader { source: &source, shared, problems: Vec::new(), details: Details::default() };
         match reader.document(document, &id) {
             Read::LeftOut(reason) => {
                 reading.left_out.push(LeftOut { source: Arc::clone(&source), at: document.span.start, reason });
@@ -95,6 +95,7 @@ enum Read {
 
 struct Reader<'r> {
     source: &'r Arc<SourceText>,
+    shared: &'r Shared,
     problems: Vec<Diagnostic>,
     details: Details,
 }

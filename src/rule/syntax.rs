@@ -10,13 +10,15 @@ use toml::Spanned;
 use toml::de::{DeTable, Error};
 
 use super::diagnostic::{Diagnostic, SourceText};
+use super::file::shared::{LIST_KEYS, SHARED_EXCEPTION_KEYS, SHARED_KEYS};
 use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
 
 /// Reads the TOML of a file; says what is wrong with it, at most once a line.
 pub(super) fn read(source: &Arc<SourceText>) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
     let (document, mut errors) = DeTable::parse_recoverable(&source.text);
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-    let known = document.get_ref().keys().any(|key| RULE_KEYS.contains(&key.get_ref().as_ref()));
+    let keys = || RULE_KEYS.iter().chain(&SHARED_KEYS);
+    let known = document.get_ref().keys().any(|key| keys().any(|known| *known == key.get_ref().as_ref()));
     if let (Some(first), false) = (errors.first(), known) {
         let problem = Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML")
             .hint("a rule is written in TOML: `id = \"…\"`, `title = \"…\"`, `severity = \"…\"`, `[match]`");
@@ -176,7 +178,10 @@ impl Place<'_> {
                 .hint("put the line below that header, or do without it");
         }
         let problem = self.say(format!("`{key}` stands twice in one table"));
-        if [&RULE_KEYS[..], &EXCEPTION_KEYS, &ALERT_KEYS, &TEST_KEYS].iter().any(|keys| keys.contains(&key)) {
+        if [&RULE_KEYS[..], &EXCEPTION_KEYS, &ALERT_KEYS, &TEST_KEYS, &LIST_KEYS, &SHARED_EXCEPTION_KEYS]
+            .iter()
+            .any(|keys| keys.contains(&key))
+        {
             return problem.hint("leave one of them out");
         }
         let modified = if key.contains('|') { String::new() } else { format!(", add a modifier (`\"{key}|not\"`)") };

@@ -298,6 +298,9 @@ fn operand(test: &Test) -> Option<Operand> {
             Operand { nocase: Some(test.nocase()), ..of(&[word], string(pattern.source())) }
         }
         Test::InNetwork(network) => of(&["cidr"], string(&network.to_string())),
+        Test::In(membership) => {
+            Operand { nocase: Some(membership.nocase), ..of(&["in"], string(membership.list.name())) }
+        }
         Test::Exists => alone(of(&["exists"], "true".to_owned())),
         Test::Null => alone(of(&["null"], "true".to_owned())),
         Test::Number(comparison, wanted) => alone(of(&[compared(*comparison)?], number(wanted.as_str())?)),

@@ -204,6 +204,22 @@ fn explain() {
     }
 }
 
+const INSIDE: &str = "tests/fixtures/explain-inside/events.jsonl";
+
+#[test]
+fn what_is_inside_values_is_explained() {
+    let rule = ["--rule", "tests/fixtures/explain-inside/ssh-open.toml"];
+    let exceptions = ["--exceptions", "tests/fixtures/exceptions"];
+    check("explain-inside", &[&["explain"], &rule[..], &[INSIDE]].concat());
+    check("explain-inside-json", &[&["explain", "-o", "json"], &rule[..], &[INSIDE]].concat());
+    check("explain-exception-of-its-own-file", &[&["explain"], &rule[..], &exceptions, &[INSIDE]].concat());
+    let rules = ["--rules", "tests/fixtures/explain-inside"];
+    check("scan-with-exceptions", &[&["scan"], &rules[..], &exceptions, &[INSIDE]].concat());
+    check("rules-check-with-exceptions", &[&["rules", "check"], &rules[..], &exceptions].concat());
+    check("rules-test-with-exceptions", &[&["rules", "test"], &rules[..], &exceptions].concat());
+    check("scan-with-exceptions-that-are-rules", &["scan", "--exceptions", "tests/fixtures/explain-inside", INSIDE]);
+}
+
 #[test]
 fn rules_tried_in_other_ways() {
     for (name, args) in [

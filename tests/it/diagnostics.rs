@@ -1,18 +1,23 @@
 //! What the author of a broken rule or pattern sees: one file a mistake, one snapshot a file.
 
+use std::collections::HashSet;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use trailwatch::rule::{self, Diagnostic, event_pattern, filter_pattern};
+use trailwatch::config;
+use trailwatch::rule::shared::{Origin, SharedText};
+use trailwatch::rule::{self, Diagnostic, Shared, SourceText, event_pattern, filter_pattern};
 
 use super::rules::rule_files;
 
 const BROKEN_RULES: &str = "tests/fixtures/broken-rules";
 const BROKEN_SIGMA: &str = "tests/fixtures/broken-sigma";
+const BROKEN_SHARED: &str = "tests/fixtures/broken-shared";
 
-fn settings(folder: &str) -> insta::Settings {
+pub fn settings(folder: &str) -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder);
     settings.set_prepend_module_to_snapshot(false);
@@ -45,6 +50,27 @@ fn explained(rules: &str, snapshots: &str) {
         settings(snapshots).bind(|| insta::assert_snapshot!(name, drawn(&problems)));
         let several = name.starts_with("several-mistakes");
         assert_eq!(problems.len() > 1, several, "one mistake, one message: {name}\n{}", drawn(&problems));
+    }
+}
+
+/// The folders in a folder of this repository, by name; relative, so that messages are the same everywhere.
+pub fn folders(folder: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_mistake_in_what_rules_share_is_explained() {
+    for folder in folders(BROKEN_SHARED) {
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        let loaded = config::rules(std::slice::from_ref(&folder));
+        let drawn = drawn(&loaded.problems).replace(&format!("{}/", folder.display()), "");
+        settings("snapshots/broken-shared").bind(|| insta::assert_snapshot!(name, drawn));
+        assert!(loaded.unreadable.is_empty());
+        let lines: HashSet<_> =
+            loaded.problems.iter().map(|problem| (&problem.source.name, problem.position().0)).collect();
+        assert_eq!(lines.len(), 1, "one mistake, one place: {name}\n{drawn}");
     }
 }
 
@@ -254,9 +280,14 @@ fn check_problems(name: &str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let problems = reading.problems;
     let read = reading.rules.len() + reading.left_out.len();
     prop_assert!(read > 0 || !problems.is_empty(), "refused without a reason");
-    for problem in &problems {
+    check_drawn(&problems)
+}
+
+fn check_drawn(problems: &[Diagnostic]) -> Result<(), TestCaseError> {
+    for problem in problems {
         let drawn = problem.to_string();
         let (line, column) = problem.position();
+        let name = &problem.source.name;
         let place = format!("{name}:{line}:{column}: ");
         prop_assert!(drawn.starts_with(&place), "{}", drawn);
         prop_assert!(!problem.message.is_empty(), "{}", drawn);
@@ -293,6 +324,28 @@ proptest! {
         let mut text = std::fs::read(which.get(&rules)).unwrap();
         damages.iter().for_each(|damage| damage.apply(&mut text));
         check_problems("damaged.yml", text)?;
+    }
+
+    #[test]
+    fn what_rules_share_never_panics_if_damaged(
+        which in any::<prop::sample::Index>(),
+        damages in vec(damage(), 1..4),
+        damages_of_the_table in vec(damage(), 0..3),
+        is_json in any::<bool>(),
+    ) {
+        let files: Vec<PathBuf> = ["shared.toml", "a.toml"].iter().flat_map(|name| {
+            folders(BROKEN_SHARED).into_iter().map(move |folder| folder.join(name)).filter(|path| path.exists())
+        }).chain(rule_files("rules/shared")).collect();
+        let mut text = std::fs::read(which.get(&files)).unwrap();
+        damages.iter().for_each(|damage| damage.apply(&mut text));
+        let table: &[u8] = if is_json { b"[\n{\"account\": \"1\"},\n\"two\", 3]" } else { b"account,\"a \"\"b\"\n1,2\n#3\n\n4,\"5\n6\"\n" };
+        let mut table = table.to_vec();
+        damages_of_the_table.iter().for_each(|damage| damage.apply(&mut table));
+        if let Some(text) = SharedText::of(Path::new("damaged.toml"), &text, Origin::Named) {
+            let table = String::from_utf8_lossy(&table).into_owned();
+            let table = Arc::new(SourceText { name: "table".to_owned(), text: table });
+            check_drawn(&Shared::read(&[text], |_, _| Ok(Arc::clone(&table))).1)?;
+        }
     }
 
     #[test]

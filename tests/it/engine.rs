@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use trailwatch::condition::holds;
 use trailwatch::engine::{RuleSet, Scratch};
 use trailwatch::event::{Event, Fields, projection_of};
-use trailwatch::rule::{self, Rule};
+use trailwatch::rule::shared::{Origin, SharedText};
+use trailwatch::rule::{self, Rule, Shared};
 
 /// Names and values from small sets, so that rules and events meet often.
 fn field() -> impl Strategy<Value = &'static str> {
@@ -19,6 +20,8 @@ fn field() -> impl Strategy<Value = &'static str> {
         "requestParameters.a.b",
         "requestParameters.A.B",
         "requestParameters.list.x",
+        "requestParameters.**.x",
+        "**.a.b",
         "errorCode",
         "outcome",
         "service",
@@ -59,6 +62,12 @@ fn scalar() -> impl Strategy<Value = serde_json::Value> {
         1 => (-2.0f64..2.0).prop_map(Into::into),
         1 => any::<bool>().prop_map(Into::into),
         1 => Just(serde_json::Value::Null),
+        1 => prop::sample::select(vec![
+            r#"{"a":"x"}"#,
+            r#"[{"a":"x","b":"y"},{"list":{"x":"10"}}]"#,
+            "%7B%22a%22%3A%22ec2%22%7D",
+            "{",
+        ]).prop_map(Into::into),
     ]
 }
 
@@ -124,8 +133,33 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A line about what is inside a value, or one that is not.
+fn outer_line() -> impl Strategy<Value = String> {
+    let of = |modifiers: &[&'static str]| prop::sample::select(modifiers.to_vec());
+    let inner = prop_oneof![
+        4 => (of(&["a", "b", "A.b", "x", "a|not", "b|contains", "x|exists"]), text())
+            .prop_map(|(key, text)| match key.ends_with("exists") {
+                true => format!("\"{key}\" = true"),
+                false => format!("\"{key}\" = {}", serde_json::Value::from(text)),
+            }),
+        1 => (of(&["$.eventName", "$.outcome", "$.requestParameters.a", "x"]))
+            .prop_map(|other| format!("\"a|fieldref\" = \"{other}\"")),
+        1 => text().prop_map(|text| format!("\"list|any\" = {{ x = {} }}", serde_json::Value::from(text))),
+    ];
+    let inner = vec(inner, 1..3).prop_map(|lines| format!("{{ {} }}", lines.join(", ")));
+    prop_oneof![
+        4 => line(),
+        1 => (field(), of(&["|in", "|not|in", "|in|nocase"]), of(&["\"texts\"", "\"networks\"", "[\"texts\", \"globs\"]"]))
+            .prop_map(|(field, modifiers, lists)| format!("\"{field}{modifiers}\" = {lists}\n")),
+        1 => (of(&["use", "use_not"]), of(&["\"puts\"", "[\"puts\", \"others\"]"]))
+            .prop_map(|(key, names)| format!("{key} = {names}\n")),
+        1 => (field(), of(&["|any", "|not|any", "|json", "|json|any", "|not|json"]), inner)
+            .prop_map(|(field, modifiers, inner)| format!("\"{field}{modifiers}\" = {inner}\n")),
+    ]
+}
+
 fn block() -> impl Strategy<Value = String> {
-    vec(line(), 1..4).prop_map(|lines| {
+    vec(outer_line(), 1..4).prop_map(|lines| {
         let mut seen = std::collections::HashSet::new();
         lines.into_iter().filter(|line| seen.insert(line.split(" = ").next().unwrap().to_owned())).collect()
     })
@@ -207,9 +241,41 @@ pub fn read_sigma(texts: &[String]) -> Vec<Rule> {
     numbered.flat_map(|(n, text)| rule::read(FilePath::new(&format!("s{n}.yml")), text.clone().into()).rules).collect()
 }
 
+const SHARED: &str = r#"
+[lists.texts]
+values = ["x", "PutThing", "ec2.amazonaws.com", "success", "10"]
+[lists.networks]
+type = "cidr"
+values = ["10.0.0.0/8"]
+[lists.globs]
+type = "glob"
+values = ["Get*", "?y"]
+
+[selections.puts]
+"eventName|contains" = "Put"
+use_not = ["others"]
+[[selections.others]]
+awsRegion = "x"
+[[selections.others]]
+"requestParameters.a|any" = { b = "x" }
+
+[[exception]]
+name = "e"
+rules = ["r1", "r*3", "s*"]
+when = { "requestParameters.**.x" = "xy" }
+"#;
+
+fn shared() -> Shared {
+    let text = SharedText::of(FilePath::new("shared.toml"), SHARED.as_bytes(), Origin::Named).unwrap();
+    let (shared, problems) = Shared::read(&[text], |_, _| Err(String::new()));
+    assert_eq!(problems, []);
+    shared
+}
+
 fn read(texts: &[String]) -> Vec<Rule> {
+    let shared = shared();
     let numbered = texts.iter().enumerate().map(|(n, text)| format!("id = \"r{n}\"\n{text}"));
-    numbered.filter_map(|text| Rule::parse(FilePath::new("generated"), text).ok()).collect()
+    numbered.flat_map(|text| rule::read_with(FilePath::new("generated.toml"), text.into(), &shared).rules).collect()
 }
 
 proptest! {

@@ -1379,6 +1379,21 @@ mod steps {
 const NAMES: [&str; 5] = ["a", "b", "r", "a.b", "r.a"];
 
 fn an_event() -> impl Strategy<Value = Value> {
+    prop_oneof![any_event(), an_event_of_elements()]
+}
+
+/// An array of objects that have much in common, arrays of such objects among it.
+fn an_event_of_elements() -> impl Strategy<Value = Value> {
+    let object = |value: BoxedStrategy<Value>| {
+        prop::collection::btree_map(prop::sample::select(&["a", "b", "c", "r"][..]), value, 1..4)
+            .prop_map(|members| json!(members))
+    };
+    let scalar = prop::sample::select(vec![json!("1"), json!("1"), json!("2"), json!(["1", "2"])]).boxed();
+    let inner = prop_oneof![3 => scalar.clone(), 1 => vec(object(scalar), 0..3).prop_map(Value::from)];
+    vec(object(inner.boxed()), 1..4).prop_map(|elements| json!({ "r": elements }))
+}
+
+fn any_event() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
         prop::sample::select(vec![json!("1"), json!("2"), json!("3")]),
         prop::sample::select(vec![json!(null), json!(true), json!([]), json!({})]),
@@ -1396,13 +1411,16 @@ fn an_event() -> impl Strategy<Value = Value> {
 
 /// What is asked of paths.
 fn asked() -> impl Strategy<Value = BTreeMap<String, Vec<Value>>> {
-    let path =
-        prop::sample::select(vec!["a", "b", "r", "a.b", "r.a", "r.b", "r.r.a", "r.r.b", "r.a.b", "a.b.a", "a.a"]);
+    let path = prop_oneof![
+        prop::sample::select(vec!["a", "b", "r", "a.b", "r.a", "r.b", "r.r.a", "r.r.b", "r.a.b", "a.b.a", "a.a"]),
+        prop::sample::select(vec!["r.a", "r.b", "r.c", "r.r.a", "r.r.b"]),
+    ];
     let one = prop::sample::select(vec![
         json!("1"),
         json!("1"),
         json!("2"),
         json!(null),
+        json!({"exists": false}),
         json!({"exists": false}),
         json!({"exists": true}),
         json!({"anything-but": "1"}),

@@ -16,6 +16,7 @@ mod findings;
 mod fixtures;
 mod import;
 mod imports;
+mod language;
 mod lints;
 #[cfg(feature = "aws")]
 mod moto;
@@ -25,6 +26,7 @@ mod policy;
 mod readme;
 mod rules;
 mod schema;
+mod shared;
 mod sigma;
 mod state;
 mod trial;

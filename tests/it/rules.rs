@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use trailwatch::config;
 use trailwatch::engine::trial::coverage::coverage;
 use trailwatch::engine::trial::run_tests;
 use trailwatch::rule::Rule;
 
-/// The rule files below a folder of this repository.
+/// The rule files below a folder of this repository, without those of what rules share.
 pub fn rule_files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
@@ -14,6 +15,7 @@ pub fn rule_files(folder: &str) -> Vec<PathBuf> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.extension() {
+                _ if path.ends_with("rules/shared") => {}
                 _ if path.is_dir() => folders.push(path),
                 Some(extension) if extension == "toml" || extension == "yml" => found.push(path),
                 _ => {}
@@ -24,15 +26,16 @@ pub fn rule_files(folder: &str) -> Vec<PathBuf> {
     found
 }
 
+/// The rules below a folder of this repository, all of them good.
+pub fn good_rules(folder: &str) -> Vec<Rule> {
+    let loaded = config::rules(&[Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)]);
+    let problems: String = loaded.problems.iter().map(|problem| format!("{problem}\n")).collect();
+    assert!(loaded.is_good(), "{problems}{:?}", loaded.unreadable);
+    loaded.rules
+}
+
 fn shipped() -> Vec<Rule> {
-    let rules: Vec<Rule> = rule_files("rules")
-        .iter()
-        .map(|path| {
-            Rule::parse(path, std::fs::read_to_string(path).unwrap()).unwrap_or_else(|problems| {
-                panic!("{}", problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
-            })
-        })
-        .collect();
+    let rules = good_rules("rules");
     assert!(rules.len() >= 10);
     rules
 }

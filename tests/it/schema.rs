@@ -5,7 +5,7 @@ use std::path::Path;
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
-use trailwatch::rule::schema::schema;
+use trailwatch::rule::schema::{schema, shared_schema};
 
 use super::rules::rule_files;
 
@@ -13,9 +13,13 @@ struct Validator(Schemas, SchemaIndex);
 
 impl Validator {
     fn new() -> Self {
+        Self::of(schema())
+    }
+
+    fn of(schema: Value) -> Self {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler.enable_format_assertions();
-        compiler.add_resource("rule.schema.json", schema()).unwrap();
+        compiler.add_resource("rule.schema.json", schema).unwrap();
         let index = compiler.compile("rule.schema.json", &mut schemas).unwrap();
         Self(schemas, index)
     }
@@ -46,17 +50,47 @@ fn value(of: &DeValue<'_>) -> Value {
 }
 
 #[test]
-fn the_published_schema_is_the_one_that_is_printed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rule.schema.json");
-    let printed = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-    let published = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(published, printed, "write it anew: trailwatch rules schema > docs/rule.schema.json");
+fn the_published_schemas_are_those_that_are_printed() {
+    for (name, schema, args) in
+        [("rule.schema.json", schema(), ""), ("shared.schema.json", shared_schema(), " --shared")]
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+        let printed = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(published, printed, "write it anew: trailwatch rules schema{args} > docs/{name}");
+    }
+}
+
+#[test]
+fn files_that_rules_share_are_valid_or_not() {
+    let validator = Validator::of(shared_schema());
+    for (file, valid) in [
+        ("rules/shared/lists.toml", true),
+        ("tests/fixtures/exceptions/sandbox.toml", true),
+        ("tests/fixtures/broken-shared/use-unknown/shared.toml", true),
+        ("tests/fixtures/broken-shared/list-key-misspelt/shared.toml", false),
+        ("tests/fixtures/broken-shared/list-type-unknown/shared.toml", false),
+        ("tests/fixtures/broken-shared/list-without-values/shared.toml", false),
+        ("tests/fixtures/broken-shared/exception-without-rules/shared.toml", false),
+        ("tests/fixtures/broken-shared/exception-of-a-bad-name/shared.toml", false),
+        ("tests/fixtures/broken-shared/shared-key-misspelt/shared.toml", false),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let result = validator.validate(&path);
+        assert_eq!(result.is_ok(), valid, "{file}: {result:?}");
+    }
 }
 
 #[test]
 fn every_good_rule_is_valid() {
     let validator = Validator::new();
-    for folder in ["rules", "tests/fixtures/good-rules", "tests/fixtures/odd-rules", "tests/fixtures/explain"] {
+    for folder in [
+        "rules",
+        "tests/fixtures/good-rules",
+        "tests/fixtures/odd-rules",
+        "tests/fixtures/explain",
+        "tests/fixtures/explain-inside",
+    ] {
         for path in rule_files(folder) {
             assert_eq!(validator.validate(&path), Ok(()));
         }

@@ -9,7 +9,7 @@ use trailwatch::engine::trial::run_tests;
 use trailwatch::engine::trial::verdict::judge;
 use trailwatch::rule::Rule;
 
-use super::rules::rule_files;
+use super::rules::good_rules;
 
 const HEAD: &str = "id = \"r\"\ntitle = \"t\"\nseverity = \"low\"\n";
 
@@ -94,11 +94,16 @@ fn coverage_counts_both_outcomes_of_every_part() {
 /// Parts name nodes by number and predicates by place: both must be those of the condition.
 #[test]
 fn parts_stand_where_they_were_written() {
-    for path in ["rules", "tests/fixtures/good-rules", "tests/fixtures/odd-rules", "tests/fixtures/explain"]
-        .iter()
-        .flat_map(|folder| rule_files(folder))
+    for rule in [
+        "rules",
+        "tests/fixtures/good-rules",
+        "tests/fixtures/odd-rules",
+        "tests/fixtures/explain",
+        "tests/fixtures/explain-inside",
+    ]
+    .iter()
+    .flat_map(|folder| good_rules(folder))
     {
-        let rule = Rule::parse(&path, std::fs::read_to_string(&path).unwrap()).unwrap();
         let mut predicates = 0;
         rule.condition.visit(&mut |_| predicates += 1);
         assert_eq!(rule.places.len(), predicates, "{}", rule.id);
@@ -109,9 +114,9 @@ fn parts_stand_where_they_were_written() {
             let mut first = None;
             part.condition.visit(&mut |predicate| first = first.or(Some(predicate)));
             let (place, operand) = (part.place().unwrap(), first.unwrap().test.operand());
-            let operand = operand.rsplit(' ').next().unwrap();
-            let written = &rule.source.text[place];
-            assert!(written.contains(operand) || operand.len() > 10, "{}: `{operand}` in {written}", rule.id);
+            let word = operand.rsplit(' ').next().unwrap();
+            let written = &place.source.text[place.span];
+            assert!(written.contains(word) || operand.len() > 10, "{}: `{operand}` in {written}", rule.id);
         }
     }
 }

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::condition::explain::Seen;
-use crate::condition::{Explanation, Line, Miss};
+use crate::condition::{Explanation, Line, Miss, nearness};
 use crate::engine::trial::Verdict;
-use crate::rule::Exception;
+use crate::rule::{Diagnostic, Exception, Rule, Written};
 use crate::untrusted::{Untrusted, shortened};
 
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -38,7 +38,7 @@ pub fn tree(verdict: &Verdict<'_>, depth: usize, text: &mut String) {
     for (exception, negated) in verdict.rule.exceptions.iter().zip(excepted) {
         let holds = negated.holds();
         let word = if holds { "not excepted by" } else { "excepted by" };
-        let (indent, named) = ("  ".repeat(depth), named(exception));
+        let (indent, named) = ("  ".repeat(depth), named(exception, verdict.rule));
         let _ = writeln!(text, "{indent}{} {word} {}", mark(holds), Untrusted(&named));
         match negated {
             Explanation::Not(_, inner) => inside(inner, depth + 1, text),
@@ -71,7 +71,7 @@ fn sentence_of(verdict: &Verdict<'_>, misses_max: usize) -> String {
     }
     let mut text = format!("{} of {} lines hold", nearness.holding, nearness.lines);
     for exception in verdict.excepted_by() {
-        let _ = write!(text, "; excepted by {}", named(exception));
+        let _ = write!(text, "; excepted by {}", named(exception, verdict.rule));
     }
     for miss in nearness.misses.iter().take(misses_max) {
         let _ = write!(text, "; {}", missed(miss));
@@ -85,6 +85,10 @@ fn sentence_of(verdict: &Verdict<'_>, misses_max: usize) -> String {
 
 fn missed(miss: &Miss<'_>) -> String {
     match miss {
+        Miss::Line(line, [Seen::Element(_, inner), ..]) if !line.negated => {
+            format!("`{}`: {}", line.field(), missed_inside(inner))
+        }
+        Miss::Line(line, [Seen::NoDocument(_, why), ..]) => format!("`{}` is no document: {why}", line.field()),
         Miss::Line(line, []) => format!("`{}` is missing, wanted {}", line.field(), line.wanted()),
         Miss::Line(line, seen @ [Seen::Note(_), ..]) => format!("`{}`: {}", line.field(), values(seen)),
         Miss::Line(line, seen) => format!("`{}` was {}, wanted {}", line.field(), values(seen), line.wanted()),
@@ -94,11 +98,24 @@ fn missed(miss: &Miss<'_>) -> String {
     }
 }
 
-fn named(exception: &Exception) -> String {
+/// What the nearest element lacked.
+fn missed_inside(explanation: &Explanation) -> String {
+    let nearness = nearness([explanation]);
+    let misses: Vec<String> = nearness.misses.iter().take(MISSES_SHOWN_MAX).map(missed).collect();
+    format!("the nearest has {} of {} lines; {}", nearness.holding, nearness.lines, misses.join("; "))
+}
+
+/// An exception by its name, with what is noted about it, and its file if that is not the rule's.
+fn named(exception: &Exception, rule: &Rule) -> String {
     let mut notes = Vec::new();
     notes.extend(exception.reason.clone());
     notes.extend(exception.owner.as_ref().map(|owner| format!("owner: {owner}")));
     notes.extend(exception.expires.map(|day| format!("until {day}")));
+    let Written { source, span } = &exception.written;
+    if *source != rule.source {
+        let (line, _) = Diagnostic::new(source, span.clone(), "").position();
+        notes.push(format!("{}:{line}", source.name));
+    }
     let name = format!("\"{}\"", exception.name);
     if notes.is_empty() { name } else { format!("{name} ({})", notes.join(", ")) }
 }
@@ -114,6 +131,10 @@ fn part(explanation: &Explanation, depth: usize, text: &mut String) {
     if let Some(line) = Line::of(explanation) {
         let (line, saw) = (line.to_string(), saw(explanation.seen()));
         let _ = writeln!(text, "{indent}{mark} {} {DIM}{}{DIM:#}", Untrusted(&line), Untrusted(&saw));
+        // Several tables of one line may have come to different elements.
+        for inner in explanation.lines_inside() {
+            inside(inner, depth + 1, text);
+        }
         return;
     }
     let word = match explanation {
@@ -158,6 +179,7 @@ fn value(seen: &Seen) -> String {
         Seen::String(text) => format!("\"{}\"", shortened(text, VALUE_WIDTH_MAX)),
         // A note is ours, and bounded.
         Seen::Note(note) => note.clone(),
+        Seen::NoDocument(text, why) => format!("\"{}\": {why}", shortened(text, VALUE_WIDTH_MAX)),
         other => shortened(&other.to_string(), VALUE_WIDTH_MAX),
     }
 }

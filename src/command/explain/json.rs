@@ -62,7 +62,7 @@ fn tree(explanation: &Explanation) -> Value {
 }
 
 fn line(line: &Line<'_>, seen: &[Seen], holds: bool) -> Value {
-    json!({
+    let mut told = json!({
         "field": line.field().to_string(),
         "negated": line.negated,
         "operator": line.operator(),
@@ -70,7 +70,20 @@ fn line(line: &Line<'_>, seen: &[Seen], holds: bool) -> Value {
         "values": line.predicates.iter().map(|predicate| predicate.test.operand()).collect::<Vec<_>>(),
         "seen": seen.iter().map(value).collect::<Vec<_>>(),
         "holds": holds,
-    })
+    });
+    if let Some(inside) = seen.iter().find_map(inside) {
+        told["inside"] = inside;
+    }
+    told
+}
+
+/// How an element or a document fared, or why there is none.
+fn inside(seen: &Seen) -> Option<Value> {
+    match seen {
+        Seen::Element(_, explanation) => Some(tree(explanation)),
+        Seen::NoDocument(_, why) => Some(json!({ "unreadable": why })),
+        _ => None,
+    }
 }
 
 /// A value as the event has it; objects and arrays as text.

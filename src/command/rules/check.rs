@@ -5,11 +5,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::Paths;
-use crate::command::{Exit, count, line, say, tell_left_out};
+use crate::command::{Exit, count, line, say, tell_left_out, today};
 use crate::config::{self, Loaded};
 use crate::engine::RuleSet;
 use crate::rule::lint::Context;
@@ -112,7 +110,7 @@ fn codes() -> impl Iterator<Item = &'static str> {
 impl Check {
     pub fn run(self) -> anyhow::Result<Exit> {
         let Self { paths, deny_warnings, known_events, source, format } = self;
-        let mut loaded = config::rules(&paths.all());
+        let mut loaded = paths.load();
         tell_left_out(&loaded);
         let mut calls = Calls::default();
         for path in &known_events {
@@ -122,8 +120,7 @@ impl Check {
             }
         }
         // Exceptions expire by the events' own time; here the question is whether one is of any more use.
-        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-        let context = Context { today, calls: &calls, carrier: source.map(Source::carrier) };
+        let context = Context { today: today(), calls: &calls, carrier: source.map(Source::carrier) };
         let complaints = complaints(&loaded, &context);
         for (path, error) in &loaded.unreadable {
             say("error", &format!("{}: {error}", path.display()));
@@ -148,13 +145,12 @@ fn complaints(loaded: &Loaded, context: &Context<'_>) -> Vec<Complaint> {
         diagnostic: problem.clone(),
     });
     let mut complaints: Vec<Complaint> = broken.collect();
-    for rule in &loaded.rules {
-        complaints.extend(rule::lint(rule, context).into_iter().map(|lint| Complaint {
-            level: Level::Warning,
-            code: lint.code.as_str(),
-            diagnostic: lint.diagnostic,
-        }));
-    }
+    let lints = loaded.rules.iter().flat_map(|rule| rule::lint(rule, context));
+    complaints.extend(lints.chain(loaded.shared.lint(&loaded.rules, context.today)).map(|lint| Complaint {
+        level: Level::Warning,
+        code: lint.code.as_str(),
+        diagnostic: lint.diagnostic,
+    }));
     for rule in RuleSet::new(loaded.rules.clone()).unanchored() {
         let message = "nothing rare leads to this rule: it is evaluated for most events";
         let diagnostic = Diagnostic::new(&rule.source, rule.id_place(), message)

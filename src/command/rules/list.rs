@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use super::Paths;
 use crate::command::explain::draw::{BOLD, DIM};
 use crate::command::{Exit, complain, tell_left_out};
-use crate::config;
 use crate::rule::Rule;
 use crate::untrusted::Untrusted;
 
@@ -34,7 +33,7 @@ enum Format {
 
 impl List {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let loaded = config::rules(&self.paths.all());
+        let loaded = self.paths.load();
         tell_left_out(&loaded);
         let mut rules: Vec<&Rule> = loaded.rules.iter().collect();
         rules.sort_by_key(|rule| (family(rule), Reverse(rule.severity), &rule.id));

@@ -9,11 +9,10 @@ use regex::Regex;
 use super::Paths;
 use crate::command::explain::draw;
 use crate::command::{Exit, complain, say};
-use crate::config;
 use crate::engine::trial::coverage::{Coverage, coverage};
 use crate::engine::trial::mutation::{Mutant, mutants};
 use crate::engine::trial::{TestOutcome, Verdict, run_tests};
-use crate::rule::{Rule, RuleTest};
+use crate::rule::{Rule, RuleTest, Written};
 
 mod human;
 mod json;
@@ -94,12 +93,12 @@ struct Survivor<'r> {
 
 impl Test {
     pub fn run(self) -> anyhow::Result<Exit> {
-        if self.watch { watch::watch(&self.paths.all(), || self.once()) } else { self.once() }
+        if self.watch { watch::watch(&self.paths, || self.once()) } else { self.once() }
     }
 
     fn once(&self) -> anyhow::Result<Exit> {
         let &Self { ref paths, ref filter, format, coverage, coverage_min, mutate, watch: _ } = self;
-        let loaded = config::rules(&paths.all());
+        let loaded = paths.load();
         complain(&loaded);
         let started = Instant::now();
         let rules = loaded.rules.iter().filter_map(|rule| Tried::of(rule, filter.as_ref(), mutate)).collect();
@@ -181,9 +180,10 @@ const LEAVE: &str = "# survives:";
 
 impl<'r> Survivor<'r> {
     fn of(mutant: Mutant<'r>) -> Self {
-        let text = &mutant.part.rule.source.text;
-        let line = mutant.part.place().and_then(|place| text.get(place.start..)?.lines().next());
-        let reason = line.and_then(|line| line.split_once(LEAVE)).map(|(_, reason)| reason.trim().to_owned());
+        let line = |written: Written| written.source.text.get(written.span.start..)?.lines().next().map(str::to_owned);
+        let line = mutant.part.place().and_then(line);
+        let reason =
+            line.as_deref().and_then(|line| line.split_once(LEAVE)).map(|(_, reason)| reason.trim().to_owned());
         Self { reason: reason.filter(|reason| !reason.is_empty()), mutant }
     }
 }

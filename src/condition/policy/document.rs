@@ -6,18 +6,16 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
 use super::glob::Glob;
-use crate::condition::explain::{elements, members, string};
+use crate::condition::document;
+use crate::condition::explain::{elements, members, text_of};
 
-/// The longest document, in bytes, before and after its wrappings are taken off. AWS's own limits are far below.
+/// The longest document, in bytes. AWS's own limits are far below.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
 /// The most statements of a document.
 pub const STATEMENTS_MAX: usize = 1_000;
-/// How often a document may be wrapped in an encoding or in a string.
-const WRAPPINGS_MAX: usize = 4;
 
 /// A policy.
 #[derive(Debug)]
@@ -98,12 +96,9 @@ pub enum NotAPolicy {
     /// It has too many statements.
     #[error("more than {STATEMENTS_MAX} statements")]
     TooMany,
-    /// It is wrapped too often.
-    #[error("encoded more than {WRAPPINGS_MAX} times")]
-    Wrapped,
-    /// It is not JSON.
-    #[error("not JSON")]
-    NotJson,
+    /// It is a string without a document.
+    #[error("{0}")]
+    NoDocument(String),
     /// It is neither an object nor a text with one.
     #[error("no JSON object")]
     NoObject,
@@ -119,7 +114,8 @@ impl Document {
     /// Reads a value's JSON: an object, or a string with one, which may be URL-encoded.
     pub fn read(value: &RawValue) -> Result<Self, NotAPolicy> {
         let text = unwrapped(value)?;
-        let document: &RawValue = serde_json::from_str(&text).map_err(|_| NotAPolicy::NotJson)?;
+        let document: &RawValue =
+            serde_json::from_str(&text).map_err(|error| NotAPolicy::NoDocument(error.to_string()))?;
         let mut statements = Vec::new();
         let mut found = false;
         for (name, value) in members(document.get()) {
@@ -134,26 +130,15 @@ impl Document {
 
 /// The text of the object itself.
 fn unwrapped(value: &RawValue) -> Result<Cow<'_, str>, NotAPolicy> {
-    let mut text = Cow::Borrowed(value.get());
-    for _ in 0..=WRAPPINGS_MAX {
-        let trimmed = text.trim_start();
-        if text.len() > DOCUMENT_BYTES_MAX {
-            return Err(NotAPolicy::TooLong);
-        }
-        text = match trimmed.as_bytes().first() {
-            Some(b'{') => return Ok(text),
-            Some(b'%') => {
-                let decoded = percent_decode_str(trimmed).decode_utf8().map_err(|_| NotAPolicy::NotJson)?;
-                Cow::Owned(decoded.into_owned())
-            }
-            Some(b'"') => {
-                let quoted: &RawValue = serde_json::from_str(trimmed).map_err(|_| NotAPolicy::NotJson)?;
-                Cow::Owned(string(quoted.get()))
-            }
-            _ => return Err(NotAPolicy::NoObject),
-        };
+    let text = match text_of(value) {
+        Some(text) => Cow::Owned(document::read(&text).map_err(NotAPolicy::NoDocument)?.into_owned()),
+        None => Cow::Borrowed(value.get()),
+    };
+    match text.trim_start().starts_with('{') {
+        true if text.len() <= DOCUMENT_BYTES_MAX => Ok(text),
+        true => Err(NotAPolicy::TooLong),
+        false => Err(NotAPolicy::NoObject),
     }
-    Err(NotAPolicy::Wrapped)
 }
 
 fn read_statements(value: &RawValue, statements: &mut Vec<Statement>) -> Result<(), NotAPolicy> {
@@ -176,7 +161,7 @@ fn read_statement(value: &RawValue) -> Result<Statement, &'static str> {
     let mut effect = None;
     for (name, value) in object(value).ok_or("no JSON object")? {
         match name.to_ascii_lowercase().as_str() {
-            "sid" if is(value, b'"') => statement.sid = Some(string(value.get())),
+            "sid" => statement.sid = text_of(value),
             "effect" => effect = effect.max(Some(read_effect(value)?)),
             "principal" => read_principals(value, false, &mut statement.principals)?,
             "notprincipal" => read_principals(value, true, &mut statement.principals)?,
@@ -199,7 +184,7 @@ fn read_statement(value: &RawValue) -> Result<Statement, &'static str> {
 }
 
 fn read_effect(value: &RawValue) -> Result<bool, &'static str> {
-    match string_of(value).map(|text| text.to_ascii_lowercase()).as_deref() {
+    match text_of(value).map(|text| text.to_ascii_lowercase()).as_deref() {
         Some("allow") => Ok(true),
         Some("deny") => Ok(false),
         _ => Err("the `Effect` is neither `Allow` nor `Deny`"),
@@ -253,7 +238,7 @@ fn read_principals(value: &RawValue, all_but: bool, principals: &mut Option<Prin
     if principals.all_but != all_but {
         return Err("`Principal` and `NotPrincipal` exclude each other");
     }
-    if let Some(text) = string_of(value) {
+    if let Some(text) = text_of(value) {
         principals.list.push(if text == "*" { Principal::Everyone } else { Principal::Aws(text) });
         return Ok(());
     }
@@ -337,15 +322,11 @@ fn object(value: &RawValue) -> Option<Vec<(String, &RawValue)>> {
     is(value, b'{').then(|| members(value.get()))
 }
 
-fn string_of(value: &RawValue) -> Option<String> {
-    is(value, b'"').then(|| string(value.get()))
-}
-
 /// A string, or a list of strings.
 fn texts(value: &RawValue) -> Option<Vec<String>> {
     match is(value, b'[') {
-        true => elements(value.get()).into_iter().map(string_of).collect(),
-        false => string_of(value).map(|text| vec![text]),
+        true => elements(value.get()).into_iter().map(text_of).collect(),
+        false => text_of(value).map(|text| vec![text]),
     }
 }
 
@@ -355,7 +336,7 @@ fn scalars(value: &RawValue) -> Option<Vec<String>> {
     all.into_iter()
         .map(|value| match value.get().as_bytes().first() {
             Some(b'{' | b'[') => None,
-            Some(b'"') => string_of(value),
+            Some(b'"') => text_of(value),
             _ => Some(value.get().to_owned()),
         })
         .collect()

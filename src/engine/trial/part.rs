@@ -1,11 +1,10 @@
 //! The parts of a rule, as its author sees them: what tests should make hold and fail, and what mutations change.
 
 use std::fmt;
-use std::ops::Range;
 
 use crate::condition::line::{Node, Tree};
 use crate::condition::{Condition, Explanation, Line};
-use crate::rule::Rule;
+use crate::rule::{Rule, Written};
 
 /// A part of a rule.
 #[derive(Debug, Clone)]
@@ -49,7 +48,9 @@ pub fn parts(rule: &Rule) -> Vec<Part<'_>> {
         [whole] if rule.exceptions.is_empty() => walk.block(whole),
         _ => wanted.into_iter().for_each(|condition| walk.part(condition)),
     }
-    for (exception, condition) in rule.exceptions.iter().zip(excepted) {
+    // Those in files of their own come last, and the rule's tests are not about them.
+    let own = rule.exceptions.iter().take_while(|exception| exception.written.source == rule.source);
+    for (exception, condition) in own.zip(excepted) {
         walk.exception(&exception.name, condition);
     }
     walk.parts
@@ -71,8 +72,8 @@ pub fn truths(explanation: &Explanation) -> Vec<bool> {
 }
 
 impl Part<'_> {
-    /// Where the part was written, in bytes of the rule's text, if that is known.
-    pub fn place(&self) -> Option<Range<usize>> {
+    /// Where the part was written, if that is known.
+    pub fn place(&self) -> Option<Written> {
         self.rule.places.get(self.first).cloned()
     }
 }

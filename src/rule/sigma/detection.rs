@@ -9,6 +9,7 @@ use super::yaml::{Key, Node, Value};
 use crate::condition::Condition;
 use crate::rule::expression::{self, SELECTIONS_MAX, Selection};
 use crate::rule::key::Problem;
+use crate::rule::shared::Shared;
 
 /// The longest list of values.
 const LIST_MAX: usize = 10_000;
@@ -108,7 +109,7 @@ impl Reader<'_> {
                 self.details.selections.push((name.clone(), selection.clone()));
             }
         }
-        self.ok(&node.span, text, expression.resolve(selections))?
+        self.ok(&node.span, text, expression.resolve(selections, &Shared::default()))?
     }
 
     /// A map, all lines of which must hold; a list, any element of which must; or a search word.
@@ -184,8 +185,27 @@ impl Reader<'_> {
     }
 
     fn values(&mut self, item: &Item, nodes: &[Node]) -> Option<Condition> {
-        let tests: Vec<Option<Condition>> = nodes.iter().map(|node| self.value(item, node)).collect();
-        tests.into_iter().collect::<Option<_>>().map(|tests| item.condition(tests))
+        let tests: Vec<Option<Vec<Condition>>> = nodes
+            .iter()
+            .map(|node| if item.expand { self.expanded(item, node) } else { Some(vec![self.value(item, node)?]) })
+            .collect();
+        let tests: Vec<Vec<Condition>> = tests.into_iter().collect::<Option<_>>()?;
+        Some(item.condition(tests.into_iter().flatten().collect()))
+    }
+
+    /// The values of the list that a placeholder names: `%name%`.
+    fn expanded(&mut self, item: &Item, node: &Node) -> Option<Vec<Condition>> {
+        let text = super::text(node).unwrap_or("");
+        let name = text.strip_prefix('%').and_then(|name| name.strip_suffix('%')).filter(|name| !name.is_empty());
+        let Some(name) = name.filter(|name| !name.contains('%')) else {
+            let problem = Problem::new(format!("`{text}` is no placeholder"));
+            self.complain(&node.span, problem.label("expected `%name%`, the name of a list, and nothing around it"));
+            return None;
+        };
+        let list = self.shared.list(name);
+        let list = self.ok(&node.span, text, list)??;
+        let conditions = item.of_list(list);
+        self.ok(&node.span, text, conditions)
     }
 
     fn value(&mut self, item: &Item, node: &Node) -> Option<Condition> {

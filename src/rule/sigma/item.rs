@@ -1,9 +1,12 @@
 //! One line of a selection: `field|modifier|modifier: value`.
 
+use std::sync::Arc;
+
 use super::value::{self, Position};
 use super::yaml::{Kind, Scalar};
+use crate::condition::list::Values;
 use crate::condition::test::How;
-use crate::condition::{Comparison, Condition, Field, Literal, Number, Pattern, Relation, Test};
+use crate::condition::{Comparison, Condition, Field, List, Literal, Membership, Number, Pattern, Relation, Test};
 use crate::event::dictionary::nearest;
 use crate::event::path::PathError;
 use crate::event::{Case, Path};
@@ -21,6 +24,8 @@ pub(super) struct Item {
     /// Whether the whole is turned round.
     neq: bool,
     fieldref: bool,
+    /// Whether values are names of lists between percent signs.
+    pub expand: bool,
     /// The letters `i`, `m` and `s`, for a regular expression.
     flags: String,
 }
@@ -40,7 +45,7 @@ enum Operator {
 }
 
 /// Every modifier that is read, for messages.
-const MODIFIERS: [&str; 18] = [
+const MODIFIERS: [&str; 19] = [
     "contains",
     "startswith",
     "endswith",
@@ -59,10 +64,11 @@ const MODIFIERS: [&str; 18] = [
     "fieldref",
     "neq",
     "hour",
+    "expand",
 ];
 
 /// Modifiers of Sigma that are refused, and why.
-const REFUSED: [(&str, &str); 14] = [
+const REFUSED: [(&str, &str); 13] = [
     ("windash", "it is for the flags of Windows command lines"),
     ("base64", ENCODED),
     ("base64offset", ENCODED),
@@ -70,7 +76,6 @@ const REFUSED: [(&str, &str); 14] = [
     ("utf16le", ENCODED),
     ("utf16be", ENCODED),
     ("wide", ENCODED),
-    ("expand", "lists to fill placeholders from are not read yet"),
     ("minute", TIME),
     ("day", TIME),
     ("week", TIME),
@@ -127,6 +132,7 @@ impl Item {
             cased: false,
             neq: false,
             fieldref: false,
+            expand: false,
             flags: String::new(),
         }
     }
@@ -137,6 +143,7 @@ impl Item {
             "cased" => return flag(&mut self.cased, word),
             "neq" => return flag(&mut self.neq, word),
             "fieldref" => return flag(&mut self.fieldref, word),
+            "expand" => return flag(&mut self.expand, word),
             "i" | "m" | "s" if self.operator == Operator::Regex => {
                 self.flags.push_str(word);
                 return Ok(());
@@ -176,6 +183,11 @@ impl Item {
             matches!(self.operator, Operator::Equals | Operator::Contains | Operator::StartsWith | Operator::EndsWith);
         if self.fieldref && !textual {
             return Err(Problem::new("modifier `fieldref` goes with `contains`, `startswith`, `endswith` or nothing"));
+        }
+        if self.expand && (self.fieldref || !(textual || self.operator == Operator::Cidr)) {
+            return Err(Problem::new(
+                "modifier `expand` goes with `contains`, `startswith`, `endswith`, `cidr` or nothing",
+            ));
         }
         if self.cased && !textual {
             let problem = Problem::new("modifier `cased` is for strings");
@@ -218,7 +230,7 @@ impl Item {
             Operator::StartsWith => is(self.text(text, Position::Start)?),
             Operator::EndsWith => is(self.text(text, Position::End)?),
             Operator::Regex => is(self.regex(text)?),
-            Operator::Cidr => is(operand::network(text)?),
+            Operator::Cidr => is(Test::InNetwork(operand::network(text)?)),
             Operator::Compare(comparison) => {
                 let number = Number::parse(text).ok_or_else(|| Problem::new("expected a number"))?;
                 is(Test::Loosely(Box::new(Test::Number(comparison, number))))
@@ -227,6 +239,24 @@ impl Item {
                 Ok(hour @ 0..=23) => is(Test::Hour(comparison, hour)),
                 _ => Err(Problem::new("expected an hour").label("0 to 23, in UTC")),
             },
+        }
+    }
+
+    /// What the values of a list come to, each of them or all together.
+    pub fn of_list(&self, list: &Arc<List>) -> Result<Vec<Condition>, Problem> {
+        match (self.operator, list.values()) {
+            (Operator::Equals, Values::Texts(_)) | (Operator::Equals | Operator::Cidr, Values::Networks(_)) => {
+                let nocase = !self.cased && matches!(list.values(), Values::Texts(_));
+                let membership = Membership { list: Arc::clone(list), nocase };
+                Ok(vec![Condition::is(self.field.clone(), Test::In(membership))])
+            }
+            (_, Values::Texts(texts)) if self.operator != Operator::Cidr => {
+                let mut texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+                // A set has no order, and conditions have one.
+                texts.sort_unstable();
+                texts.into_iter().map(|text| self.value(&Scalar { text: text.to_owned(), kind: Kind::Text })).collect()
+            }
+            _ => Err(Problem::new(format!("the list `{}` is of another type than this modifier takes", list.name()))),
         }
     }
 

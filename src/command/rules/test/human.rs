@@ -8,7 +8,7 @@ use crate::command::explain::draw::{BAD, DIM, GOOD, tree};
 use crate::command::rules::line_of;
 use crate::command::{count, say};
 use crate::engine::trial::{Part, TestOutcome, Verdict};
-use crate::rule::{Rule, RuleTest};
+use crate::rule::{Rule, RuleTest, Written};
 use crate::untrusted::Untrusted;
 
 pub fn print(run: &Run<'_>, out: &mut impl io::Write) -> io::Result<()> {
@@ -52,7 +52,7 @@ fn tests(tried: &Tried<'_>, out: &mut impl io::Write) -> io::Result<()> {
 }
 
 fn failure(rule: &Rule, test: &RuleTest, outcome: &TestOutcome) -> String {
-    let line = line_of(rule, test.offset..test.offset);
+    let line = line_of(&rule.source, test.offset..test.offset);
     let verdict = Verdict { rule, explanation: outcome.explanation.clone() };
     let mut text = String::new();
     let (file, sentence) = (Untrusted(&rule.source.name), super::sentence(test, outcome, &verdict));
@@ -104,9 +104,10 @@ fn mutations(run: &Run<'_>, out: &mut impl io::Write) -> io::Result<()> {
 
 /// What is said of a part, behind its place.
 fn placed(part: &Part<'_>, what: &str) -> String {
-    let file = &part.rule.source.name;
     match part.place() {
-        Some(place) => format!("{}:{}: {}", Untrusted(file), line_of(part.rule, place), Untrusted(what)),
-        None => format!("{}: {}", Untrusted(file), Untrusted(what)),
+        Some(Written { source, span }) => {
+            format!("{}:{}: {}", Untrusted(&source.name), line_of(&source, span), Untrusted(what))
+        }
+        None => format!("{}: {}", Untrusted(&part.rule.source.name), Untrusted(what)),
     }
 }

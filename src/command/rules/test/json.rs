@@ -6,7 +6,7 @@ use super::{Run, Tried, share};
 use crate::command::explain::json::summary;
 use crate::command::rules::line_of;
 use crate::engine::trial::{Part, TestOutcome, Verdict};
-use crate::rule::{Rule, RuleTest};
+use crate::rule::{Rule, RuleTest, Written};
 use crate::untrusted::UntrustedJson;
 
 pub fn document(run: &Run<'_>) -> String {
@@ -39,7 +39,7 @@ fn test(tried: &Tried<'_>, (test, outcome): &(&RuleTest, TestOutcome)) -> Value 
         "rule": rule.id,
         "name": test.name,
         "file": rule.source.name,
-        "line": line_of(rule, test.offset..test.offset),
+        "line": line_of(&rule.source, test.offset..test.offset),
         "expected": test.matches,
         "passed": outcome.passed,
         "took_ms": tried.each.as_secs_f64() * 1_000.0,
@@ -77,6 +77,8 @@ fn survivors(run: &Run<'_>) -> Vec<Value> {
 
 /// File and line of a part; the line is null where it is not known.
 fn place(part: &Part<'_>) -> Value {
-    let line = part.place().map(|place| line_of(part.rule, place));
-    json!({ "file": part.rule.source.name, "line": line })
+    match part.place() {
+        Some(Written { source, span }) => json!({ "file": source.name, "line": line_of(&source, span) }),
+        None => json!({ "file": part.rule.source.name, "line": null }),
+    }
 }

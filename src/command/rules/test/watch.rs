@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
+use super::Paths;
 use crate::command::{Exit, runtime, say, stop_on_signal};
 
 /// How long after a look the next one follows. A change is tested once a second look sees the same, so that an editor
@@ -18,7 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 type Look = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
 /// Tests now, and at every change, until it is interrupted.
-pub fn watch(paths: &[PathBuf], test: impl Fn() -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+pub fn watch(paths: &Paths, test: impl Fn() -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    let paths = paths.watched();
     if paths.is_empty() {
         say("error", "nothing to watch: name a file or folder, since the shipped rules do not change");
         return Ok(Exit::Usage);
@@ -26,9 +28,9 @@ pub fn watch(paths: &[PathBuf], test: impl Fn() -> anyhow::Result<Exit>) -> anyh
     let watched: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     runtime()?.block_on(async {
         let stop = stop_on_signal();
-        let (mut tested, mut last) = (None, look(paths));
+        let (mut tested, mut last) = (None, look(&paths));
         loop {
-            let now = look(paths);
+            let now = look(&paths);
             if now == last && tested.as_ref() != Some(&now) {
                 let result = if test()? == Exit::Done { "passed" } else { "failed" };
                 let time = Timestamp::now().strftime("%FT%TZ");
