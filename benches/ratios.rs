@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use support::work::{PARSERS, Skip, Work, skip};
 use support::{events, is_measuring, pattern, rules, sigma};
-use trailwatch::engine::RuleSet;
+use trailwatch::engine::{RuleSet, Scratch};
 
 /// The sizes of the sets like the shipped rules.
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// Short enough for a turn to be over before another program has its own.
+/// What a turn goes through: gone through before another program has its turn at the processor.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// What one contender may take in all: one that is far slower than the others has fewer turns.
-const TURNS_MAX: Duration = Duration::from_secs(2);
-/// What it may take beforehand, so that buffers have grown and memos are warm as they are in a long run.
+/// How long a turn may be: one that is far slower than the others gets fewer lines.
+const TURN: Duration = Duration::from_millis(2);
+/// What a contender may take beforehand.
 const WARMING_MAX: Duration = Duration::from_millis(300);
 
 /// How much a run does.
@@ -40,13 +40,15 @@ const QUICK: Extent = Extent { events: 60, rounds: 2, smaller: 50 };
 struct Contender {
     name: String,
     work: Box<dyn FnMut(&Bytes) -> usize>,
-    /// Nanoseconds, by round.
+    /// The bytes that it goes through in a turn.
+    turn_bytes: usize,
+    /// Nanoseconds a byte, by round.
     took_ns: Vec<f64>,
 }
 
 impl Contender {
     fn new(name: impl Into<String>, work: impl FnMut(&Bytes) -> usize + 'static) -> Self {
-        Self { name: name.into(), work: Box::new(work), took_ns: Vec::new() }
+        Self { name: name.into(), work: Box::new(work), turn_bytes: CHUNK_BYTES, took_ns: Vec::new() }
     }
 
     fn floor(name: &str, parser: Skip) -> Self {
@@ -58,27 +60,47 @@ impl Contender {
         Self::new(name, move |chunk| work.matches(&rules, chunk))
     }
 
+    /// Lets buffers grow and memos fill, as they have in a long run, and finds out how much fits into a turn.
     fn warm(&mut self, chunks: &[Bytes]) {
         let started = Instant::now();
+        let mut bytes = 0;
         for chunk in chunks.iter().take_while(|_| started.elapsed() < WARMING_MAX) {
             black_box((self.work)(chunk));
+            bytes += chunk.len();
         }
+        let share = TURN.as_secs_f64() / started.elapsed().as_secs_f64();
+        self.turn_bytes = ((bytes as f64 * share) as usize).min(CHUNK_BYTES);
     }
 
     fn take_turn(&mut self, chunk: &Bytes) {
-        if self.took_ns.iter().sum::<f64>() > TURNS_MAX.as_nanos() as f64 {
-            return;
-        }
+        let chunk = lines_within(chunk, self.turn_bytes);
         let started = Instant::now();
-        black_box((self.work)(black_box(chunk)));
-        self.took_ns.push(started.elapsed().as_nanos() as f64);
+        black_box((self.work)(black_box(&chunk)));
+        self.took_ns.push(started.elapsed().as_nanos() as f64 / chunk.len() as f64);
     }
+
+    fn median(&self) -> f64 {
+        median(self.took_ns.iter().copied())
+    }
+
+    /// How fast this one is, as a share of another: the median over the rounds.
+    fn share_of(&self, other: &Contender) -> f64 {
+        median(self.took_ns.iter().zip(&other.took_ns).map(|(mine, others)| others / mine))
+    }
+}
+
+/// Whole lines of about so many bytes; one at least.
+fn lines_within(chunk: &Bytes, bytes: usize) -> Bytes {
+    let wanted = bytes.min(chunk.len());
+    let end = memchr::memchr(b'\n', &chunk[wanted.saturating_sub(1)..]).map_or(chunk.len(), |at| wanted.max(1) + at);
+    chunk.slice(..end)
 }
 
 fn main() {
     let extent = if is_measuring() { WHOLE } else { QUICK };
     let events = events::events(1, extent.events);
     println!("{}", events::sizes(&events));
+    println!("{}", share_of_matches(&events, &extent));
     let chunks = events::chunks(&events, CHUNK_BYTES);
     let mut contenders = contenders(&extent);
     contenders.iter_mut().for_each(|contender| contender.warm(&chunks));
@@ -86,12 +108,15 @@ fn main() {
         let chunk = &chunks[round % chunks.len()];
         contenders.iter_mut().for_each(|contender| contender.take_turn(chunk));
     }
-    let per_round = |round: usize| events_in(&chunks[round % chunks.len()]);
-    print(&contenders, &per_round);
+    print(&contenders, events.iter().map(String::len).sum::<usize>() as f64 / events.len() as f64);
 }
 
-fn events_in(chunk: &Bytes) -> f64 {
-    memchr::memchr_iter(b'\n', chunk).count() as f64
+/// How many events match a rule like the shipped ones: few, as it is with rules that are any good.
+fn share_of_matches(events: &[String], extent: &Extent) -> String {
+    let rules = RuleSet::new(rules::read(&rules::like_shipped(1_000 / extent.smaller)));
+    let mut scratch = Scratch::default();
+    let matching = events.iter().filter(|event| !rules.evaluate(event, &mut scratch).unwrap().matches.is_empty());
+    format!("{:.2} % of them match one of 1000 rules like the shipped", 100.0 * matching.count() as f64 / events.len() as f64)
 }
 
 fn contenders(extent: &Extent) -> Vec<Contender> {
@@ -117,16 +142,14 @@ fn contenders(extent: &Extent) -> Vec<Contender> {
     all
 }
 
-fn print(contenders: &[Contender], events_in: &dyn Fn(usize) -> f64) {
-    let Some(floor) = PARSERS.iter().map(|(name, _)| of(contenders, name)).min_by(|a, b| a.median().total_cmp(&b.median()))
-    else {
-        return;
-    };
+fn print(contenders: &[Contender], event_bytes: f64) {
+    let floors = PARSERS.iter().map(|(name, _)| of(contenders, name));
+    let Some(floor) = floors.min_by(|a, b| a.median().total_cmp(&b.median())) else { return };
     println!("floor: {}, one core, framing included on both sides\n", floor.name);
     println!("| | share of the floor | ns an event |\n|---|---|---|");
     for contender in contenders {
-        let each = median(contender.took_ns.iter().enumerate().map(|(round, ns)| ns / events_in(round)));
-        println!("| {} | {:.1} % | {each:.0} |", contender.name, 100.0 * contender.share_of(floor));
+        let share = 100.0 * contender.share_of(floor);
+        println!("| {} | {share:.1} % | {:.0} |", contender.name, contender.median() * event_bytes);
     }
     let (few, many) = (of(contenders, "100 like the shipped"), of(contenders, "10000 like the shipped"));
     println!("\nflatness: at 10000 rules {:.2} of the rate at 100", many.share_of(few));
@@ -135,17 +158,6 @@ fn print(contenders: &[Contender], events_in: &dyn Fn(usize) -> f64) {
 fn of<'c>(contenders: &'c [Contender], name: &str) -> &'c Contender {
     let at = contenders.iter().position(|contender| contender.name == name);
     &contenders[at.unwrap_or_else(|| panic!("nothing is called `{name}`"))]
-}
-
-impl Contender {
-    fn median(&self) -> f64 {
-        median(self.took_ns.iter().copied())
-    }
-
-    /// How fast this one is, as a share of another: the median over the rounds.
-    fn share_of(&self, other: &Contender) -> f64 {
-        median(self.took_ns.iter().zip(&other.took_ns).map(|(mine, others)| others / mine))
-    }
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

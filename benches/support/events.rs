@@ -26,7 +26,7 @@ pub fn events(seed: u64, count: usize) -> Vec<String> {
         let event = varied(&event, &mut rng);
         events.push(match events.len() {
             at if at % LARGE_EVERY == LARGE_EVERY / 2 => listing(&event, rng.usize(250..1_250), &mut rng),
-            at if at % LISTING_EVERY == 0 => listing(&event, rng.usize(20..60), &mut rng),
+            at if at % LISTING_EVERY == 0 => listing(&event, rng.usize(10..45), &mut rng),
             _ => event,
         });
     }

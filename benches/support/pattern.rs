@@ -101,13 +101,17 @@ fn texts<'m>(matchers: &'m [Matcher]) -> Vec<&'m String> {
 
 /// Service, call and region, exactly.
 pub fn exact(count: usize) -> Vec<Pattern> {
-    patterns(count, |rng| vec![some_service(rng), some_call(rng), ("awsRegion", vec![exactly("eu-west-1")])])
+    patterns(count, |rng| {
+        let mut fields = service_and_calls(rng);
+        fields.push(("awsRegion", vec![exactly("eu-west-1")]));
+        fields
+    })
 }
 
 /// What event patterns out in the world hold: mostly exact values, and a few of everything else.
 pub fn mixed(count: usize) -> Vec<Pattern> {
     patterns(count, |rng| {
-        let mut fields = vec![some_service(rng), some_call(rng)];
+        let mut fields = service_and_calls(rng);
         match rng.u8(..10) {
             0 | 1 => fields.push(("userIdentity.type", vec![exactly("IAMUser"), exactly("Root")])),
             2 => fields.push(("userIdentity.arn", vec![Matcher::Prefix(format!("arn:aws:iam::{:012}:", rng.u32(..)))])),
@@ -133,16 +137,16 @@ fn patterns(count: usize, mut fields: impl FnMut(&mut Rng) -> Vec<(&'static str,
     (0..count).map(|_| Pattern { fields: fields(&mut rng) }).collect()
 }
 
-fn some_service(rng: &mut Rng) -> (&'static str, Vec<Matcher>) {
-    ("eventSource", vec![exactly(&service(rng))])
-}
-
-fn some_call(rng: &mut Rng) -> (&'static str, Vec<Matcher>) {
-    let name = |rng: &mut Rng| match rng.u8(..20) {
-        0 => CALLS_COMMON[rng.usize(..CALLS_COMMON.len())].1.to_owned(),
-        _ => call(rng),
+/// One in thirty is about a call that is common.
+fn service_and_calls(rng: &mut Rng) -> Vec<(&'static str, Vec<Matcher>)> {
+    let (service, calls) = match rng.u8(..30) {
+        0 => {
+            let (service, call) = CALLS_COMMON[rng.usize(..CALLS_COMMON.len())];
+            (format!("{service}.amazonaws.com"), vec![exactly(call)])
+        }
+        _ => (service(rng), (0..rng.usize(1..4)).map(|_| exactly(&call(rng))).collect()),
     };
-    ("eventName", (0..rng.usize(1..4)).map(|_| exactly(&name(rng))).collect())
+    vec![("eventSource", vec![exactly(&service)]), ("eventName", calls)]
 }
 
 fn exactly(text: &str) -> Matcher {

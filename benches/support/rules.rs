@@ -1,6 +1,5 @@
 //! Rules of ours, made from seeds: such as are shipped, and sets that lean on one kind of operator.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use fastrand::Rng;
@@ -88,20 +87,19 @@ fn write(count: usize, seed: u64, mut lines: impl FnMut(usize, &mut Rng) -> Stri
 }
 
 /// Rules like the shipped ones: a service, some of its calls, how it ended, and often a condition or two on what was
-/// asked for. One in ten is about a call that is common.
+/// asked for. One in ten is about a call that is common, and wants something of it that is rare.
 pub fn like_shipped(count: usize) -> Vec<Written> {
     write(count, 7, |_, rng| {
-        let (service, calls) = match rng.u8(..10) {
-            0 => {
-                let (service, call) = CALLS_COMMON[rng.usize(..CALLS_COMMON.len())];
-                (format!("{service}.amazonaws.com"), format!("{call:?}"))
-            }
-            _ => (service(rng), list(rng, 4, call)),
+        let is_common = rng.u8(..10) == 0;
+        let (service, calls) = match is_common {
+            true => common(rng),
+            false => (service(rng), list(rng, 4, call)),
         };
         let outcome = ["success", "success", "success", "denied"][rng.usize(..4)];
         let mut text = format!("[match]\neventSource = {service:?}\neventName = [{calls}]\noutcome = {outcome:?}\n");
-        let conditions = rng.usize(..3);
-        for kind in rng.choose_multiple(0..12, conditions) {
+        let conditions = rng.usize(..3) + usize::from(is_common);
+        let kinds = if is_common { CONDITIONS_RARE } else { 0..CONDITIONS };
+        for kind in rng.choose_multiple(kinds, conditions) {
             text.push_str(&condition(kind, rng));
         }
         text.push_str(&blocks(rng));
@@ -109,22 +107,32 @@ pub fn like_shipped(count: usize) -> Vec<Written> {
     })
 }
 
+/// Service and call of what trails hold many of.
+fn common(rng: &mut Rng) -> (String, String) {
+    let (service, call) = CALLS_COMMON[rng.usize(..CALLS_COMMON.len())];
+    (format!("{service}.amazonaws.com"), format!("{call:?}"))
+}
+
+const CONDITIONS: u8 = 12;
+/// Those that hold of few events.
+const CONDITIONS_RARE: std::ops::Range<u8> = 0..6;
+
 /// A line as rules add it to service and call.
 fn condition(kind: u8, rng: &mut Rng) -> String {
     let parameter = NOUNS[rng.usize(..NOUNS.len())].to_ascii_lowercase();
     let number = rng.u32(..);
     match kind {
-        0 => "\"userAgent|not|contains\" = [\"Terraform\", \"Pulumi\"]\n".to_owned(),
-        1 => format!("\"requestParameters.{parameter}Arn|endswith\" = [\":policy/AdministratorAccess\", \":policy/x{number}\"]\n"),
-        2 => format!("\"requestParameters.{parameter}Name|startswith\" = \"prod-{number}\"\n"),
-        3 => format!("\"requestParameters.{parameter}.rate|lte\" = {}\n", number % 100),
-        4 => "\"sourceIPAddress|not|cidr\" = [\"10.0.0.0/8\", \"192.0.2.0/24\"]\n".to_owned(),
-        5 => format!("\"userIdentity.sessionContext.sessionIssuer.userName|not\" = [\"ci-deploy\", \"role-{number}\"]\n"),
-        6 => format!("\"requestParameters.{parameter}Document|contains\" = [\"\\\"*\\\"\", \"{number}\"]\n"),
-        7 => "\"userIdentity.type\" = [\"IAMUser\", \"Root\"]\n".to_owned(),
-        8 => format!("\"requestParameters.{parameter}Enabled\" = false\n"),
-        9 => "\"requestParameters.userName|not|fieldref\" = \"userIdentity.userName\"\n".to_owned(),
-        10 => format!("\"requestParameters.{parameter}Id|exists\" = true\n"),
+        0 => format!("\"requestParameters.{parameter}Arn|endswith\" = [\":policy/Administrator\", \":policy/x{number}\"]\n"),
+        1 => format!("\"requestParameters.{parameter}Name|startswith\" = \"prod-{number}\"\n"),
+        2 => format!("\"requestParameters.{parameter}.rate|lte\" = {}\n", number % 100),
+        3 => format!("\"requestParameters.{parameter}Document|contains\" = [\"\\\"*\\\"\", \"{number}\"]\n"),
+        4 => format!("\"requestParameters.{parameter}Enabled\" = false\n"),
+        5 => format!("\"requestParameters.{parameter}Id|exists\" = true\n"),
+        6 => "\"userAgent|not|contains\" = [\"Terraform\", \"Pulumi\"]\n".to_owned(),
+        7 => "\"sourceIPAddress|not|cidr\" = [\"10.0.0.0/8\", \"192.0.2.0/24\"]\n".to_owned(),
+        8 => format!("\"userIdentity.sessionContext.sessionIssuer.userName|not\" = [\"ci-deploy\", \"role-{number}\"]\n"),
+        9 => "\"userIdentity.type\" = [\"IAMUser\", \"Root\"]\n".to_owned(),
+        10 => "\"requestParameters.userName|not|fieldref\" = \"userIdentity.userName\"\n".to_owned(),
         _ => "\"actor.kind\" = [\"role\", \"root\"]\n".to_owned(),
     }
 }
@@ -169,13 +177,5 @@ pub fn of_operator(operator: &str, count: usize) -> Vec<Written> {
             _ => format!("\"eventName|not\" = {:?}\n\"requestParameters.p{}|exists\" = true", call(rng), number % 20),
         };
         format!("[match]\n{line}\n")
-    })
-}
-
-/// All texts of a set put together, for those who want to look.
-pub fn shown(files: &[Written]) -> String {
-    files.iter().fold(String::new(), |mut all, file| {
-        let _ = writeln!(all, "# {}\n{}", file.name, file.text);
-        all
     })
 }

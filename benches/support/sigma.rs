@@ -26,16 +26,18 @@ fn detection(rng: &mut Rng) -> (String, &'static str) {
         let words: Vec<String> = (0..3).map(|_| format!("      - '{}'\n", word(rng))).collect();
         return (format!("  selection:\n    userAgent|contains:\n{}", words.concat()), "selection");
     }
-    let (service, calls) = match rng.u8(..10) {
-        0 => {
+    let is_common = rng.u8(..10) == 0;
+    let (service, calls) = match is_common {
+        true => {
             let (service, call) = CALLS_COMMON[rng.usize(..CALLS_COMMON.len())];
             (format!("{service}.amazonaws.com"), vec![call.to_owned()])
         }
-        _ => (service(rng), (0..rng.usize(1..4)).map(|_| call(rng)).collect()),
+        false => (service(rng), (0..rng.usize(1..4)).map(|_| call(rng)).collect()),
     };
     let calls: String = calls.iter().map(|call| format!("      - {call}\n")).collect();
     let mut text = format!("  selection:\n    eventSource: {service}\n    eventName:\n{calls}");
-    text.push_str(&match rng.u8(..5) {
+    // What is common is looked for together with what is rare.
+    text.push_str(&match rng.u8(..if is_common { 2 } else { 5 }) {
         0 => format!("    requestParameters.policyArn|endswith: '/Admin{}'\n", rng.u8(..)),
         1 => format!("    userIdentity.arn|contains: 'role/{}'\n", rng.u16(..)),
         2 => "    userIdentity.type: IAMUser\n".to_owned(),
