@@ -4,6 +4,9 @@
 //! is trusted: the same events are gone through once and three times, and the difference is what two passes take, all
 //! starting-up left out. Written down is not the count but its ratio to that of `serde_json` passing over the same
 //! events in the same run, which moves little from one compiler to the next.
+//!
+//! The program behind it goes through standard input, for profilers too: `--run RULES PASSES` goes so often through the
+//! events that `--events` writes.
 
 mod support;
 
@@ -34,6 +37,10 @@ fn main() -> ExitCode {
     match &arguments[..] {
         [run, set, passes] if run == "--run" => {
             go(set, passes.parse().unwrap(), &standard_input());
+            ExitCode::SUCCESS
+        }
+        [events] if events == "--events" => {
+            std::io::stdout().write_all(&chunk(EVENTS)).unwrap();
             ExitCode::SUCCESS
         }
         _ if !is_measuring() => {
@@ -76,7 +83,8 @@ fn judge(renew: bool) -> ExitCode {
     let chunk = chunk(EVENTS);
     let floor = instructions(FLOOR, &chunk);
     println!("{floor:>10.0} instructions for an event to be passed over by {}", PARSERS[0].0);
-    let ratios: BTreeMap<String, f64> = SETS.iter().map(|set| (set.to_string(), instructions(set, &chunk) / floor)).collect();
+    let ratios: BTreeMap<String, f64> =
+        SETS.iter().map(|set| (set.to_string(), instructions(set, &chunk) / floor)).collect();
     if renew {
         let text = ratios.iter().fold(String::new(), |mut text, (set, ratio)| {
             let _ = writeln!(text, "{set} {ratio:.3}");
@@ -90,13 +98,19 @@ fn judge(renew: bool) -> ExitCode {
 /// Says how the ratios stand to those written down.
 fn compare(ratios: &BTreeMap<String, f64>) -> ExitCode {
     let text = std::fs::read_to_string(baseline()).unwrap();
-    let written: BTreeMap<&str, f64> =
-        text.lines().filter_map(|line| line.split_once(' ')).map(|(set, ratio)| (set, ratio.parse().unwrap())).collect();
+    let written: BTreeMap<&str, f64> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(set, ratio)| (set, ratio.parse().unwrap()))
+        .collect();
     let mut exit = ExitCode::SUCCESS;
     for (set, ratio) in ratios {
         let before = written[set.as_str()];
         let grown = *ratio > before * GROWTH_MAX;
-        println!("{ratio:>10.3} times as many with {set} rules (written down: {before:.3}){}", if grown { ": TOO MANY" } else { "" });
+        println!(
+            "{ratio:>10.3} times as many with {set} rules (written down: {before:.3}){}",
+            if grown { ": TOO MANY" } else { "" }
+        );
         if grown {
             exit = ExitCode::FAILURE;
         }

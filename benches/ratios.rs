@@ -1,17 +1,18 @@
 //! Prints how fast matching is, as shares of the floor: what docs/performance.md cites.
 //!
-//! `cargo bench --bench ratios`. Everything is measured in one run, in many short rounds in each of which all take
+//! `cargo bench --no-default-features --bench ratios`, with `-- --renew` to write it there. Everything is measured in one run, in many short rounds in each of which all take
 //! their turn at the same chunk of events; a share is the median over the rounds. So a neighbour that takes the
 //! machine away for a while hits all alike.
 
 mod support;
 
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use support::work::{PARSERS, Skip, Work, skip};
-use support::{events, is_measuring, pattern, rules, sigma};
+use support::{document, events, is_measuring, pattern, rules, sigma};
 use trailwatch::engine::{RuleSet, Scratch};
 
 /// The sizes of the sets like the shipped rules.
@@ -99,8 +100,6 @@ fn lines_within(chunk: &Bytes, bytes: usize) -> Bytes {
 fn main() {
     let extent = if is_measuring() { WHOLE } else { QUICK };
     let events = events::events(1, extent.events);
-    println!("{}", events::sizes(&events));
-    println!("{}", share_of_matches(&events, &extent));
     let chunks = events::chunks(&events, CHUNK_BYTES);
     let mut contenders = contenders(&extent);
     contenders.iter_mut().for_each(|contender| contender.warm(&chunks));
@@ -108,7 +107,9 @@ fn main() {
         let chunk = &chunks[round % chunks.len()];
         contenders.iter_mut().for_each(|contender| contender.take_turn(chunk));
     }
-    print(&contenders, events.iter().map(String::len).sum::<usize>() as f64 / events.len() as f64);
+    let event_bytes = events.iter().map(String::len).sum::<usize>() as f64 / events.len() as f64;
+    let sizes = format!("{}; {}.", events::sizes(&events), share_of_matches(&events, &extent));
+    document::tell("ratios", &format!("{sizes}\n{}", table(&contenders, event_bytes)));
 }
 
 /// How many events match a rule like the shipped ones: few, as it is with rules that are any good.
@@ -116,7 +117,10 @@ fn share_of_matches(events: &[String], extent: &Extent) -> String {
     let rules = RuleSet::new(rules::read(&rules::like_shipped(1_000 / extent.smaller)));
     let mut scratch = Scratch::default();
     let matching = events.iter().filter(|event| !rules.evaluate(event, &mut scratch).unwrap().matches.is_empty());
-    format!("{:.2} % of them match one of 1000 rules like the shipped", 100.0 * matching.count() as f64 / events.len() as f64)
+    format!(
+        "{:.2} % of them match one of 1,000 rules like the shipped",
+        100.0 * matching.count() as f64 / events.len() as f64
+    )
 }
 
 fn contenders(extent: &Extent) -> Vec<Contender> {
@@ -142,17 +146,17 @@ fn contenders(extent: &Extent) -> Vec<Contender> {
     all
 }
 
-fn print(contenders: &[Contender], event_bytes: f64) {
+fn table(contenders: &[Contender], event_bytes: f64) -> String {
     let floors = PARSERS.iter().map(|(name, _)| of(contenders, name));
-    let Some(floor) = floors.min_by(|a, b| a.median().total_cmp(&b.median())) else { return };
-    println!("floor: {}, one core, framing included on both sides\n", floor.name);
-    println!("| | share of the floor | ns an event |\n|---|---|---|");
+    let floor = floors.min_by(|a, b| a.median().total_cmp(&b.median())).unwrap();
+    let mut text = format!("The floor is {}.\n\n| | share of the floor | ns an event |\n|---|---|---|\n", floor.name);
     for contender in contenders {
-        let share = 100.0 * contender.share_of(floor);
-        println!("| {} | {share:.1} % | {:.0} |", contender.name, contender.median() * event_bytes);
+        let (share, ns) = (100.0 * contender.share_of(floor), contender.median() * event_bytes);
+        let _ = writeln!(text, "| {} | {share:.1} % | {ns:.0} |", contender.name);
     }
     let (few, many) = (of(contenders, "100 like the shipped"), of(contenders, "10000 like the shipped"));
-    println!("\nflatness: at 10000 rules {:.2} of the rate at 100", many.share_of(few));
+    let _ = writeln!(text, "\nFlatness: with 10,000 rules {:.2} of the rate with 100.", many.share_of(few));
+    text
 }
 
 fn of<'c>(contenders: &'c [Contender], name: &str) -> &'c Contender {

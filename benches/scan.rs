@@ -1,10 +1,11 @@
 //! The program as a whole: `scan` over gzipped objects beside `gzip -dc`, over large files, and how fast it starts.
 //!
-//! `cargo bench --no-default-features --bench scan`. Needs GNU time (`/usr/bin/time`) and gzip. What is compared takes
+//! `cargo bench --no-default-features --bench scan`, with `-- --renew` to write it into docs/performance.md. Needs GNU time (`/usr/bin/time`) and gzip. What is compared takes
 //! turns, and the median counts.
 
 mod support;
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use support::{events, is_measuring, rules};
+use support::{document, events, is_measuring, rules};
 
 const TRAILWATCH: &str = env!("CARGO_BIN_EXE_trailwatch");
 const TIME: &str = "/usr/bin/time";
@@ -36,7 +37,8 @@ struct Extent {
     line_bytes: usize,
 }
 
-const WHOLE: Extent = Extent { objects: 300, object_events: 1_000, rounds: 5, file_bytes: 1 << 30, line_bytes: 100 << 20 };
+const WHOLE: Extent =
+    Extent { objects: 300, object_events: 1_000, rounds: 5, file_bytes: 1 << 30, line_bytes: 100 << 20 };
 const QUICK: Extent = Extent { objects: 2, object_events: 3, rounds: 1, file_bytes: 1 << 12, line_bytes: 1 << 12 };
 
 fn main() -> io::Result<()> {
@@ -51,7 +53,9 @@ fn main() -> io::Result<()> {
     let objects: Vec<&Path> = files.objects.iter().map(PathBuf::as_path).collect();
     let scan = |name, path: &Path| Run::new(name, TRAILWATCH).args(["scan", "-q"]).path(path);
     let mut runs = [
-        objects.iter().fold(Run::new("`gzip -dc` of the objects", "gzip").args(["-dc"]), |run, object| run.path(object)),
+        objects
+            .iter()
+            .fold(Run::new("`gzip -dc` of the objects", "gzip").args(["-dc"]), |run, object| run.path(object)),
         scan("`scan` of the objects, 1,000 rules", &files.folder).args(["--rules"]).path(rules),
         scan("`scan` of one file of lines", lines),
         scan("`scan` of one long line", line),
@@ -62,11 +66,7 @@ fn main() -> io::Result<()> {
     for _ in 0..extent.rounds {
         runs.iter_mut().try_for_each(Run::take_turn)?;
     }
-    println!("| | by the clock | of processors | resident, at most |\n|---|---|---|---|");
-    runs.iter().for_each(Run::print);
-    let (gzip, scan) = (runs[0].median(), runs[1].median());
-    println!("\n`scan` takes {:.2} times as long as gzip by the clock,", scan.elapsed_s / gzip.elapsed_s);
-    println!("and {:.2} times as long at best, with two processors to itself", scan.busy_s / 2.0 / gzip.busy_s);
+    document::tell("scan", &table(&runs));
     fs::remove_dir_all(&folder)
 }
 
@@ -110,11 +110,22 @@ impl Run {
         taken.sort_by(|a, b| a.elapsed_s.total_cmp(&b.elapsed_s));
         taken[taken.len() / 2]
     }
+}
 
-    fn print(&self) {
-        let Taken { elapsed_s, busy_s, rss_mib } = self.median();
-        println!("| {} | {elapsed_s:.2} s | {busy_s:.2} s | {rss_mib:.0} MiB |", self.name);
+fn table(runs: &[Run]) -> String {
+    let mut text = "| | by the clock | of processors | resident, at most |\n|---|---|---|---|\n".to_owned();
+    for run in runs {
+        let Taken { elapsed_s, busy_s, rss_mib } = run.median();
+        let _ = writeln!(text, "| {} | {elapsed_s:.2} s | {busy_s:.2} s | {rss_mib:.0} MiB |", run.name);
     }
+    let (gzip, scan) = (runs[0].median(), runs[1].median());
+    let (clock, best) = (scan.elapsed_s / gzip.elapsed_s, scan.busy_s / 2.0 / gzip.busy_s);
+    let _ = writeln!(
+        text,
+        "\n`scan` took {clock:.2} times as long as `gzip -dc` by the clock; {best:.2} times as long is the"
+    );
+    let _ = writeln!(text, "least that two processors could do with what it computes.");
+    text
 }
 
 /// What is scanned.

@@ -58,7 +58,9 @@ fn varied(event: &str, rng: &mut Rng) -> String {
 
 /// The event with a list where the answer is.
 fn listing(event: &str, items: usize, rng: &mut Rng) -> String {
-    let item = |_| format!(r#"{{"instanceId":"i-{:017x}","currentState":{{"code":16,"name":"running"}},"zone":"b"}}"#, rng.u64(..));
+    let item = |_| {
+        format!(r#"{{"instanceId":"i-{:017x}","currentState":{{"code":16,"name":"running"}},"zone":"b"}}"#, rng.u64(..))
+    };
     let items: Vec<String> = (0..items).map(item).collect();
     let answer = format!(r#""responseElements":{{"instancesSet":{{"items":[{}]}}}}"#, items.join(","));
     match event.contains(r#""responseElements":null"#) {

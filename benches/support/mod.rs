@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each bench takes its own part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench may assume, and tell")]
 
+pub mod document;
 pub mod events;
 pub mod pattern;
 pub mod rules;

@@ -155,7 +155,8 @@ fn exactly(text: &str) -> Matcher {
 
 /// A word as tools have in their user agents; one in fifty is in some event.
 pub fn word(rng: &mut Rng) -> String {
-    const SEEN: &[&str] = &["Terraform/1.13.3", "Boto3/1.40.44", "aws-sdk-go-v2", "lang/python#3.13", "exec-env/AWS_Lambda"];
+    const SEEN: &[&str] =
+        &["Terraform/1.13.3", "Boto3/1.40.44", "aws-sdk-go-v2", "lang/python#3.13", "exec-env/AWS_Lambda"];
     if rng.u8(..50) == 0 {
         return SEEN[rng.usize(..SEEN.len())].to_owned();
     }

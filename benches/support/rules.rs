@@ -25,13 +25,58 @@ pub const CALLS_COMMON: &[(&str, &str)] = &[
 ];
 
 const VERBS: &[&str] = &[
-    "Create", "Delete", "Update", "Put", "Attach", "Detach", "Modify", "Start", "Stop", "Enable", "Disable", "Associate",
-    "Register", "Deregister", "Revoke", "Authorize", "Import", "Export", "Tag", "Batch",
+    "Create",
+    "Delete",
+    "Update",
+    "Put",
+    "Attach",
+    "Detach",
+    "Modify",
+    "Start",
+    "Stop",
+    "Enable",
+    "Disable",
+    "Associate",
+    "Register",
+    "Deregister",
+    "Revoke",
+    "Authorize",
+    "Import",
+    "Export",
+    "Tag",
+    "Batch",
 ];
 const NOUNS: &[&str] = &[
-    "Policy", "Role", "User", "Group", "Key", "Trail", "Bucket", "Cluster", "Snapshot", "Image", "Function", "Stack",
-    "Detector", "Domain", "Gateway", "Listener", "Pipeline", "Project", "Queue", "Topic", "Secret", "Session", "Table",
-    "Volume", "Vpc", "Webhook", "Workspace", "Certificate", "Connector", "Endpoint",
+    "Policy",
+    "Role",
+    "User",
+    "Group",
+    "Key",
+    "Trail",
+    "Bucket",
+    "Cluster",
+    "Snapshot",
+    "Image",
+    "Function",
+    "Stack",
+    "Detector",
+    "Domain",
+    "Gateway",
+    "Listener",
+    "Pipeline",
+    "Project",
+    "Queue",
+    "Topic",
+    "Secret",
+    "Session",
+    "Table",
+    "Volume",
+    "Vpc",
+    "Webhook",
+    "Workspace",
+    "Certificate",
+    "Connector",
+    "Endpoint",
 ];
 
 /// A service's domain.
@@ -41,7 +86,12 @@ pub fn service(rng: &mut Rng) -> String {
 
 /// A call that changes something: rare on any trail.
 pub fn call(rng: &mut Rng) -> String {
-    format!("{}{}{}", VERBS[rng.usize(..VERBS.len())], NOUNS[rng.usize(..NOUNS.len())], ["", "Config", "V2"][rng.usize(..3)])
+    format!(
+        "{}{}{}",
+        VERBS[rng.usize(..VERBS.len())],
+        NOUNS[rng.usize(..NOUNS.len())],
+        ["", "Config", "V2"][rng.usize(..3)]
+    )
 }
 
 /// The text of a rule file.
@@ -122,7 +172,9 @@ fn condition(kind: u8, rng: &mut Rng) -> String {
     let parameter = NOUNS[rng.usize(..NOUNS.len())].to_ascii_lowercase();
     let number = rng.u32(..);
     match kind {
-        0 => format!("\"requestParameters.{parameter}Arn|endswith\" = [\":policy/Administrator\", \":policy/x{number}\"]\n"),
+        0 => format!(
+            "\"requestParameters.{parameter}Arn|endswith\" = [\":policy/Administrator\", \":policy/x{number}\"]\n"
+        ),
         1 => format!("\"requestParameters.{parameter}Name|startswith\" = \"prod-{number}\"\n"),
         2 => format!("\"requestParameters.{parameter}.rate|lte\" = {}\n", number % 100),
         3 => format!("\"requestParameters.{parameter}Document|contains\" = [\"\\\"*\\\"\", \"{number}\"]\n"),
@@ -130,7 +182,9 @@ fn condition(kind: u8, rng: &mut Rng) -> String {
         5 => format!("\"requestParameters.{parameter}Id|exists\" = true\n"),
         6 => "\"userAgent|not|contains\" = [\"Terraform\", \"Pulumi\"]\n".to_owned(),
         7 => "\"sourceIPAddress|not|cidr\" = [\"10.0.0.0/8\", \"192.0.2.0/24\"]\n".to_owned(),
-        8 => format!("\"userIdentity.sessionContext.sessionIssuer.userName|not\" = [\"ci-deploy\", \"role-{number}\"]\n"),
+        8 => {
+            format!("\"userIdentity.sessionContext.sessionIssuer.userName|not\" = [\"ci-deploy\", \"role-{number}\"]\n")
+        }
         9 => "\"userIdentity.type\" = [\"IAMUser\", \"Root\"]\n".to_owned(),
         10 => "\"requestParameters.userName|not|fieldref\" = \"userIdentity.userName\"\n".to_owned(),
         _ => "\"actor.kind\" = [\"role\", \"root\"]\n".to_owned(),
@@ -144,7 +198,10 @@ fn blocks(rng: &mut Rng) -> String {
             "\n[[either]]\n\"requestParameters.rule.fixedRate|lte\" = 0\n\n[[either]]\n\"responseElements.rule.limit|lte\" = {}\n",
             rng.u8(..)
         ),
-        1 | 2 => format!("\n[[except]]\nname = \"known\"\nwhen = {{ \"userIdentity.arn|endswith\" = \":role/known-{}\" }}\n", rng.u16(..)),
+        1 | 2 => format!(
+            "\n[[except]]\nname = \"known\"\nwhen = {{ \"userIdentity.arn|endswith\" = \":role/known-{}\" }}\n",
+            rng.u16(..)
+        ),
         _ => String::new(),
     }
 }
@@ -156,7 +213,18 @@ fn list(rng: &mut Rng, below: usize, mut value: impl FnMut(&mut Rng) -> String) 
 
 /// Kinds of operators, each the whole of its rules.
 pub const OPERATORS: &[&str] = &[
-    "exact", "nocase", "startswith", "endswith", "contains", "contains nocase", "glob", "re", "cidr", "gt", "exists", "not",
+    "exact",
+    "nocase",
+    "startswith",
+    "endswith",
+    "contains",
+    "contains nocase",
+    "glob",
+    "re",
+    "cidr",
+    "gt",
+    "exists",
+    "not",
 ];
 
 /// Rules of one line, with one operator.
@@ -165,7 +233,9 @@ pub fn of_operator(operator: &str, count: usize) -> Vec<Written> {
         let line = match operator {
             "exact" => format!("eventName = {:?}", format!("{}{number}", call(rng))),
             "nocase" => format!("\"eventName|nocase\" = {:?}", format!("{}{number}", call(rng))),
-            "startswith" => format!("\"userIdentity.arn|startswith\" = \"arn:aws:sts::{:012}:assumed-role/r{number}\"", rng.u32(..)),
+            "startswith" => {
+                format!("\"userIdentity.arn|startswith\" = \"arn:aws:sts::{:012}:assumed-role/r{number}\"", rng.u32(..))
+            }
             "endswith" => format!("\"userIdentity.arn|endswith\" = \":role/{}-{number}\"", word(rng)),
             "contains" => format!("\"userAgent|contains\" = {:?}", word(rng)),
             "contains nocase" => format!("\"userAgent|nocase|contains\" = {:?}", word(rng)),

@@ -245,7 +245,7 @@ fn rules_tried_in_other_ways() {
 fn without_costs(shown: &str) -> String {
     let cost = Regex::new(r#" +[0-9.]+ (ns|%)|("(?:[a-z]+_)?(?:ns|percent)":)[0-9.]+"#).unwrap();
     let masked = cost.replace_all(shown, "$2 [$1]");
-    let is_rule = |line: &&str| line.contains("[ns]  [%]");
+    let is_rule = |line: &&str| line.contains("[ns] [%]");
     let mut rules: Vec<&str> = masked.lines().filter(is_rule).collect();
     rules.sort_unstable();
     let mut rules = rules.into_iter();

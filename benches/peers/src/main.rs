@@ -1,6 +1,6 @@
 //! Matching beside other engines: the same rules on the same events, one core, parsing included.
 //!
-//! `cargo run --release` in this folder. Each engine is first held to ours match for match; then all take turns at
+//! `cargo run --release` in this folder, with `-- --renew` to write the table into docs/performance.md. Each engine is first held to ours match for match; then all take turns at
 //! the same events, and what is printed is the median, over the rounds, of how many times as fast we are.
 
 mod engine;
@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use engine::{Engine, Quamina, Rsigma, SigmaRust, Trailwatch};
-use support::{events, pattern, rules, sigma};
+use support::{document, events, pattern, rules, sigma};
 
 /// How long one turn may take; slow engines get fewer events.
 const TURN: Duration = Duration::from_millis(20);
@@ -25,9 +25,9 @@ type Peer = (&'static str, Box<dyn FnOnce() -> Box<dyn Engine>>);
 
 fn main() {
     let events = events::events(5, 6_000);
-    println!("{}\n", events::sizes(&events));
-    parser::print(&events);
-    println!("| rules | peer | times as fast as it | matches compared |\n|---|---|---|---|");
+    document::tell("parsers", &parser::table(&events));
+    let mut table =
+        "| rules | peer | we are so many times as fast | matches compared |\n|---|---|---|---|\n".to_owned();
     for (name, make, counts) in [
         ("exact", pattern::exact as fn(usize) -> Vec<pattern::Pattern>, &[10, 100, 1_000, 10_000][..]),
         ("mixed", pattern::mixed, &[10, 100, 1_000, 10_000]),
@@ -37,7 +37,7 @@ fn main() {
             let patterns = make(count);
             let ours = Trailwatch::new(&rules::of_patterns(&patterns));
             let quamina = Box::new(move || Box::new(Quamina::new(&patterns)) as Box<dyn Engine>);
-            compare(&format!("{count} patterns, {name}"), ours, vec![("quamina", quamina)], &events);
+            compare(&format!("{count} patterns, {name}"), ours, vec![("quamina", quamina)], &events, &mut table);
         }
     }
     for count in [60, 740, 3_000] {
@@ -53,21 +53,24 @@ fn main() {
             ("rsigma, prefilters on", peer(|texts| Box::new(Rsigma::new(texts, true)))),
             ("sigma-rust", peer(|texts| Box::new(SigmaRust::new(texts)))),
         ];
-        compare(&format!("{count} of Sigma"), ours, peers, &events);
+        compare(&format!("{count} of Sigma"), ours, peers, &events, &mut table);
     }
+    document::tell("peers", &table);
 }
 
-fn compare(set: &str, mut ours: Trailwatch, peers: Vec<Peer>, events: &[String]) {
+fn compare(set: &str, mut ours: Trailwatch, peers: Vec<Peer>, events: &[String], table: &mut String) {
     for (name, make) in peers {
         let row = catch_unwind(AssertUnwindSafe(|| {
             let mut peer = make();
             let compared = hold_against(&mut ours, &mut *peer, events);
             (race(&mut ours, &mut *peer, events), compared)
         }));
-        match row {
-            Ok((times, compared)) => println!("| {set} | {name} | {times:.1} | {compared} |"),
-            Err(_) => println!("| {set} | {name} | it gave up | |"),
-        }
+        let row = match row {
+            Ok((times, compared)) => format!("| {set} | {name} | {times:.1} | {compared} |\n"),
+            Err(_) => format!("| {set} | {name} | it gave up | |\n"),
+        };
+        eprint!("{row}");
+        table.push_str(&row);
     }
 }
 

@@ -6,8 +6,9 @@ use crate::support::work::PARSERS;
 
 type Pass<'p> = (&'p str, Box<dyn FnMut(&str) -> bool>);
 
-pub fn print(events: &[String]) {
-    let mut passes: Vec<Pass<'_>> = PARSERS.iter().map(|&(name, skip)| (name, Box::new(skip) as Box<dyn FnMut(&str) -> bool>)).collect();
+pub fn table(events: &[String]) -> String {
+    let mut passes: Vec<Pass<'_>> =
+        PARSERS.iter().map(|&(name, skip)| (name, Box::new(skip) as Box<dyn FnMut(&str) -> bool>)).collect();
     let mut buffer = Vec::new();
     passes.push((
         "simd-json tape",
@@ -28,11 +29,11 @@ pub fn print(events: &[String]) {
             took.push(started.elapsed().as_nanos() as f64);
         }
     }
-    println!("| parser | rate, as a share of the first |\n|---|---|");
+    let mut text = "| parser | rate, as a share of the first |\n|---|---|\n".to_owned();
     for ((name, _), mine) in passes.iter().zip(&took) {
         let mut ratios: Vec<f64> = took[0].iter().zip(mine).map(|(first, mine)| first / mine).collect();
         ratios.sort_by(f64::total_cmp);
-        println!("| {name} | {:.2} |", ratios[ratios.len() / 2]);
+        text.push_str(&format!("| {name} | {:.2} |\n", ratios[ratios.len() / 2]));
     }
-    println!();
+    text
 }
