@@ -1,7 +1,4 @@
-//! Rules as EventBridge has them: fields with alternatives of values. Each can be written for us and for engines that
-//! read event patterns, so that all are given the same.
-
-use std::fmt::Write as _;
+//! Event patterns of EventBridge, made from seeds. We read them as they are, and so do other engines.
 
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -41,13 +38,10 @@ impl Pattern {
         pattern.to_string()
     }
 
-    /// The pattern as a rule file of ours.
+    /// The pattern as a rule of ours, which reads it as it is. EventBridge has the record in `detail`.
     pub fn toml(&self, id: &str) -> String {
-        let mut text = format!("id = \"{id}\"\ntitle = \"{id}\"\nseverity = \"low\"\n\n[match]\n");
-        for (path, matchers) in &self.fields {
-            lines(path, matchers, &mut text);
-        }
-        text
+        let pattern = self.eventbridge();
+        format!("id = \"{id}\"\ntitle = \"{id}\"\nseverity = \"low\"\nevent_pattern = '''{{\"detail\":{pattern}}}'''\n")
     }
 }
 
@@ -64,39 +58,6 @@ impl Matcher {
             Self::Present => json!({ "exists": true }),
         }
     }
-}
-
-/// The lines that stand for a field. The alternatives of a field are all of one kind here.
-fn lines(path: &str, matchers: &[Matcher], text: &mut String) {
-    let mut list = |modifier: &str, values: &[&String]| {
-        let values: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
-        let _ = writeln!(text, "\"{path}{modifier}\" = [{}]", values.join(", "));
-    };
-    match &matchers[0] {
-        Matcher::Exactly(_) => list("", &texts(matchers)),
-        Matcher::Prefix(_) => list("|startswith", &texts(matchers)),
-        Matcher::Suffix(_) => list("|endswith", &texts(matchers)),
-        Matcher::AnyCase(_) => list("|nocase", &texts(matchers)),
-        Matcher::Contains(_) => list("|contains", &texts(matchers)),
-        Matcher::AnythingBut(but) => {
-            list("|not", &but.iter().collect::<Vec<_>>());
-            let _ = writeln!(text, "\"{path}|exists\" = true");
-        }
-        Matcher::Above(number) => drop(writeln!(text, "\"{path}|gt\" = {number}")),
-        Matcher::Present => drop(writeln!(text, "\"{path}|exists\" = true")),
-    }
-}
-
-fn texts<'m>(matchers: &'m [Matcher]) -> Vec<&'m String> {
-    let text = |matcher: &'m Matcher| match matcher {
-        Matcher::Exactly(text)
-        | Matcher::Prefix(text)
-        | Matcher::Suffix(text)
-        | Matcher::AnyCase(text)
-        | Matcher::Contains(text) => Some(text),
-        _ => None,
-    };
-    matchers.iter().filter_map(text).collect()
 }
 
 /// Service, call and region, exactly.
