@@ -8,6 +8,8 @@
 //! The program behind it goes through standard input, for profilers too: `--run RULES PASSES` goes so often through the
 //! events that `--events` writes.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may assume, and tell")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! The hot path in parts: `cargo bench --bench matching`. Each figure is a throughput in bytes, so that two of one run
 //! can be divided by each other; `ratios` does that with more care.
 
+#![allow(clippy::unwrap_used, reason = "a bench may assume, and tell")]
+
 mod support;
 
 use std::hint::black_box;

@@ -4,6 +4,8 @@
 //! their turn at the same chunk of events; a share is the median over the rounds. So a neighbour that takes the
 //! machine away for a while hits all alike.
 
+#![allow(clippy::unwrap_used, reason = "a bench may assume, and tell")]
+
 mod support;
 
 use std::fmt::Write as _;

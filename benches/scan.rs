@@ -3,6 +3,8 @@
 //! `cargo bench --no-default-features --bench scan`, with `-- --renew` to write it into docs/performance.md. Needs GNU time (`/usr/bin/time`) and gzip. What is compared takes
 //! turns, and the median counts.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may assume, and tell")]
+
 mod support;
 
 use std::fmt::Write as _;
