@@ -25,7 +25,7 @@ pub fn print(costs: &Costs<'_>, out: &mut impl io::Write) -> io::Result<()> {
     let unanchored = costs.rules.iter().filter(|cost| cost.is_unanchored).count();
     if unanchored > 0 {
         let rules = count(unanchored, "rule");
-        writeln!(out, "{BAD}{UNANCHORED}{BAD:#}: {rules} that no exact value leads to, evaluated for every event")?;
+        writeln!(out, "{BAD}{UNANCHORED}{BAD:#}: {rules} that nothing leads to, or only what most events have")?;
     }
     let events = count(costs.events, "event");
     let mean = costs.bytes / costs.events.max(1);

@@ -40,7 +40,7 @@ pub struct Cost<'r> {
     pub candidates: u64,
     /// How many events it matches.
     pub matches: u64,
-    /// Whether nothing leads to it, so that it is evaluated for every event.
+    /// Whether nothing leads to it, or only what most events have.
     pub is_unanchored: bool,
 }
 
