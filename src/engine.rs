@@ -17,6 +17,7 @@ use crate::event::{self, Event, EventKey, EventKind, FieldId, Fields, Projection
 use crate::rule::Rule;
 
 mod anchor;
+mod cost;
 mod fold;
 mod index;
 mod literal;

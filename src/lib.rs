@@ -29,7 +29,6 @@ pub mod untrusted;
 pub mod command;
 pub mod config;
 pub mod pipeline;
-#[cfg(feature = "aws")]
 pub mod sim;
 pub mod sink;
 pub mod source;

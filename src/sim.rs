@@ -13,25 +13,39 @@
 //! - [`Logs`] holds log groups as CloudWatch Logs shows them: paged, with late visibility, tokens bound to a query.
 //! - [`Trails`] holds what CloudTrail says about its trails.
 //! - [`Faults`] makes chosen calls fail, in a scripted and repeatable way.
-//! - [`Stream`] plans events, each with a [`Label`] that says what a detector should make of it.
+//! - [`Stream`] plans events, each with a [`Label`] that says what a detector should make of it. It is here without the
+//!   feature `aws` as well.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should fail right there"))]
 
+#[cfg(feature = "aws")]
 mod clock;
+#[cfg(feature = "aws")]
 mod endpoint;
+#[cfg(feature = "aws")]
 mod fault;
+#[cfg(feature = "aws")]
 mod ledger;
+#[cfg(feature = "aws")]
 mod logs;
+#[cfg(feature = "aws")]
 mod refusal;
 mod stream;
+#[cfg(feature = "aws")]
 mod trails;
 
+#[cfg(feature = "aws")]
 pub use clock::Clock;
+#[cfg(feature = "aws")]
 pub use endpoint::Endpoint;
+#[cfg(feature = "aws")]
 pub use fault::{Fault, Faults};
+#[cfg(feature = "aws")]
 pub use ledger::{REQUESTS_KEPT_MAX, Request};
+#[cfg(feature = "aws")]
 pub use logs::{LogEvent, Logs, limits};
 pub use stream::{ATTACKS, LOOK_ALIKES, Label, Planned, Stream, Summary, Timing, XRAY_CHANGES};
+#[cfg(feature = "aws")]
 pub use trails::{Trail, TrailStatus, Trails};
 
 /// The account that the stand-in endpoints answer for.
@@ -41,6 +55,7 @@ pub const ACCOUNT_ID: &str = "111122223333";
 pub const REGION: &str = "us-east-1";
 
 /// Locks a mutex whose data stays whole even if a holder panicked.
+#[cfg(feature = "aws")]
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

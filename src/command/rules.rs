@@ -11,6 +11,7 @@ use super::{Exit, SharedArgs};
 use crate::config::{self, Loaded};
 use crate::rule::{Diagnostic, SourceText};
 
+mod bench;
 mod check;
 mod list;
 mod matches;
@@ -28,6 +29,8 @@ pub enum Rules {
     Test(test::Test),
     /// Holds a pattern for EventBridge or CloudWatch Logs against events, as they stand in files.
     Match(matches::Match),
+    /// Tells what each rule costs, over your own events.
+    Bench(bench::Bench),
     /// Starts a rule from an event, and prints it.
     New(new::New),
     /// Translates rules of other tools into files of ours, and says of each what came of it.
@@ -70,6 +73,7 @@ impl Rules {
             Self::Check(check) => check.run(),
             Self::Test(test) => test.run(),
             Self::Match(matches) => matches.run(),
+            Self::Bench(bench) => bench.run(),
             Self::New(new) => new.run(),
             Self::Import(import) => import.run(),
             Self::Schema(schema) => schema.run(),

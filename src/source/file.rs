@@ -4,7 +4,8 @@
 //! chunks of whole lines, so that files of any size and live pipes work. Anything else is one document, in one delivery. What the
 //! bytes mean is decided later, by decoding; here only lines are counted.
 //!
-//! Reading blocks, so it is done on a thread of its own, which waits when nobody takes what it read.
+//! Reading blocks, so it is done on threads of its own, which wait when nobody takes what they read. A few files are read,
+//! and inflated, at the same time; they are handed over in order all the same.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,7 @@ mod walk;
 pub use progress::Progress;
 use walk::Walk;
 
-/// Batches that wait to be taken; each is at most a chunk or a document.
+/// Batches that wait to be taken; each is at most a chunk or a document. Each file that is being read holds two more.
 const BATCHES_MAX: usize = 2;
 
 /// The path that stands for standard input.

@@ -59,6 +59,7 @@ fn help() {
         ("help-rules-check", vec!["rules", "check", "--help"]),
         ("help-rules-test", vec!["rules", "test", "--help"]),
         ("help-rules-match", vec!["rules", "match", "--help"]),
+        ("help-rules-bench", vec!["rules", "bench", "--help"]),
         ("help-rules-new", vec!["rules", "new", "--help"]),
         ("help-rules-import", vec!["rules", "import", "--help"]),
     ] {
@@ -79,6 +80,7 @@ fn wrong_arguments() {
         ("tail-file-and-log-group", vec!["tail", SCANNED, "--log-group", "trail"]),
         ("explain-without-an-event", vec!["explain", "--rule", "trail-stopped"]),
         ("rules-test-filter-broken", vec!["rules", "test", "--filter", "(", TRAIL_RULE]),
+        ("rules-bench-time-unreadable", vec!["rules", "bench", "--time", "long"]),
         ("rules-test-coverage-of-too-much", vec!["rules", "test", "--coverage-min", "101", TRAIL_RULE]),
         ("tail-filter-broken", vec!["tail", SCANNED, "--filter", "{ $.eventName == StopLogging }"]),
         ("tail-filter-unclosed", vec!["tail", SCANNED, "--filter", "{ $.eventName = \"StopLogging }"]),
@@ -259,6 +261,38 @@ fn rules_tried_in_other_ways() {
 }
 
 /// A survivor has to be given leave, with a reason beside the line.
+/// Takes out what was measured. The dearest rule stands first, so the rules' lines are put into an order of their own.
+fn without_costs(shown: &str) -> String {
+    let cost = Regex::new(r#" +[0-9.]+ (ns|%)|("(?:[a-z]+_)?(?:ns|percent)":)[0-9.]+"#).unwrap();
+    let masked = cost.replace_all(shown, "$2 [$1]");
+    let is_rule = |line: &&str| line.contains("[ns] [%]");
+    let mut rules: Vec<&str> = masked.lines().filter(is_rule).collect();
+    rules.sort_unstable();
+    let mut rules = rules.into_iter();
+    let lines = masked.lines().map(|line| if is_rule(&line) { rules.next().unwrap() } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_rules_cost() {
+    let folder = "tests/fixtures/failing-rules";
+    for (name, args) in [
+        ("rules-bench", vec!["--rules", folder, SCANNED]),
+        ("rules-bench-json", vec!["--rules", folder, "--format", "json", SCANNED]),
+        ("rules-bench-made-up-events", vec!["--rules", TRAIL_RULE]),
+        ("rules-bench-without-events", vec!["--rules", TRAIL_RULE, "tests/fixtures/good-rules"]),
+        ("rules-bench-broken-rule", vec!["--rules", SEVERITY_UNKNOWN]),
+    ] {
+        let args = [&["rules", "bench", "--time", "0s"], &args[..]].concat();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("snapshots/cli");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_description(format!("trailwatch {}", args.join(" ")));
+        settings.bind(|| insta::assert_snapshot!(name, without_costs(&shown(trailwatch(&args)))));
+    }
+}
+
 #[test]
 fn no_change_of_a_shipped_rule_goes_unnoticed() {
     let output = trailwatch(&["rules", "test", "--mutate", "--coverage-min", "100"]).output().unwrap();

@@ -297,6 +297,8 @@ proptest! {
                 .filter(|&n| holds(&rules.rules()[n as usize].condition, &event))
                 .collect();
             prop_assert_eq!(&found, &expected, "event {}", text);
+            let candidates: Vec<u32> = scratch.candidates().iter().map(|id| id.0).collect();
+            prop_assert!(found.iter().all(|id| candidates.contains(id)), "{:?} of {:?}", found, candidates);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use trailwatch::delivery::{Delivery, Origin, Receipt};
+use trailwatch::delivery::{Delivery, Origin, Place, Receipt};
 use trailwatch::source::file::{FileLimits, Files};
 use trailwatch::source::{Notice, Notify, Source};
 
@@ -123,6 +123,32 @@ async fn lines_come_in_chunks_with_their_numbers() {
         line += delivery.body.split(|byte| *byte == b'\n').count() as u64;
     }
     assert_eq!(line, 50_001);
+}
+
+/// Small files are read while a large one before them still is.
+#[tokio::test]
+async fn files_come_in_order_however_long_each_takes_and_so_do_complaints() {
+    let lab = Lab::new();
+    for number in 10..40 {
+        let lines = "{\"line\":\"of a file\"}\n".repeat(if number % 4 == 0 { 20_000 } else { 3 });
+        let whole = gzip(lines.as_bytes());
+        let kept = if number % 5 == 0 { whole.len() / 2 } else { whole.len() };
+        lab.write(&format!("{number}.ndjson.gz"), &whole[..kept]);
+    }
+    let limits = FileLimits { chunk_bytes: 10_000, ratio_max: 2_000, ..FileLimits::default() };
+    let files = lab.files(&[lab.folder.path()], limits);
+    let deliveries = all(&files).await;
+    let receipts: Vec<u64> = deliveries.iter().map(|delivery| delivery.receipt.0).collect();
+    assert_eq!(receipts, (1..=deliveries.len() as u64).collect::<Vec<_>>());
+    let place = |delivery: &Delivery| match delivery.origin.place {
+        Place::Line(line) => (delivery.origin.source.clone(), line),
+        _ => (delivery.origin.source.clone(), 0),
+    };
+    assert!(deliveries.is_sorted_by_key(place), "{deliveries:?}");
+    let told = lab.told();
+    let complaints: Vec<&str> = told.lines().collect();
+    assert_eq!((complaints.len(), files.report().unreadable), (6, 6), "{told}");
+    assert!(complaints.is_sorted(), "{told}");
 }
 
 #[tokio::test]

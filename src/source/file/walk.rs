@@ -1,9 +1,20 @@
-//! The reading thread: one path after the other, one file after the other.
+//! The reading threads: files side by side, handed over one after the other.
+//!
+//! ```text
+//! walk ─┬─▶ file 3 ─parts─┐
+//!       ├─▶ file 2 ─parts─┤ waits for its turn
+//!       └─▶ file 1 ─parts─┴─▶ hand over, in order ─▶ batches
+//! ```
+//!
+//! So files are inflated on several cores, and what comes out is in the same order at every run, complaints included. A
+//! file that is ahead of its turn waits with a part or two.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -29,10 +40,24 @@ pub(super) struct Walk {
     report: Arc<Mutex<SourceReport>>,
 }
 
-/// What is on its way out of the thread.
-struct Out {
-    batches: mpsc::Sender<Vec<Delivery>>,
-    receipt: u64,
+/// Files that are read at the same time, at most: more would keep more documents in memory.
+const FILES_AT_ONCE_MAX: usize = 4;
+
+/// What comes out of a file, in order.
+enum Part {
+    /// A document, or whole lines.
+    Body(Bytes, Origin),
+    /// Something that could not be read, or several.
+    Loss { count: u64, text: String },
+}
+
+/// Where a file's parts go.
+type Out = SyncSender<Part>;
+
+/// What is read.
+enum Input {
+    Stdin,
+    File(PathBuf),
 }
 
 /// Nobody wants any more.
@@ -52,12 +77,72 @@ impl Walk {
     /// Reads everything, until the end or until nobody takes it.
     pub(super) fn run(self, batches: mpsc::Sender<Vec<Delivery>>) {
         self.measure();
-        let mut out = Out { batches, receipt: 0 };
-        for path in &self.paths {
-            if self.read_path(path, &mut out).is_err() {
-                return;
+        let at_once = thread::available_parallelism().map_or(1, usize::from).min(FILES_AT_ONCE_MAX);
+        // One file has its turn, the others are in the queue.
+        let (turns, files) = sync_channel(at_once - 1);
+        let walk = self.clone();
+        if let Err(error) = spawn(move || _ = walk.walk_all(&turns)) {
+            return self.lose(1, format!("cannot start a thread: {error}"));
+        }
+        let mut receipt = 0;
+        for part in files.into_iter().flatten() {
+            match part {
+                Part::Loss { count, text } => self.lose(count, text),
+                Part::Body(body, origin) => {
+                    receipt += 1;
+                    let delivery = Delivery { body, origin, receipt: Receipt(receipt) };
+                    if self.hand_over(delivery, &batches).is_err() {
+                        return;
+                    }
+                }
             }
         }
+    }
+
+    fn hand_over(&self, delivery: Delivery, batches: &mpsc::Sender<Vec<Delivery>>) -> Result<(), Closed> {
+        {
+            let mut report = lock(&self.report);
+            report.deliveries += 1;
+            report.bytes += delivery.body.len() as u64;
+        }
+        batches.blocking_send(vec![delivery]).map_err(|_| Closed)
+    }
+
+    /// Begins to read one file after the other, each on a thread of its own; waits where too many are ahead.
+    fn walk_all(&self, turns: &SyncSender<Receiver<Part>>) -> Result<(), Closed> {
+        for path in &self.paths {
+            if is_stdin(path) {
+                self.begin(Input::Stdin, turns)?;
+                continue;
+            }
+            for entry in walk(path) {
+                match entry {
+                    Ok(entry) if entry.file_type().is_dir() => {}
+                    Ok(entry) if is_wanted(&entry) => self.begin(Input::File(entry.into_path()), turns)?,
+                    Ok(_) => {}
+                    Err(error) => {
+                        let at = error.path().unwrap_or(path).display();
+                        let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                        complain(format!("cannot read `{at}`: {why}"), turns)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, input: Input, turns: &SyncSender<Receiver<Part>>) -> Result<(), Closed> {
+        let (out, parts) = sync_channel(1);
+        let walk = self.clone();
+        // Before the file is begun: so no more files are read than have a place in the queue.
+        turns.send(parts).map_err(|_| Closed)?;
+        let begun = spawn(move || {
+            _ = match input {
+                Input::Stdin => walk.read_stream(STDIN, Box::new(io::stdin()), true, &out),
+                Input::File(path) => walk.read_file(&path, &out),
+            }
+        });
+        begun.or_else(|error| complain(format!("cannot start a thread: {error}"), turns))
     }
 
     /// Adds up what there is to read, and tells what is left out. Folders are walked twice rather than remembered.
@@ -83,26 +168,7 @@ impl Walk {
         }
     }
 
-    fn read_path(&self, path: &Path, out: &mut Out) -> Result<(), Closed> {
-        if is_stdin(path) {
-            return self.read_stream(STDIN, Box::new(io::stdin()), true, out);
-        }
-        for entry in walk(path) {
-            match entry {
-                Ok(entry) if entry.file_type().is_dir() => {}
-                Ok(entry) if is_wanted(&entry) => self.read_file(entry.path(), out)?,
-                Ok(_) => {}
-                Err(error) => {
-                    let at = error.path().unwrap_or(path).display();
-                    let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                    self.lose(format!("cannot read `{at}`: {why}"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn read_file(&self, path: &Path, out: &mut Out) -> Result<(), Closed> {
+    fn read_file(&self, path: &Path, out: &Out) -> Result<(), Closed> {
         let name = path.to_string_lossy();
         match File::open(path) {
             Ok(file) => {
@@ -110,33 +176,21 @@ impl Walk {
                 let is_live = !file.metadata().is_ok_and(|metadata| metadata.is_file());
                 self.read_stream(&name, Box::new(file), is_live, out)
             }
-            Err(error) => {
-                self.lose(format!("cannot read `{name}`: {error}"));
-                Ok(())
-            }
+            Err(error) => lost(out, 1, format!("cannot read `{name}`: {error}")),
         }
     }
 
-    fn read_stream(&self, name: &str, reader: Box<dyn Read>, is_live: bool, out: &mut Out) -> Result<(), Closed> {
+    fn read_stream(&self, name: &str, reader: Box<dyn Read>, is_live: bool, out: &Out) -> Result<(), Closed> {
         let name: Arc<str> = name.into();
         let read = match input::open(reader, self.limits.ratio_max, self.progress.clone()) {
             Ok(input) => self.read_input(&name, input, is_live, out),
-            Err(error) => {
-                self.lose(format!("cannot read `{name}`: {error}"));
-                Ok(())
-            }
+            Err(error) => lost(out, 1, format!("cannot read `{name}`: {error}")),
         };
         self.progress.add_file();
         read
     }
 
-    fn read_input(
-        &self,
-        name: &Arc<str>,
-        mut input: Box<dyn Read>,
-        is_live: bool,
-        out: &mut Out,
-    ) -> Result<(), Closed> {
+    fn read_input(&self, name: &Arc<str>, mut input: Box<dyn Read>, is_live: bool, out: &Out) -> Result<(), Closed> {
         let start = sniff(&mut *input);
         match start.form {
             Form::Document => self.read_document(name, start, input, out),
@@ -145,7 +199,7 @@ impl Walk {
     }
 
     /// Hands a document over whole. What a broken stream gave before it broke is handed over too.
-    fn read_document(&self, name: &Arc<str>, start: Start, input: Box<dyn Read>, out: &mut Out) -> Result<(), Closed> {
+    fn read_document(&self, name: &Arc<str>, start: Start, input: Box<dyn Read>, out: &Out) -> Result<(), Closed> {
         let (mut body, mut broken) = (start.bytes, start.broken);
         let bytes_max = self.limits.document_bytes_max;
         if broken.is_none() {
@@ -153,14 +207,14 @@ impl Walk {
             broken = input.take(room).read_to_end(&mut body).err();
         }
         if body.len() as u64 > bytes_max {
-            self.lose(format!("`{name}` is a document of more than {bytes_max} bytes and is left out (split it)"));
-            return Ok(());
+            let text = format!("`{name}` is a document of more than {bytes_max} bytes and is left out (split it)");
+            return lost(out, 1, text);
         }
-        self.tell_broken(name, broken);
+        tell_broken(name, broken, out)?;
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        self.hand_over(Bytes::from(body), Origin::whole(Arc::clone(name)), out)
+        send(out, Part::Body(Bytes::from(body), Origin::whole(Arc::clone(name))))
     }
 
     /// Hands lines over in chunks; from a live stream, as soon as they are whole.
@@ -170,19 +224,19 @@ impl Walk {
         start: Start,
         mut input: Box<dyn Read>,
         is_live: bool,
-        out: &mut Out,
+        out: &Out,
     ) -> Result<(), Closed> {
         let chunk_bytes = if is_live { 1 } else { self.limits.chunk_bytes };
         let mut lines = Lines::new(self.limits.line_bytes_max);
         let (mut bytes, mut broken, mut too_long) = (start.bytes, start.broken, Vec::new());
         while !bytes.is_empty() {
             for chunk in lines.push(&bytes, &mut too_long) {
-                self.hand_over_lines(name, chunk, out)?;
+                send_lines(name, chunk, out)?;
             }
             if lines.ready_bytes() >= chunk_bytes
                 && let Some(chunk) = lines.take()
             {
-                self.hand_over_lines(name, chunk, out)?;
+                send_lines(name, chunk, out)?;
             }
             bytes.clear();
             if broken.is_none() {
@@ -190,53 +244,61 @@ impl Walk {
             }
         }
         if let Some(chunk) = lines.finish() {
-            self.hand_over_lines(name, chunk, out)?;
+            send_lines(name, chunk, out)?;
         }
-        self.tell_too_long(name, &too_long);
-        self.tell_broken(name, broken);
-        Ok(())
+        self.tell_too_long(name, &too_long, out)?;
+        tell_broken(name, broken, out)
     }
 
-    fn hand_over_lines(&self, name: &Arc<str>, chunk: Chunk, out: &mut Out) -> Result<(), Closed> {
-        self.hand_over(chunk.body, Origin::line(Arc::clone(name), chunk.first_line), out)
-    }
-
-    fn hand_over(&self, body: Bytes, origin: Origin, out: &mut Out) -> Result<(), Closed> {
-        out.receipt += 1;
-        {
-            let mut report = lock(&self.report);
-            report.deliveries += 1;
-            report.bytes += body.len() as u64;
-        }
-        let delivery = Delivery { body, origin, receipt: Receipt(out.receipt) };
-        out.batches.blocking_send(vec![delivery]).map_err(|_| Closed)
-    }
-
-    fn tell_too_long(&self, name: &str, too_long: &[u64]) {
-        let Some(first) = too_long.first() else { return };
+    fn tell_too_long(&self, name: &str, too_long: &[u64], out: &Out) -> Result<(), Closed> {
+        let Some(first) = too_long.first() else { return Ok(()) };
         let (count, bytes_max) = (too_long.len(), self.limits.line_bytes_max);
-        lock(&self.report).unreadable += count as u64;
         let text = format!(
             "{name}:{first}: a line of more than {bytes_max} bytes is left out ({count} such lines in this file)"
         );
-        self.tell(NoticeLevel::Error, text);
-    }
-
-    fn tell_broken(&self, name: &str, broken: Option<io::Error>) {
-        if let Some(error) = broken {
-            self.lose(format!("cannot read `{name}` to its end: {error} (what came before is used)"));
-        }
+        lost(out, count as u64, text)
     }
 
     /// Counts and tells a loss; the rest goes on.
-    fn lose(&self, text: String) {
-        lock(&self.report).unreadable += 1;
+    fn lose(&self, count: u64, text: String) {
+        lock(&self.report).unreadable += count;
         self.tell(NoticeLevel::Error, text);
     }
 
     fn tell(&self, level: NoticeLevel, text: String) {
         (self.notify)(Notice { level, text });
     }
+}
+
+/// Plain threads, not the runtime's: a read that never ends must not keep the runtime from shutting down.
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("read-file".to_owned()).spawn(work).map(drop)
+}
+
+fn send(out: &Out, part: Part) -> Result<(), Closed> {
+    out.send(part).map_err(|_| Closed)
+}
+
+fn send_lines(name: &Arc<str>, chunk: Chunk, out: &Out) -> Result<(), Closed> {
+    send(out, Part::Body(chunk.body, Origin::line(Arc::clone(name), chunk.first_line)))
+}
+
+fn lost(out: &Out, count: u64, text: String) -> Result<(), Closed> {
+    send(out, Part::Loss { count, text })
+}
+
+fn tell_broken(name: &str, broken: Option<io::Error>, out: &Out) -> Result<(), Closed> {
+    match broken {
+        Some(error) => lost(out, 1, format!("cannot read `{name}` to its end: {error} (what came before is used)")),
+        None => Ok(()),
+    }
+}
+
+/// Puts a complaint into the queue, as if it were a file.
+fn complain(text: String, turns: &SyncSender<Receiver<Part>>) -> Result<(), Closed> {
+    let (out, parts) = sync_channel(1);
+    lost(&out, 1, text)?;
+    turns.send(parts).map_err(|_| Closed)
 }
 
 fn is_stdin(path: &Path) -> bool {
