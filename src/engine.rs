@@ -1,18 +1,15 @@
 //! All rules compiled together for matching, as `RegexSet` is to regexes.
 //!
-//! The path of an event: its bytes are projected onto the few fields that rules are found by; their values lead to
-//! candidate rules; only if there are any is the event read for all that rules ask, and each predicate is judged at most
-//! once. An event that concerns no rule costs a short projection and a few look-ups, whatever the number of rules, and
-//! allocates nothing.
+//! The path of an event: its bytes are projected onto the fields that any rule reads; exact values of a few selective
+//! fields lead to candidate rules; only candidates are evaluated, each predicate at most once for an event. An event
+//! that concerns no rule costs its projection and a few look-ups, whatever the number of rules, and allocates nothing.
 
 use std::collections::HashMap;
 
-use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use crate::condition::{Condition, Field, Predicate};
+use crate::condition::{Field, Predicate};
 use crate::delivery::Origin;
-use crate::event::envelope::{Unwrapped, unwrapped};
 use crate::event::{self, Event, EventKey, EventKind, FieldId, Fields, Projection, Value};
 use crate::rule::Rule;
 
@@ -32,10 +29,7 @@ use program::{Atom, AtomId, Memo, Program};
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    /// Reads what the index looks at, and what rules without anchors ask.
-    narrow: Projection,
-    /// Reads whatever any rule asks.
-    whole: Projection,
+    projection: Projection,
     atoms: Vec<Atom>,
     /// By rule.
     programs: Vec<Program>,
@@ -53,12 +47,7 @@ pub struct Scratch {
     memo: Memo,
     folded: String,
     matches: Vec<RuleId>,
-    concerned: Share,
 }
-
-/// What share of the latest events concerned any rule, in 65,536ths.
-#[derive(Debug, Default)]
-struct Share(u32);
 
 /// What came of one event.
 #[derive(Debug)]
@@ -91,20 +80,18 @@ impl RuleSet {
     pub fn new(rules: Vec<Rule>) -> Self {
         let mut builder = Builder::default();
         let mut index = index::Builder::default();
-        let mut programs = Vec::with_capacity(rules.len());
-        for (number, rule) in rules.iter().enumerate() {
-            let condition = spell::spelt_out(&rule.condition);
-            let choices = anchor::choices(&condition);
-            programs.push(builder.program(&condition));
-            if choices.is_empty() {
-                builder.read_first(&condition);
-            }
-            index.add(RuleId(number as u32), choices);
-        }
-        let index = index.finish(|field| builder.looked_at(field));
-        let narrow = builder.paths.clone().projection(&builder.narrow);
-        let whole = builder.paths.projection(&builder.whole);
-        Self { rules, narrow, whole, atoms: builder.atoms, programs, index }
+        let programs = rules
+            .iter()
+            .enumerate()
+            .map(|(number, rule)| {
+                let condition = spell::spelt_out(&rule.condition);
+                index.add(RuleId(number as u32), anchor::choices(&condition));
+                builder.program(&condition)
+            })
+            .collect();
+        let index = index.finish(|field| builder.slot(field));
+        let projection = event::matching_projection(builder.paths, builder.derived);
+        Self { rules, projection, atoms: builder.atoms, programs, index }
     }
 
     /// The rules, in their order.
@@ -124,19 +111,11 @@ impl RuleSet {
 
     /// Reads an event and finds the rules that it matches. An error says why the text is no JSON object.
     pub fn evaluate<'s>(&self, text: &'s str, scratch: &'s mut Scratch) -> Result<Evaluated<'s>, serde_json::Error> {
-        let Scratch { fields, memo, folded, matches, concerned } = scratch;
+        let Scratch { fields, memo, folded, matches } = scratch;
+        let event = Event::read(text, &self.projection, fields)?;
         matches.clear();
         memo.next_event(self.atoms.len(), self.rules.len());
-        let at_once = concerned.is_high();
-        let first = if at_once { &self.whole } else { &self.narrow };
-        first.read(text, fields)?;
-        self.index.candidates(&Event::view(text, fields), memo, folded);
-        concerned.note(!memo.candidates().is_empty());
-        if !at_once && !memo.candidates().is_empty() {
-            self.whole.read(text, fields)?;
-        }
-        memo.propose_all(self.index.always());
-        let event = Event::view(text, fields);
+        self.index.candidates(&event, memo, folded);
         for candidate in 0..memo.candidates().len() {
             let id = memo.candidates()[candidate];
             if self.programs[id.0 as usize].holds(&self.atoms, &event, memo) {
@@ -145,18 +124,6 @@ impl RuleSet {
         }
         matches.sort_unstable();
         Ok(Evaluated { event, matches })
-    }
-}
-
-impl Share {
-    /// Whether reading every event at once for all that rules ask costs less than reading some of them twice.
-    fn is_high(&self) -> bool {
-        self.0 > 24_000
-    }
-
-    fn note(&mut self, concerned: bool) {
-        let latest = if concerned { 65_536 } else { 0 };
-        self.0 = self.0 - self.0 / 32 + latest / 32;
     }
 }
 
@@ -185,69 +152,31 @@ impl Slot {
 /// Interns paths and predicates, so that what rules share is read and judged once.
 #[derive(Default)]
 struct Builder {
-    paths: event::Paths,
-    /// What is read of every event.
-    narrow: event::Wanted,
-    /// What is read of events that concern a rule.
-    whole: event::Wanted,
-    slots: HashMap<Field, Slot, RandomState>,
+    paths: Vec<event::Path>,
+    derived: Vec<event::Derived>,
+    slots: HashMap<Field, Slot>,
     atoms: Vec<Atom>,
-    interned: HashMap<Vec<Predicate>, AtomId, RandomState>,
+    interned: HashMap<Vec<Predicate>, AtomId>,
 }
 
 impl Builder {
-    /// Where the values of a field come from.
     fn slot(&mut self, field: &Field) -> Slot {
         if let Some(&slot) = self.slots.get(field) {
             return slot;
         }
         let slot = match field {
-            Field::Derived(derived) => Slot::Derived(*derived),
+            Field::Derived(derived) => {
+                self.derived.push(*derived);
+                Slot::Derived(*derived)
+            }
             Field::Anywhere => Slot::Anywhere,
-            Field::Path(path) | Field::Enveloped(path) => Slot::Read(self.paths.field(path)),
+            Field::Path(path) | Field::Enveloped(path) => {
+                self.paths.push(path.clone());
+                Slot::Read(event::wanted_field(self.paths.len() - 1))
+            }
         };
-        want(&mut self.whole, slot);
         self.slots.insert(field.clone(), slot);
         slot
-    }
-
-    /// The same for a field that is read of every event.
-    fn looked_at(&mut self, field: &Field) -> Slot {
-        let slot = self.slot(field);
-        want(&mut self.narrow, slot);
-        slot
-    }
-
-    /// Has all that a condition asks read of every event.
-    fn read_first(&mut self, condition: &Condition) {
-        condition.visit(&mut |predicate| {
-            for field in predicate.fields() {
-                self.looked_at(field);
-                worked_out(&mut self.narrow, field);
-            }
-        });
-    }
-}
-
-fn want(wanted: &mut event::Wanted, slot: Slot) {
-    match slot {
-        Slot::Read(field) => wanted.field(field),
-        Slot::Derived(derived) => wanted.derived(derived),
-        // Read from the text when it is asked for.
-        Slot::Anywhere => {}
-    }
-}
-
-/// Wants what the naive evaluator does not find in the record's text: fields that are worked out.
-fn worked_out(wanted: &mut event::Wanted, field: &Field) {
-    match field {
-        Field::Derived(derived) => wanted.derived(*derived),
-        Field::Enveloped(path) => {
-            if let Unwrapped::Derived(derived) = unwrapped(&path.to_string()) {
-                wanted.derived(derived);
-            }
-        }
-        Field::Path(_) | Field::Anywhere => {}
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::spell::is_unspelt;
-use super::{Builder, RuleId, Slot, worked_out};
+use super::{Builder, RuleId, Slot};
 use crate::condition::{self, Condition, Field, Literal, Predicate, Relation, Test};
 use crate::event::{Event, Value};
 
@@ -91,9 +91,8 @@ impl Builder {
         (predicates.iter().all(alike) && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
     }
 
-    /// What only the naive evaluator can judge. It goes by the record's text, but for what is worked out.
+    /// What only the naive evaluator can judge.
     fn slow(&mut self, condition: &Condition) -> AtomId {
-        condition.visit(&mut |predicate| predicate.fields().for_each(|field| worked_out(&mut self.whole, field)));
         let id = AtomId(self.atoms.len() as u32);
         self.atoms.push(Atom::Slow(Box::new(condition.clone())));
         id

@@ -104,14 +104,6 @@ impl Path {
         &self.segments
     }
 
-    /// Whether two paths lead to the same fields.
-    pub fn is_same(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Box<str>, &Box<str>)| self.case.same(a, b);
-        self.case == other.case
-            && self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(same)
-    }
-
     /// Whether the case of letters counts.
     pub fn case(&self) -> Case {
         self.case
