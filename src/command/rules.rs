@@ -12,6 +12,7 @@ use crate::config::{self, Loaded};
 use crate::rule::{Diagnostic, SourceText};
 
 mod check;
+mod export;
 mod list;
 mod matches;
 mod new;
@@ -32,6 +33,8 @@ pub enum Rules {
     New(new::New),
     /// Translates rules of other tools into files of ours, and says of each what came of it.
     Import(Import),
+    /// Compiles rules into patterns with which AWS sends only what they may match.
+    Export(export::Export),
     /// Prints the JSON Schema of rule files, for editors.
     Schema(schema::Schema),
 }
@@ -68,6 +71,7 @@ impl Rules {
             Self::Match(matches) => matches.run(),
             Self::New(new) => new.run(),
             Self::Import(import) => import.run(),
+            Self::Export(export) => export.run(),
             Self::Schema(schema) => schema.run(),
         }
     }

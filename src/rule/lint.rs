@@ -12,6 +12,8 @@ use crate::event::dictionary::{IDENTITY_FIELDS, RECORD_FIELDS, nearest};
 use crate::event::{self, Case};
 
 mod known;
+
+pub(super) use known::DATA_EVENTS;
 mod regex;
 
 /// The tag with which a rule says itself that it needs data events.

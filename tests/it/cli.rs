@@ -59,6 +59,7 @@ fn help() {
         ("help-rules-match", vec!["rules", "match", "--help"]),
         ("help-rules-new", vec!["rules", "new", "--help"]),
         ("help-rules-import", vec!["rules", "import", "--help"]),
+        ("help-rules-export", vec!["rules", "export", "--help"]),
     ] {
         check(name, &args);
     }
@@ -178,6 +179,22 @@ fn rules() {
         ("rules-list-broken", vec!["rules", "list", "tests/fixtures/broken-rules/severity-unknown.toml"]),
     ] {
         check(name, &args);
+    }
+}
+
+#[test]
+fn rules_export() {
+    const DATA_EVENT: &str = "tests/fixtures/odd-rules/call-a-data-event.toml";
+    const KEYWORDS: &str = "tests/fixtures/sigma/keywords.yml";
+    for (name, args) in [
+        ("rules-export-filter-pattern", vec!["--to", "filter-pattern", "rules"]),
+        ("rules-export-event-pattern", vec!["--to", "event-pattern", "rules"]),
+        ("rules-export-json", vec!["--to", "event-pattern", "--format", "json", "--rules", TRAIL_RULE]),
+        ("rules-export-unreached", vec!["--to", "filter-pattern", KEYWORDS, DATA_EVENT]),
+        ("rules-export-broken", vec!["--to", "filter-pattern", SEVERITY_UNKNOWN]),
+        ("rules-export-to-nowhere", vec!["--to", "sql", "rules"]),
+    ] {
+        check(name, &[vec!["rules", "export"], args].concat());
     }
 }
 

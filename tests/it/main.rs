@@ -11,6 +11,7 @@ mod corpus;
 mod diagnostics;
 mod engine;
 mod event_pattern;
+mod export;
 mod files;
 mod findings;
 mod fixtures;
