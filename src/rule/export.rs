@@ -53,6 +53,8 @@ pub struct Coverage<'r> {
     pub rule: &'r Rule,
     /// Why the patterns do not reach it; empty if they do.
     pub unreached: Vec<String>,
+    /// The fields by which alone the patterns reach it in some way, where most events have the same few values in them.
+    pub loosely_by: Vec<&'static str>,
     /// The calls among those it is about that trails carry only where their event selectors ask for them.
     pub data_events: Vec<String>,
 }
@@ -72,7 +74,8 @@ pub fn export(rules: &[Rule], target: Target) -> Export<'_> {
         let own = sayable(need::ways(&rule.condition), target);
         let is_reached = !own.iter().any(Way::is_anything);
         let unreached = if is_reached { Vec::new() } else { reasons(&rule.condition, target) };
-        coverage.push(Coverage { rule, unreached, data_events: data_events(&own) });
+        let loosely_by = own.iter().find(|way| is_loose(way)).map_or(Vec::new(), |way| way.0.keys().copied().collect());
+        coverage.push(Coverage { rule, unreached, loosely_by, data_events: data_events(&own) });
         if is_reached {
             ways.extend(own);
         }
@@ -96,6 +99,25 @@ fn sayable(ways: Vec<Way>, target: Target) -> Vec<Way> {
         way
     });
     need::compact(known.collect())
+}
+
+/// Whether a way asks only for what most events have.
+fn is_loose(way: &Way) -> bool {
+    const COMMON: [&str; 7] = [
+        "awsRegion",
+        "eventCategory",
+        "eventType",
+        "managementEvent",
+        READ_ONLY,
+        "recipientAccountId",
+        "userIdentity.type",
+    ];
+    way.0.iter().all(|(field, values)| COMMON.contains(field) && !values.iter().any(is_rare))
+}
+
+/// Root does little.
+fn is_rare(wanted: &need::Wanted) -> bool {
+    matches!(&wanted.how, How::Equals(text) if text == "Root")
 }
 
 /// The calls that are data events, of services that a way names together with them.

@@ -22,6 +22,8 @@ use token::Token;
 
 /// The longest pattern that the service takes, in characters.
 pub const PATTERN_LENGTH_MAX: usize = 1_024;
+/// The most regular expressions that the service takes in a pattern.
+pub const REGEXES_MAX: usize = 2;
 /// The deepest nesting of parentheses.
 const NESTING_MAX: usize = 50;
 /// In how many arrays a pattern may ask for every element, and a selector.
@@ -289,8 +291,8 @@ impl Parser<'_> {
 
     fn regex(&mut self, text: &str) -> Result<Pattern, Diagnostic> {
         self.regexes += 1;
-        if self.regexes > regex::REGEXES_MAX {
-            let message = format!("the service takes {} regular expressions in a pattern", regex::REGEXES_MAX);
+        if self.regexes > REGEXES_MAX {
+            let message = format!("the service takes {} regular expressions in a pattern", REGEXES_MAX);
             return Err(self.error(&message).hint("write `\"text*\"`, or join them by `|` within one"));
         }
         regex::compile(text).map_err(|refused| {

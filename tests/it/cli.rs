@@ -80,6 +80,20 @@ fn wrong_arguments() {
         ("rules-test-filter-broken", vec!["rules", "test", "--filter", "(", TRAIL_RULE]),
         ("rules-test-coverage-of-too-much", vec!["rules", "test", "--coverage-min", "101", TRAIL_RULE]),
         ("tail-filter-broken", vec!["tail", SCANNED, "--filter", "{ $.eventName == StopLogging }"]),
+        ("tail-pushdown-without-findings", vec!["tail", "-f", "--log-group", "trail", "--pushdown"]),
+        (
+            "tail-pushdown-of-what-cannot-be-said",
+            vec![
+                "tail",
+                "-f",
+                "--log-group",
+                "trail",
+                "--findings",
+                "--pushdown",
+                "--rules",
+                "tests/fixtures/sigma/keywords.yml",
+            ],
+        ),
         ("tail-filter-unclosed", vec!["tail", SCANNED, "--filter", "{ $.eventName = \"StopLogging }"]),
     ] {
         check(name, &args);
@@ -130,6 +144,12 @@ fn rules_import_of_event_patterns() {
         }
     }
     settings.bind(|| insta::assert_snapshot!("rules-import-event-patterns-written", written));
+}
+
+#[test]
+fn findings_are_shown_without_their_events() {
+    check("tail-findings", &["tail", SCANNED, "--findings", "--rules", TRAIL_RULE]);
+    check("tail-findings-as-json", &["tail", SCANNED, "--findings", "-o", "json", "--rules", TRAIL_RULE]);
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn what_every_match_needs_is_said() {
         (
             "a derived field says something of others",
             "[match]\nservice = \"iam\"\noutcome = \"denied\"\neventName = \"A\"",
-            "{$.eventName=A}",
+            r#"{$.errorCode="*"&&$.eventName=A&&$.insightDetails.eventSource=%^iam%||$.eventSource="iam*"&&$.errorCode="*"&&$.eventName=A}"#,
             r#"{"detail":{"$or":[{"errorCode":[{"exists":true}],"eventName":["A"],"eventSource":[{"prefix":"iam"}]},{"errorCode":[{"exists":true}],"eventName":["A"],"insightDetails":{"eventSource":[{"prefix":"iam"}]}}]}}"#,
         ),
         (
@@ -309,6 +309,12 @@ fn limits_widen_and_say_so() {
     let many = [of_service("iam", "Put", 60), of_service("s3", "Get", 5)];
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let (patterns, _, widened) = exported(&many, Target::FilterPattern);
+    assert!(patterns[0].contains(r#"$.eventName=%^PutThing0$|^PutThing1$"#) && widened.is_empty(), "{patterns:?}");
+    assert!(patterns[0].contains("$.awsRegion=\"x\""), "{patterns:?}");
+
+    let more = [of_service("iam", "Put", 90), of_service("s3", "Get", 5)];
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let (patterns, _, widened) = exported(&more, Target::FilterPattern);
     assert!(
         patterns[0].starts_with(r#"{$.eventSource="iam.amazonaws.com"||$.eventSource="s3.amazonaws.com"&&("#),
         "{patterns:?}"
@@ -316,24 +322,35 @@ fn limits_widen_and_say_so() {
     assert_eq!(
         widened,
         [
-            "nothing is asked of awsRegion where a service or call is named",
-            "every call of iam.amazonaws.com, in place of 60",
+            "nothing but service and call is asked where they are named, and not awsRegion",
+            "every call, in place of so many, of iam.amazonaws.com (90)",
         ]
     );
     let (patterns, _, widened) =
-        exported(&[&of_no_service("Put", 60), &of_no_service("Get", 3)], Target::FilterPattern);
-    assert!(
-        patterns[0].contains("$.eventName=GetThing2") && patterns[0].contains("$.eventName=\"Put*\""),
-        "{patterns:?}"
+        exported(&[&of_no_service("Put", 90), &of_no_service("Get", 3)], Target::FilterPattern);
+    assert_eq!(
+        patterns,
+        [r#"{($.eventName=GetThing0||$.eventName=GetThing1||$.eventName=GetThing2||$.eventName="Put*")}"#]
     );
-    assert_eq!(widened, ["calls that begin with `Put`, in place of 60"]);
+    assert_eq!(widened, ["every call that begins so, in place of so many: Put (90)"]);
+
+    let texts: Vec<String> = (0..9).map(|n| format!("\"text{n}\"")).collect();
+    let texts = format!("[match]\nawsRegion = \"x\"\n\"FIELD|contains\" = [{}]", texts.join(", "));
+    let wild: Vec<String> =
+        ["userAgent", "errorMessage", "sourceIPAddress"].map(|field| texts.replace("FIELD", field)).into();
+    let wild: Vec<&str> = wild.iter().map(String::as_str).collect();
+    let (patterns, _, widened) = exported(&wild, Target::FilterPattern);
+    assert_eq!(patterns[0].matches('%').count(), 4, "{patterns:?}");
+    assert_eq!(widened, ["any sourceIPAddress, in place of 18 wildcards"]);
 
     let services: Vec<String> =
         (0..60).map(|n| of_service(&format!("a-service-of-a-long-name-{n}"), "Put", 2)).collect();
     let services: Vec<&str> = services.iter().map(String::as_str).collect();
     let (patterns, _, widened) = exported(&services, Target::FilterPattern);
     assert!(patterns.is_empty(), "{patterns:?}");
-    assert_eq!(widened, ["no pattern of 1024 characters and 3 `*` can say it"]);
+    assert_eq!(widened, ["no pattern of 1024 characters, 2 regular expressions and 3 `*` can say it"]);
+    let (patterns, _, _) = exported(&services[..30], Target::FilterPattern);
+    assert!(patterns[0].starts_with(r"{$.eventSource=%^a-service-of-a-long-name-0\.|"), "{patterns:?}");
 
     let (patterns, _, widened) = exported(&[&of_no_service("Put", 500)], Target::EventPattern);
     assert!((4..12).contains(&patterns.len()) && widened.is_empty(), "{} {widened:?}", patterns.len());

@@ -22,6 +22,7 @@ mod lints;
 #[cfg(feature = "aws")]
 mod moto;
 mod pipeline;
+mod pushdown;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;

@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 
 use super::Paths;
 use crate::command::{Exit, complain, count, say, tell_left_out, thousands};
-use crate::config;
 use crate::rule::export::{self, Coverage, EVENT_PATTERN_LENGTH_MAX, Target};
 use crate::rule::filter_pattern::PATTERN_LENGTH_MAX;
 use crate::untrusted::UntrustedJson;
@@ -46,7 +45,7 @@ enum Format {
 
 impl Export {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let loaded = config::rules(&self.paths.all());
+        let loaded = self.paths.load();
         tell_left_out(&loaded);
         if !loaded.is_good() {
             complain(&loaded);
@@ -96,12 +95,16 @@ pub fn tell(export: &export::Export<'_>, target: Target) {
     if target == Target::EventPattern && export.patterns.iter().any(|pattern| pattern.reads) {
         say(
             "note",
-            &format!("calls that only read come to rules in the state {STATE_WITH_READS}, to others they do not"),
+            &format!("put them into rules in the state {STATE_WITH_READS}: others do not get calls that only read"),
         );
     }
-    for Coverage { rule, data_events, unreached } in &export.coverage {
+    for Coverage { rule, data_events, unreached, loosely_by } in &export.coverage {
         if !unreached.is_empty() {
             say("warning", &format!("{} is not reached: {}", rule.id, unreached.join("; ")));
+        }
+        if unreached.is_empty() && !loosely_by.is_empty() {
+            let text = format!("{} is reached by {} alone: most events fit", rule.id, loosely_by.join(" and "));
+            say("note", &text);
         }
         if !data_events.is_empty() {
             let calls = data_events.join(", ");

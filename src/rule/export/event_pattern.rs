@@ -83,7 +83,10 @@ fn pattern(parts: &[Value]) -> String {
 fn detail(way: &Way) -> Value {
     let mut detail = Map::new();
     for (field, values) in &way.0 {
-        let matchers = values.iter().flat_map(matchers).collect();
+        let mut matchers: Vec<Value> = values.iter().flat_map(matchers).collect();
+        if matchers.iter().any(|matcher| *matcher == any_value()) {
+            matchers = vec![any_value()];
+        }
         let mut at = &mut detail;
         let mut names = field.split('.').peekable();
         while let Some(name) = names.next() {
@@ -122,8 +125,12 @@ fn matcher(wanted: &Wanted) -> Value {
             json!({ "suffix": { "equals-ignore-case": agreed_end(text) } })
         }
         How::Flag(flag) => json!(flag),
-        _ => json!({ "exists": true }),
+        _ => any_value(),
     }
+}
+
+fn any_value() -> Value {
+    json!({ "exists": true })
 }
 
 /// Whether nothing but a letter and its capital becomes this letter in lower case, to either.

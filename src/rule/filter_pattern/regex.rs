@@ -7,9 +7,6 @@ use std::ops::Range;
 
 use crate::condition::Pattern;
 
-/// The most regular expressions of one pattern.
-pub(super) const REGEXES_MAX: usize = 2;
-
 const SIGNS: &str = ":_#=@/;,-";
 const OPERATORS: &str = "^$?[]{}|\\*+.";
 /// The letters that mean something behind a backslash.

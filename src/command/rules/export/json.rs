@@ -29,6 +29,7 @@ fn rule(coverage: &Coverage<'_>) -> Value {
         "id": coverage.rule.id,
         "reached": coverage.unreached.is_empty(),
         "reasons": coverage.unreached,
+        "loosely_by": coverage.loosely_by,
         "data_events": coverage.data_events,
     })
 }
