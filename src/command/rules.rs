@@ -12,7 +12,7 @@ use crate::config::{self, Loaded};
 use crate::rule::{Diagnostic, SourceText};
 
 mod check;
-mod export;
+pub mod export;
 mod list;
 mod matches;
 mod new;

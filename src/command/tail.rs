@@ -235,13 +235,7 @@ impl Tail {
 /// rule nothing is pushed down, since findings would be lost.
 fn pushed_down(rules: &[Rule]) -> Result<String, Exit> {
     let export = export::export(rules, Target::FilterPattern);
-    let unreached = export.coverage.iter().filter(|coverage| !coverage.unreached.is_empty());
-    for coverage in unreached {
-        say("warning", &format!("{} is not reached: {}", coverage.rule.id, coverage.unreached.join("; ")));
-    }
-    for widened in &export.widened {
-        say("note", &format!("widened: {widened}"));
-    }
+    super::rules::export::tell(&export, Target::FilterPattern);
     match export.patterns.first().filter(|_| export.is_complete()) {
         Some(pattern) => {
             say("note", &format!("CloudWatch sends only {}", pattern.text));

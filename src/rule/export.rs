@@ -167,7 +167,7 @@ fn reason(predicate: &Predicate, target: Target) -> String {
     match field {
         Field::Derived(_) => format!("`{field}` is worked out here"),
         Field::Anywhere => "it searches the whole record".to_owned(),
-        Field::Path(path) if need::field(path).is_none() => {
+        Field::Path(path) | Field::Enveloped(path) if need::field(path).is_none() => {
             format!("`{field}` is no field that is spelt the same in every record")
         }
         _ if test.nocase() && target == Target::FilterPattern => format!("`{field}` is compared in any case"),

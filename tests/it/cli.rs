@@ -207,8 +207,8 @@ fn rules_export() {
     const DATA_EVENT: &str = "tests/fixtures/odd-rules/call-a-data-event.toml";
     const KEYWORDS: &str = "tests/fixtures/sigma/keywords.yml";
     for (name, args) in [
-        ("rules-export-filter-pattern", vec!["--to", "filter-pattern", "rules"]),
-        ("rules-export-event-pattern", vec!["--to", "event-pattern", "rules"]),
+        ("rules-export-filter-pattern", vec!["--to", "filter-pattern", TRAIL_RULE, BLINDED_RULE]),
+        ("rules-export-event-pattern", vec!["--to", "event-pattern", TRAIL_RULE, BLINDED_RULE]),
         ("rules-export-json", vec!["--to", "event-pattern", "--format", "json", "--rules", TRAIL_RULE]),
         ("rules-export-unreached", vec!["--to", "filter-pattern", KEYWORDS, DATA_EVENT]),
         ("rules-export-broken", vec!["--to", "filter-pattern", SEVERITY_UNKNOWN]),

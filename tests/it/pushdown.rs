@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,8 +21,11 @@ use trailwatch::source::{Source, SourceReport};
 const GROUP: &str = "aws-cloudtrail-logs";
 const STREAM: &str = "111122223333_CloudTrail_us-east-1";
 
-fn shipped() -> Vec<Rule> {
-    config::rules(&[]).rules
+/// The rules of one family.
+const RULES: &str = "rules/xray";
+
+fn rules() -> Vec<Rule> {
+    config::rules(&[Path::new(env!("CARGO_MANIFEST_DIR")).join(RULES)]).rules
 }
 
 fn pattern(rules: &[Rule]) -> String {
@@ -79,7 +83,7 @@ async fn read(endpoint: &Endpoint, pattern: Option<String>) -> Vec<String> {
 
 #[tokio::test]
 async fn no_finding_is_lost_and_less_is_read() {
-    let (endpoint, rules) = (lab().await, shipped());
+    let (endpoint, rules) = (lab().await, rules());
     let pattern = pattern(&rules);
     let tests = rules.iter().flat_map(|rule| rule.tests.iter().map(|test| test.event.clone()));
     let noise = (0..200).map(|n| format!(r#"{{"eventSource":"ec2.amazonaws.com","eventName":"DescribeThing{n}"}}"#));
@@ -164,13 +168,14 @@ async fn without_a_pattern_nothing_is_looked_at_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_binary_sends_the_pattern_and_prints_the_finding() {
-    let (endpoint, rules) = (lab().await, shipped());
+    let (endpoint, rules) = (lab().await, rules());
     let firing = rules.iter().flat_map(|rule| &rule.tests).find(|test| test.matches).unwrap();
     put(endpoint.logs(), r#"{"eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances"}"#);
     put(endpoint.logs(), &firing.event);
     let mut child = Command::new(env!("CARGO_BIN_EXE_trailwatch"))
         .args(["tail", "-f", "--findings", "--pushdown", "-o", "json", "--log-group", GROUP, "--since", "1h"])
-        .args(["--endpoint-url", &endpoint.url(), "--region", REGION])
+        .args(["--endpoint-url", &endpoint.url(), "--region", REGION, "--rules", RULES])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env_clear()
         .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")])
         .stdin(Stdio::null())

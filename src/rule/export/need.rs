@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::condition::{Condition, Field, Literal, Pattern, Predicate, Test, Text};
+use crate::event::envelope::{Unwrapped, unwrapped};
 use crate::event::{Case, Derived, Path};
 
 /// The fields that filters can be asked about: plain ones, which hold no objects or arrays and which CloudTrail always
@@ -84,6 +85,8 @@ fn of(condition: &Condition, holds: bool) -> Vec<Way> {
             compact(inner.iter().flat_map(|part| of(part, holds)).collect())
         }
         Condition::Not(inner) => of(inner, !holds),
+        // What must hold within one element of each array holds of the whole.
+        Condition::Together(inner) if holds => of(inner, true),
         Condition::Is(predicate) if holds => of_predicate(predicate),
         _ => vec![Way::default()],
     }
@@ -206,7 +209,12 @@ fn of_predicate(predicate: &Predicate) -> Vec<Way> {
     let ways = match &predicate.field {
         Field::Path(path) => of_path(path, &predicate.test).map(|way| vec![way]),
         Field::Derived(derived) => of_derived(*derived, &predicate.test),
-        _ => None,
+        Field::Enveloped(path) => match unwrapped(&path.to_string()) {
+            Unwrapped::Path(path) => of_path(&Path::joined(path), &predicate.test).map(|way| vec![way]),
+            Unwrapped::Derived(derived) => of_derived(derived, &predicate.test),
+            Unwrapped::Always(_) | Unwrapped::Missing => None,
+        },
+        Field::Anywhere => None,
     };
     ways.unwrap_or_else(|| vec![Way::default()])
 }
@@ -259,6 +267,7 @@ fn of_derived(derived: Derived, test: &Test) -> Option<Vec<Way>> {
     match derived {
         Derived::Service => Some(with_insights(SOURCE, "insightDetails.eventSource", how, nocase)),
         Derived::Api => Some(with_insights(NAME, "insightDetails.eventName", how, nocase)),
+        Derived::EnvelopeSource => of_envelope_source(&how),
         Derived::Outcome if is("denied") => Some(vec![Way::one("errorCode", How::Present, false)]),
         Derived::ActorKind if is("root") => Some(vec![
             Way::one("userIdentity.type", How::Equals("Root".to_owned()), false),
@@ -266,6 +275,19 @@ fn of_derived(derived: Derived, test: &Test) -> Option<Vec<Way>> {
         ]),
         _ => None,
     }
+}
+
+/// The service that an envelope names. Insights all come from one.
+fn of_envelope_source(how: &How) -> Option<Vec<Way>> {
+    let How::Equals(source) = how else { return None };
+    let service = How::StartsWith(source.strip_prefix("aws.")?.to_owned());
+    let mut ways = with_insights(SOURCE, "insightDetails.eventSource", service, false);
+    if source == "aws.cloudtrail" {
+        let equals = |text: &str| How::Equals(text.to_owned());
+        ways.push(Way::one("eventCategory", equals("Insight"), false));
+        ways.push(Way::one("eventType", equals("AwsCloudTrailInsight"), false));
+    }
+    Some(ways)
 }
 
 /// A service or call without its ending: how the whole one begins, wherever it stands.
