@@ -9,6 +9,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use trailwatch::condition::{Condition, holds};
+use trailwatch::config;
 use trailwatch::decode::{Decoded, Limits, decode};
 use trailwatch::delivery::Origin;
 use trailwatch::event::{Event, Fields, projection_of};
@@ -18,7 +19,6 @@ use trailwatch::rule::{Rule, event_pattern};
 
 use super::corpus::corpus;
 use super::engine::{event, read, read_sigma, rule, sigma_rule, text};
-use super::rules::rule_files;
 
 /// Patterns of both languages, ready to be judged.
 struct Patterns<'r> {
@@ -109,8 +109,9 @@ proptest! {
 }
 
 fn shipped(folder: &str) -> Vec<Rule> {
-    let read = |path: &std::path::PathBuf| Rule::read(path, std::fs::read(path).unwrap()).unwrap();
-    rule_files(folder).iter().map(read).collect()
+    let loaded = config::rules(&[FilePath::new(env!("CARGO_MANIFEST_DIR")).join(folder)]);
+    assert!(loaded.is_good());
+    loaded.rules
 }
 
 #[test]
