@@ -60,7 +60,7 @@ Exit codes:
   1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test);
        an event that a named rule does not match (explain), or a pattern (rules match)
   2    the arguments are wrong; also a pattern (rules match)
-  3    done, but some input could not be decoded or read
+  3    done, but some input could not be decoded or read; a rule that no pattern reaches (rules export)
   130  interrupted before the end
   253  rules cannot be used
   254  AWS, or the way to it, refused

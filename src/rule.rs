@@ -17,6 +17,7 @@ use crate::condition::{Condition, Field, Predicate};
 mod compile;
 pub mod diagnostic;
 pub mod event_pattern;
+pub mod export;
 mod expression;
 mod file;
 pub mod filter_pattern;

@@ -106,6 +106,10 @@ pub struct SourceReport {
     pub throttles: u64,
     /// Calls that failed for another reason and were made again.
     pub retries: u64,
+    /// Looks without the filter pattern, where one is sent.
+    pub probes: u64,
+    /// Deliveries seen by those.
+    pub probed: u64,
     /// Times that the source had to wait for credentials.
     pub credential_waits: u64,
     /// Tokens that the service would not take any more.

@@ -54,6 +54,8 @@ pub struct Wanted<'w> {
     pub checkpoints: &'w [Checkpoint],
     /// What the service is to leave out.
     pub pattern: Option<&'w str>,
+    /// Whether to look without the pattern now and then.
+    pub probe: bool,
 }
 
 impl AwsArgs {
@@ -134,6 +136,7 @@ fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings {
         end_ms: wanted.until.map(|moment| moment.ms(now)),
         follow: wanted.follow,
         filter_pattern: wanted.pattern.map(str::to_owned),
+        probe_every: wanted.probe.then_some(PROBE_EVERY),
         last: wanted.last,
         ..Settings::new(group, region)
     }
@@ -160,6 +163,9 @@ fn name_apart(group: &str, region: &str, places: &[(String, String)]) -> Option<
     let alike = places.iter().filter(|(other, _)| name_of(other) == name_of(group)).count();
     (alike > 1).then(|| if group.starts_with("arn:") { group.to_owned() } else { format!("{group} in {region}") })
 }
+
+/// How often to look without the pattern.
+const PROBE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How far back a log group is read where nothing else is said, as the AWS CLI has it.
 const SINCE_DEFAULT: Moment = Moment::Ago(std::time::Duration::from_secs(600));

@@ -99,6 +99,8 @@ fn calls(report: &SourceReport) -> String {
         (report.retries, "made again"),
         (report.expired_tokens, "token expired"),
         (report.credential_waits, "waits for credentials"),
+        (report.probes, "looks without the pattern"),
+        (report.probed, "events seen by them"),
     ] {
         if number > 0 {
             let _ = write!(text, ", {} {what}", thousands(number));

@@ -13,6 +13,7 @@ use crate::rule::{Diagnostic, SourceText};
 
 mod bench;
 mod check;
+pub mod export;
 mod list;
 mod matches;
 mod new;
@@ -35,6 +36,8 @@ pub enum Rules {
     New(new::New),
     /// Translates rules of other tools into files of ours, and says of each what came of it.
     Import(Import),
+    /// Compiles rules into patterns with which AWS sends only what they may match.
+    Export(export::Export),
     /// Prints the JSON Schema of rule files, for editors.
     Schema(schema::Schema),
 }
@@ -76,6 +79,7 @@ impl Rules {
             Self::Bench(bench) => bench.run(),
             Self::New(new) => new.run(),
             Self::Import(import) => import.run(),
+            Self::Export(export) => export.run(),
             Self::Schema(schema) => schema.run(),
         }
     }

@@ -18,7 +18,8 @@ use crate::engine::RuleSet;
 use crate::event::{Base, Case, Path, RawEvent};
 use crate::finding::Finding;
 use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
-use crate::rule::filter_pattern;
+use crate::rule::export::{self, Target};
+use crate::rule::{Rule, filter_pattern};
 use crate::sink::stdout::Printer;
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files};
@@ -53,6 +54,12 @@ pub struct Tail {
     /// A CloudWatch Logs filter pattern: `{ $.errorCode = "AccessDenied*" }`.
     #[arg(long, value_name = "PATTERN")]
     filter: Option<String>,
+    /// Shows findings only, not the events.
+    #[arg(long)]
+    findings: bool,
+    /// Lets CloudWatch leave out what no rule can match. Now and then it is looked at what is left out.
+    #[arg(long, requires_all = ["findings", "follow"], conflicts_with = "filter")]
+    pushdown: bool,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -82,7 +89,12 @@ impl Tail {
             say("error", "`--until` lies before `--since`: nothing is in between");
             return Ok(Exit::Usage);
         }
-        let (summary, ended, stopped) = match runtime()?.block_on(self.tail(rules, filter)) {
+        let pushed_down = match self.pushdown.then(|| pushed_down(&rules)) {
+            Some(Err(exit)) => return Ok(exit),
+            Some(Ok(pattern)) => Some(pattern),
+            None => None,
+        };
+        let (summary, ended, stopped) = match runtime()?.block_on(self.tail(rules, filter, pushed_down)) {
             Ok(done) => done,
             Err(exit) => return exit,
         };
@@ -106,8 +118,9 @@ impl Tail {
 
     async fn tail(
         &self,
-        rules: Vec<crate::rule::Rule>,
+        rules: Vec<Rule>,
         filter: Option<Condition>,
+        pushed_down: Option<String>,
     ) -> Result<(Summary, Ended, bool), anyhow::Result<Exit>> {
         let stop = stop_on_signal();
         let from_files = !self.paths.is_empty();
@@ -118,7 +131,7 @@ impl Tail {
         } else {
             let checkpoints = store.checkpoints();
             let sources = tokio::select! {
-                sources = self.log_groups(&checkpoints) => sources?,
+                sources = self.log_groups(&checkpoints, pushed_down.as_deref()) => sources?,
                 () = stop.cancelled() => return Err(Ok(Exit::Interrupted)),
             };
             (sources, filter)
@@ -131,7 +144,7 @@ impl Tail {
             store,
             sinks: Vec::new(),
             couriers: None,
-            tap: Some(Box::new(TailTap::new(self.output.printer(), ring))),
+            tap: Some(Box::new(TailTap { findings_only: self.findings, ..TailTap::new(self.output.printer(), ring) })),
             limits: Limits::default(),
             bounds: Bounds::default(),
             notify: notify(),
@@ -183,7 +196,11 @@ impl Tail {
     }
 
     #[cfg(feature = "aws")]
-    async fn log_groups(&self, checkpoints: &[Checkpoint]) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+    async fn log_groups(
+        &self,
+        checkpoints: &[Checkpoint],
+        pushed_down: Option<&str>,
+    ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         let wanted = super::aws::Wanted {
             groups: &self.log_group,
             trails: &self.trail,
@@ -196,21 +213,46 @@ impl Tail {
             pattern: self
                 .filter
                 .as_deref()
-                .filter(|pattern| pattern.chars().count() <= filter_pattern::PATTERN_LENGTH_MAX),
+                .filter(|pattern| pattern.chars().count() <= filter_pattern::PATTERN_LENGTH_MAX)
+                .or(pushed_down),
+            probe: pushed_down.is_some(),
         };
         self.aws.sources(&wanted).await.map_err(Ok)
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn log_groups(&self, _: &[Checkpoint]) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+    async fn log_groups(
+        &self,
+        _: &[Checkpoint],
+        _: Option<&str>,
+    ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         say("error", "this build cannot talk to AWS (build it with the feature `aws`)");
         Err(Ok(Exit::Usage))
+    }
+}
+
+/// The pattern that lets everything through that a rule can match, after saying what it is. Without one that covers every
+/// rule nothing is pushed down, since findings would be lost.
+fn pushed_down(rules: &[Rule]) -> Result<String, Exit> {
+    let export = export::export(rules, Target::FilterPattern);
+    super::rules::export::tell(&export, Target::FilterPattern);
+    match export.patterns.first().filter(|_| export.is_complete()) {
+        Some(pattern) => {
+            say("note", &format!("CloudWatch sends only {}", pattern.text));
+            Ok(pattern.text.clone())
+        }
+        None => {
+            let hint = "leave `--pushdown` out, or name rules with `--rules`";
+            say("error", &format!("no pattern lets everything through that the rules match ({hint})"));
+            Err(Exit::Usage)
+        }
     }
 }
 
 /// Prints events and findings as they are committed.
 pub(super) struct TailTap<W: Write> {
     printer: Printer<W>,
+    findings_only: bool,
     /// The last events, where only so many are wanted; they are printed at the end.
     ring: Option<Ring>,
     rejects_shown: u64,
@@ -230,12 +272,14 @@ const REJECTS_SHOWN_MAX: u64 = 20;
 impl<W: Write> TailTap<W> {
     pub fn new(printer: Printer<W>, last: Option<usize>) -> Self {
         let ring = last.map(|size| Ring { size, events: VecDeque::new() });
-        Self { printer, ring, rejects_shown: 0 }
+        Self { printer, findings_only: false, ring, rejects_shown: 0 }
     }
 
     fn print(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
-        self.printer.event(&raw.bytes)?;
-        findings.iter().try_for_each(|finding| self.printer.finding(finding, true))
+        if !self.findings_only {
+            self.printer.event(&raw.bytes)?;
+        }
+        findings.iter().try_for_each(|finding| self.printer.finding(finding, !self.findings_only))
     }
 }
 

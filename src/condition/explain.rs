@@ -314,6 +314,12 @@ fn flatten(raw: &RawValue, found: &mut Vec<Seen>) {
     }
 }
 
+/// The element of an array that a path singles out behind one of its names; the value itself where it does not.
+fn singled_out<'r>(raw: &'r RawValue, path: &Path, name: usize) -> Option<&'r RawValue> {
+    let mut positions = path.positions_behind(name);
+    positions.try_fold(raw, |raw, position| elements(raw.get()).into_iter().nth(position as usize))
+}
+
 /// Follows a path from its name number `depth` on.
 fn lead<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
     let text = raw.get();
@@ -323,7 +329,9 @@ fn lead<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r Ra
         Some(b'[') => elements(text).into_iter().for_each(|element| lead(element, path, depth, found)),
         Some(b'{') => {
             for (key, value) in members(text) {
-                if path.case().same(&path.segments()[depth], &key) {
+                if path.case().same(&path.segments()[depth], &key)
+                    && let Some(value) = singled_out(value, path, depth)
+                {
                     lead(value, path, depth + 1, found);
                 }
             }

@@ -292,6 +292,12 @@ impl fmt::Display for Test {
     }
 }
 
+/// Whether a text consists of what the texts of numbers and truth values, in any case, consist of. What does not can
+/// be no part of one.
+pub fn may_be_number_or_flag(text: &str) -> bool {
+    text.chars().all(|c| "0123456789+-.etrufals".contains(c.to_ascii_lowercase()))
+}
+
 /// Whether a string is the text of a number, as JSON has them.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) && text.parse::<f64>().is_ok_and(f64::is_finite)

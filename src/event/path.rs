@@ -9,7 +9,18 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path {
     segments: Box<[Box<str>]>,
+    /// Behind which segment an array stands of which one element is meant, and which; in writing order.
+    positions: Box<[(usize, u32)]>,
     case: Case,
+}
+
+/// One step of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step<'p> {
+    /// Into the member of that name: of an object, or of every object in an array.
+    Name(&'p str),
+    /// Into the element with that number, from 0: of an array, and not of arrays within it.
+    Position(u32),
 }
 
 /// Whether the case of ASCII letters in a path's names counts, and what a dot in a record's name is.
@@ -69,12 +80,13 @@ impl Path {
         if segments.len() > Self::SEGMENTS_MAX {
             return Err(PathError::TooLong);
         }
-        Ok(Self { segments: segments.into_iter().map(String::into_boxed_str).collect(), case })
+        let segments = segments.into_iter().map(String::into_boxed_str).collect();
+        Ok(Self { segments, positions: Box::default(), case })
     }
 
     /// Makes a path of names joined by dots, of whatever number; names may be empty.
     pub fn joined(text: &str) -> Self {
-        Self { segments: text.split('.').map(Box::from).collect(), case: Case::Joined }
+        Self { segments: text.split('.').map(Box::from).collect(), positions: Box::default(), case: Case::Joined }
     }
 
     /// What stands for names of any number, also none, in paths of ours.
@@ -96,12 +108,37 @@ impl Path {
     pub fn above_any_depth(&self) -> Option<Self> {
         let above = self.segments.iter().take_while(|segment| !self.is_any_depth(segment));
         let segments: Box<[Box<str>]> = above.cloned().collect();
-        (!segments.is_empty()).then_some(Self { segments, case: self.case })
+        (!segments.is_empty()).then_some(Self { segments, positions: Box::default(), case: self.case })
     }
 
-    /// The names, outermost first; never empty.
+    /// Adds positions in arrays, each with the number of the name that it stands behind, in order.
+    pub fn with_positions(self, positions: Vec<(usize, u32)>) -> Result<Self, PathError> {
+        if self.segments.len() + positions.len() > Self::SEGMENTS_MAX {
+            return Err(PathError::TooLong);
+        }
+        Ok(Self { positions: positions.into_boxed_slice(), ..self })
+    }
+
+    /// The names, outermost first; never empty. Without the positions, so all that the path leads to, and more.
     pub fn segments(&self) -> &[Box<str>] {
         &self.segments
+    }
+
+    /// Whether the path names positions in arrays.
+    pub fn has_positions(&self) -> bool {
+        !self.positions.is_empty()
+    }
+
+    /// The positions behind the name of that number.
+    pub fn positions_behind(&self, name: usize) -> impl Iterator<Item = u32> {
+        self.positions.iter().filter(move |&&(after, _)| after == name).map(|&(_, position)| position)
+    }
+
+    /// Names and positions, outermost first.
+    pub fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.segments.iter().enumerate().flat_map(|(number, name)| {
+            std::iter::once(Step::Name(name)).chain(self.positions_behind(number).map(Step::Position))
+        })
     }
 
     /// Whether the case of letters counts.
@@ -120,7 +157,14 @@ impl Case {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, segment) in self.segments.iter().enumerate() {
+        for (i, step) in self.steps().enumerate() {
+            let segment = match step {
+                Step::Name(segment) => segment,
+                Step::Position(position) => {
+                    write!(f, "[{position}]")?;
+                    continue;
+                }
+            };
             if i > 0 {
                 f.write_str(".")?;
             }
@@ -145,6 +189,14 @@ mod tests {
             assert_eq!(Path::parse(text, Case::Insensitive).unwrap().to_string(), text);
         }
         assert_eq!(Path::parse(r"a\.b.c", Case::Sensitive).unwrap().segments().len(), 2);
+    }
+
+    #[test]
+    fn writes_positions_behind_their_names() {
+        let path = Path::parse("a.b", Case::Sensitive).unwrap();
+        let path = path.with_positions(vec![(0, 1), (0, 2), (1, 0)]).unwrap();
+        assert_eq!(path.to_string(), "a[1][2].b[0]");
+        assert_eq!(path.with_positions(vec![(0, 0); 31]), Err(PathError::TooLong));
     }
 
     #[test]

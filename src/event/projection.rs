@@ -16,7 +16,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::path::{Case, Path};
+use super::path::{Case, Path, Step};
 
 /// The number of a path within its projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,8 @@ struct Node {
     fields: Box<[FieldId]>,
     children: Box<[Child]>,
     by_length: Box<[[u32; 2]]>,
+    /// Elements of the array here that paths single out, and where they lead.
+    positions: Box<[(u32, u32)]>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,7 +77,10 @@ impl Projection {
     pub fn of_some(paths: Vec<Path>, wanted: impl Fn(FieldId) -> bool) -> Self {
         let mut projection = Self { nodes: Vec::new(), paths };
         let members = (0..projection.paths.len() as u32).filter(|&number| wanted(FieldId(number))).collect();
-        projection.build(members, 0);
+        let paths = std::mem::take(&mut projection.paths);
+        let steps: Vec<Vec<Step<'_>>> = paths.iter().map(|path| path.steps().collect()).collect();
+        projection.build(&paths, &steps, members, 0);
+        projection.paths = paths;
         projection
     }
 
@@ -86,39 +91,44 @@ impl Projection {
 
     /// Adds the node for the paths that share what lies above `depth`, and returns its number. A spelling that some
     /// path insists on gets a child of its own, which the paths that ignore case pass through as well.
-    fn build(&mut self, members: Vec<u32>, depth: usize) -> u32 {
+    fn build(&mut self, paths: &[Path], steps: &[Vec<Step<'_>>], members: Vec<u32>, depth: usize) -> u32 {
         let number = self.nodes.len() as u32;
         self.nodes.push(Node::default());
-        let (ending, going): (Vec<u32>, Vec<u32>) =
-            members.into_iter().partition(|&member| self.paths[member as usize].segments().len() == depth);
-
-        let mut names: Vec<(&Box<str>, Case)> = going
-            .iter()
-            .map(|&member| &self.paths[member as usize])
-            .map(|path| (&path.segments()[depth], path.case()))
-            .collect();
-        names.sort_by_cached_key(|&(name, case)| (name.len(), case, folded(name, case), name.clone()));
+        let step = |member: u32| steps[member as usize].get(depth).copied();
+        let case = |member: u32| paths[member as usize].case();
+        let (mut ending, mut names, mut positions) = (Vec::new(), Vec::new(), Vec::new());
+        for &member in &members {
+            match step(member) {
+                None => ending.push(FieldId(member)),
+                Some(Step::Name(name)) => names.push((name, case(member))),
+                Some(Step::Position(position)) => positions.push(position),
+            }
+        }
+        names.sort_by_cached_key(|&(name, case)| (name.len(), case, folded(name, case), name));
         names.dedup_by_key(|&mut (name, case)| (case, folded(name, case)));
-        let names: Vec<(Box<str>, Case)> = names.into_iter().map(|(name, case)| (name.clone(), case)).collect();
+        positions.sort_unstable();
+        positions.dedup();
 
         let mut children = Vec::with_capacity(names.len());
-        for (name, case) in names {
-            let below = going
-                .iter()
-                .copied()
-                .filter(|&member| {
-                    let path = &self.paths[member as usize];
-                    let exact_enough = case == Case::Sensitive || path.case() == Case::Insensitive;
-                    exact_enough && path.case().same(&path.segments()[depth], &name)
-                })
-                .collect();
-            let node = self.build(below, depth + 1);
-            children.push(Child { head: head(&name), name, case, node });
+        for (name, spelling) in names {
+            let leads_on = |&member: &u32| {
+                let exact_enough = spelling == Case::Sensitive || case(member) == Case::Insensitive;
+                exact_enough && matches!(step(member), Some(Step::Name(wanted)) if case(member).same(wanted, name))
+            };
+            let below = members.iter().copied().filter(leads_on).collect();
+            let node = self.build(paths, steps, below, depth + 1);
+            children.push(Child { head: head(name), name: name.into(), case: spelling, node });
         }
+        let of_position = |position: u32| {
+            let below = members.iter().copied().filter(|&member| step(member) == Some(Step::Position(position)));
+            (position, self.build(paths, steps, below.collect(), depth + 1))
+        };
+        let positions = positions.into_iter().map(of_position).collect();
         let node = &mut self.nodes[number as usize];
-        node.fields = ending.into_iter().map(FieldId).collect();
+        node.fields = ending.into();
         node.by_length = by_length(&children);
         node.children = children.into_boxed_slice();
+        node.positions = positions;
         number
     }
 
@@ -139,7 +149,7 @@ impl Projection {
     fn walk(&self, text: &str, fields: &mut Fields, careful: bool) -> Result<(), serde_json::Error> {
         let mut walker = Walker { projection: self, fields, base: text.as_ptr() as usize, careful };
         let mut json = serde_json::Deserializer::from_str(text);
-        let root = At { walker: &mut walker, node: 0 };
+        let root = At { walker: &mut walker, node: 0, is_element: false };
         if careful {
             let raw: &RawValue = serde::Deserialize::deserialize(&mut json)?;
             json.end()?;
@@ -207,6 +217,8 @@ struct Walker<'w> {
 struct At<'x, 'w> {
     walker: &'x mut Walker<'w>,
     node: u32,
+    /// Whether the value is an element of an array that was passed through: positions are those of the outer one.
+    is_element: bool,
 }
 
 impl<'w> At<'_, 'w> {
@@ -215,11 +227,16 @@ impl<'w> At<'_, 'w> {
     }
 
     fn again(&mut self) -> At<'_, 'w> {
-        At { walker: &mut *self.walker, node: self.node }
+        At { walker: &mut *self.walker, node: self.node, is_element: true }
     }
 
     fn down(&mut self, node: u32) -> At<'_, 'w> {
-        At { walker: &mut *self.walker, node }
+        At { walker: &mut *self.walker, node, is_element: false }
+    }
+
+    /// The elements that paths single out here.
+    fn positions(&self) -> &'w [(u32, u32)] {
+        if self.is_element { &[] } else { &self.node().positions }
     }
 
     /// Keeps a value for every field that ends here.
@@ -253,7 +270,14 @@ impl<'w> At<'_, 'w> {
         match text.as_bytes().first() {
             Some(b'{') if self.node().children.is_empty() => self.keep(Kind::Object),
             Some(b'{') => return serde_json::Deserializer::from_str(text).deserialize_map(self),
-            Some(b'[') => return serde_json::Deserializer::from_str(text).deserialize_seq(self),
+            Some(b'[') => {
+                let positions = self.positions();
+                if !positions.is_empty() {
+                    let singled_out = Positions { at: self.again(), positions };
+                    serde_json::Deserializer::from_str(text).deserialize_seq(singled_out)?;
+                }
+                return serde_json::Deserializer::from_str(text).deserialize_seq(self);
+            }
             Some(b'"') if memchr::memchr(b'\\', text.as_bytes()).is_none() => {
                 self.keep_borrowed(&text[1..text.len() - 1]);
             }
@@ -277,7 +301,8 @@ impl<'de> DeserializeSeed<'de> for At<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.walker.careful {
+        // An array with elements that paths single out is walked twice, so its text is needed.
+        if self.walker.careful || !self.positions().is_empty() {
             let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
             return self.raw(raw).map_err(D::Error::custom);
         }
@@ -357,6 +382,34 @@ impl<'de> Visitor<'de> for At<'_, '_> {
             true => Ok(()),
             false => Err(E::custom("a number to be read carefully")),
         }
+    }
+}
+
+/// Reads the elements of an array that paths single out.
+struct Positions<'x, 'w> {
+    at: At<'x, 'w>,
+    positions: &'w [(u32, u32)],
+}
+
+impl<'de> Visitor<'de> for Positions<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        for number in 0.. {
+            let node = self.positions.iter().find(|&&(position, _)| position == number);
+            let more = match node {
+                Some(&(_, node)) => elements.next_element_seed(self.at.down(node))?.is_some(),
+                None => elements.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -560,6 +613,33 @@ mod tests {
         let text = r#"{"r":[{"k":"1"},{"k":["2","3"]},7,[{"k":4}]]}"#;
         assert_eq!(one("r.k", text), ["String(\"1\")", "Array(2)", "String(\"2\")", "String(\"3\")", "Integer(4)"]);
         assert_eq!(one("r", text), ["Array(4)", "Object", "Object", "Integer(7)", "Array(1)", "Object"]);
+    }
+
+    #[test]
+    fn a_position_singles_an_element_out() {
+        let text = r#"{"a":[{"b":1},[{"b":2}],{"b":[3,[4,5]]}],"o":{"b":[6]}}"#;
+        for (names, positions, expected) in [
+            ("a.b", vec![(0, 0)], vec!["Integer(1)"]),
+            ("a.b", vec![(0, 1)], vec!["Integer(2)"]),
+            ("a.b", vec![(0, 1), (0, 0)], vec!["Integer(2)"]),
+            ("a.b", vec![(0, 2), (1, 1), (1, 0)], vec!["Integer(4)"]),
+            ("a.b", vec![(0, 2), (1, 1)], vec!["Array(2)", "Integer(4)", "Integer(5)"]),
+            ("a.b", vec![(1, 0)], vec!["Integer(3)"]),
+            ("a", vec![(0, 1)], vec!["Array(1)", "Object"]),
+            ("a.b", vec![(0, 3)], vec![]),
+            ("o.b", vec![(0, 0)], vec![]),
+            ("o.b", vec![(1, 0)], vec!["Integer(6)"]),
+        ] {
+            let path = |text| Path::parse(text, Case::Sensitive).unwrap();
+            let whole = [path("a"), path("a.b"), path("o.b")];
+            let singled_out = path(names).with_positions(positions.clone()).unwrap();
+            let projection = Projection::new(whole.into_iter().chain([singled_out]).collect());
+            let mut fields = Fields::default();
+            projection.read(text, &mut fields).unwrap();
+            let found = |field| fields.values(text, FieldId(field)).map(|v| format!("{v:?}")).collect::<Vec<_>>();
+            assert_eq!(found(3), expected, "{names} {positions:?}");
+            assert_eq!(found(1).len(), 7, "the whole is read as without it: {:?}", found(1));
+        }
     }
 
     #[test]

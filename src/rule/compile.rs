@@ -10,7 +10,9 @@ use super::diagnostic::{Diagnostic, SourceText};
 use super::expression::{self, PREDICATES_MAX, SELECTIONS_MAX, Selection};
 use super::file::{At, Block, ExceptionFile, Line, Operand, RuleFile, SelectionFile, TestFile, USE_KEYS};
 use super::key::{self, Key, Measure, Operator, Problem, Scope};
-use super::{Exception, Rule, RuleTest, Severity, Shared, Template, Written, event_pattern, operand, policy};
+use super::{
+    Exception, Rule, RuleTest, Severity, Shared, Template, Written, event_pattern, filter_pattern, operand, policy,
+};
 use crate::condition::{Condition, Field, Policy, Predicate, Test, Within, Zone};
 use crate::event::dictionary::nearest;
 use crate::event::{Base, Case, Path};
@@ -247,6 +249,10 @@ impl Compiler<'_> {
         if let Some(block) = &file.matches {
             parts.extend(self.block(block));
         }
+        match self.filter_pattern(file) {
+            Some(Condition::All(inner)) => parts.extend(inner),
+            other => parts.extend(other),
+        }
         if !file.either.is_empty() {
             parts.push(Condition::any(
                 file.either
@@ -264,15 +270,21 @@ impl Compiler<'_> {
         (self.problems.len() == before && !self.broken && !parts.is_empty()).then(|| Condition::all(parts))
     }
 
+    /// Where parts of a string stand that is written at `span`: looked up once, since there may be thousands of them. The
+    /// whole where escapes lie between.
+    fn placed_within(&self, span: &Range<usize>, text: &str) -> impl Fn(Range<usize>) -> Range<usize> + use<> {
+        let start = self.source.text.get(span.clone()).and_then(|written| Some(span.start + written.rfind(text)?));
+        let span = span.clone();
+        move |part| match start {
+            Some(start) => start + part.start..start + part.end,
+            None => span.clone(),
+        }
+    }
+
     /// What an event pattern of EventBridge comes to.
     fn event_pattern(&mut self, file: &RuleFile) -> Option<Condition> {
         let (text, span) = file.event_pattern.as_ref()?;
-        // Looked up once: there may be thousands of places.
-        let start = self.source.text.get(span.clone()).and_then(|written| Some(span.start + written.rfind(text)?));
-        let placed = |part: Range<usize>| match start {
-            Some(start) => start + part.start..start + part.end,
-            None => span.clone(),
-        };
+        let placed = self.placed_within(span, text);
         match event_pattern::compile(text) {
             Ok((condition, places)) => {
                 let written = |span| Written { source: Arc::clone(self.source), span };
@@ -284,6 +296,25 @@ impl Compiler<'_> {
                     let place = problem.part.clone().map_or(span.clone(), &placed);
                     self.complain(&place, problem);
                 }
+                None
+            }
+        }
+    }
+
+    /// What a filter pattern of CloudWatch Logs comes to.
+    fn filter_pattern(&mut self, file: &RuleFile) -> Option<Condition> {
+        let (text, span) = file.filter_pattern.as_ref()?;
+        let placed = self.placed_within(span, text);
+        let pattern = Arc::new(SourceText { name: self.source.name.clone(), text: text.clone() });
+        match filter_pattern::read(&pattern) {
+            Ok((condition, places)) => {
+                let written = |span| Written { source: Arc::clone(self.source), span };
+                self.places.extend(places.into_iter().map(placed).map(written));
+                Some(condition)
+            }
+            Err(problem) => {
+                let span = placed(problem.span.clone());
+                self.problems.push(Diagnostic { source: Arc::clone(self.source), span, ..problem });
                 None
             }
         }

@@ -48,6 +48,8 @@ pub struct RuleFile {
     pub condition: Option<At<String>>,
     /// `event_pattern`
     pub event_pattern: Option<At<String>>,
+    /// `filter_pattern`
+    pub filter_pattern: Option<At<String>>,
     /// `[[except]]`
     pub except: Vec<ExceptionFile>,
     /// `alert.group_by`
@@ -164,7 +166,7 @@ pub struct TestFile {
 }
 
 /// The keys of a rule.
-pub(super) const RULE_KEYS: [&str; 16] = [
+pub(super) const RULE_KEYS: [&str; 17] = [
     "id",
     "title",
     "description",
@@ -178,14 +180,25 @@ pub(super) const RULE_KEYS: [&str; 16] = [
     "selections",
     "condition",
     "event_pattern",
+    "filter_pattern",
     "except",
     "alert",
     "test",
 ];
 
 /// The keys of a rule that stand above its tables. `id` is not among them, since events may have a field of that name.
-const HEAD_KEYS: [&str; 9] =
-    ["title", "description", "severity", "tags", "references", "false_positives", "zone", "condition", "event_pattern"];
+const HEAD_KEYS: [&str; 10] = [
+    "title",
+    "description",
+    "severity",
+    "tags",
+    "references",
+    "false_positives",
+    "zone",
+    "condition",
+    "event_pattern",
+    "filter_pattern",
+];
 
 /// The keys of an exception.
 pub(super) const EXCEPTION_KEYS: [&str; 5] = ["name", "owner", "reason", "expires", "when"];
@@ -263,6 +276,9 @@ impl Reader<'_> {
                 "selections" => file.selections = self.selections(value),
                 "condition" => file.condition = self.text(value, "a string such as `\"one and not two\"`"),
                 "event_pattern" => file.event_pattern = self.text(value, "a string of JSON"),
+                "filter_pattern" => {
+                    file.filter_pattern = self.text(value, "a string such as `'{ $.eventName = \"StopLogging\" }'`")
+                }
                 "except" => file.except = self.exceptions(value),
                 "alert" => self.alert(value, &mut file),
                 "test" => file.tests = self.tests(value),
@@ -307,7 +323,7 @@ impl Reader<'_> {
         };
         let either = table.get("either").map(|value| value.get_ref());
         let no_blocks = matches!(either, Some(DeValue::Array(blocks)) if blocks.is_empty());
-        let others = ["condition", "selections", "event_pattern"];
+        let others = ["condition", "selections", "event_pattern", "filter_pattern"];
         let has_condition = others.iter().any(|name| has(table, name, &RULE_KEYS));
         if self.whole && !has_condition && (no_blocks || !has(table, "either", &RULE_KEYS)) {
             let problem = self.problem(empty, "the rule has nothing to match");

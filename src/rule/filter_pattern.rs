@@ -2,219 +2,90 @@
 //!
 //! A pattern goes to the service as it is and is judged here again, so where AWS's documentation leaves the meaning
 //! open the reading here is the wider one: it may show what the service would have left out, never the reverse. A
-//! missing field is different from every value, and a bare number is equal to its own text.
+//! missing field is different from every value, a bare number is equal to its own text, and what has a wildcard also
+//! fits the text of a number. What the service refuses to take is refused here.
 //!
-//! Grammar: "Filter pattern syntax" in the CloudWatch Logs user guide. Positions in arrays (`[0]`) are not read yet.
+//! Grammar: "Filter pattern syntax" in the CloudWatch Logs user guide.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, SourceText};
-use crate::condition::{Comparison, Condition, Field, Literal, Number, Pattern, Test, Text};
-use crate::event::{Case, Path};
+use crate::condition::{
+    Comparison, Condition, Field, Literal, Number, Pattern, Test, Text, test::may_be_number_or_flag,
+};
+
+mod regex;
+mod token;
+
+use token::Token;
 
 /// The longest pattern that the service takes, in characters.
 pub const PATTERN_LENGTH_MAX: usize = 1_024;
+/// The most regular expressions that the service takes in a pattern.
+pub const REGEXES_MAX: usize = 2;
 /// The deepest nesting of parentheses.
 const NESTING_MAX: usize = 50;
+/// In how many arrays a pattern may ask for every element, and a selector.
+const EVERY_MAX: usize = 3;
+const EVERY_MAX_OF_SELECTOR: usize = 1;
 
 /// Reads a pattern. `name` is what messages call it.
 pub fn parse(name: &str, text: &str) -> Result<Condition, Diagnostic> {
     let source = Arc::new(SourceText { name: name.to_owned(), text: text.to_owned() });
-    let tokens = tokens(&source)?;
-    let mut parser = Parser { source: &source, tokens, at: 0 };
+    read(&source).map(|(condition, _)| condition)
+}
+
+/// Reads a pattern that is the whole text; also returns where each predicate stands, in the order of
+/// [`Condition::visit`].
+pub(super) fn read(source: &Arc<SourceText>) -> Result<(Condition, Vec<Range<usize>>), Diagnostic> {
+    let text = source.text.as_str();
+    let tokens = token::tokens(source)?;
+    let mut parser = Parser { source, tokens, at: 0, places: Vec::new(), regexes: 0, every: 0 };
     parser.expect(&Token::Open, "a JSON filter pattern stands in braces").map_err(|problem| {
-        let inside = if text.trim_start().starts_with('$') { text.trim() } else { "$.eventName = \"…\"" };
-        problem.hint(format!("write `{{ {inside} }}`"))
+        match text.trim_start() {
+            whole if whole.starts_with('[') => {
+                problem.hint("space-delimited patterns are not for JSON: write `{ $.eventName = \"…\" }`")
+            }
+            whole if whole.starts_with('$') => problem.hint(format!("write `{{ {} }}`", text.trim())),
+            _ => problem.hint("write `{ $.eventName = \"…\" }`"),
+        }
     })?;
     let condition = parser.alternatives(0)?;
     parser.expect(&Token::Close, "expected `&&`, `||` or `}`")?;
     match parser.peek() {
-        None => Ok(condition),
+        None => Ok((condition, parser.places)),
+        Some(Token::And | Token::Or) => {
+            Err(parser.error("the pattern has ended before this").hint("one pair of braces holds all"))
+        }
         Some(_) => Err(parser.error("the pattern has ended before this")),
     }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Open,
-    Close,
-    ParenOpen,
-    ParenClose,
-    And,
-    Or,
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    /// The names of a selector.
-    Selector(Vec<String>),
-    /// A string in quotes, its escapes resolved but for those of `*`.
-    Quoted(String),
-    /// `%…%`
-    Regex(String),
-    /// A word without quotes.
-    Word(String),
 }
 
 fn complaint(source: &Arc<SourceText>, span: Range<usize>, message: &str) -> Diagnostic {
     Diagnostic::new(source, span, message)
 }
 
-fn tokens(source: &Arc<SourceText>) -> Result<Vec<(Token, Range<usize>)>, Diagnostic> {
-    let text = source.text.as_str();
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        if c.is_whitespace() {
-            at += c.len_utf8();
-            continue;
-        }
-        let (token, len) = token(source, at)?;
-        tokens.push((token, at..at + len));
-        at += len;
-    }
-    Ok(tokens)
-}
-
-/// The token at a place that is no white space.
-fn token(source: &Arc<SourceText>, at: usize) -> Result<(Token, usize), Diagnostic> {
-    const SIGNS: [(&str, Token); 12] = [
-        ("&&", Token::And),
-        ("||", Token::Or),
-        ("!=", Token::NotEqual),
-        ("<=", Token::LessOrEqual),
-        (">=", Token::GreaterOrEqual),
-        ("{", Token::Open),
-        ("}", Token::Close),
-        ("(", Token::ParenOpen),
-        (")", Token::ParenClose),
-        ("=", Token::Equal),
-        ("<", Token::Less),
-        (">", Token::Greater),
-    ];
-    let rest = &source.text[at..];
-    if rest.starts_with("==") {
-        return Err(complaint(source, at..at + 2, "`==` is not of this language").hint("write `=`"));
-    }
-    if let Some((sign, token)) = SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
-        return Ok((token.clone(), sign.len()));
-    }
-    match rest.as_bytes()[0] {
-        b'$' => selector(source, at),
-        b'"' => quoted(source, at),
-        b'%' => match rest[1..].find('%') {
-            Some(end) => Ok((Token::Regex(rest[1..1 + end].to_owned()), end + 2)),
-            None => Err(complaint(source, at..at + 1, "this `%` has no counterpart").hint("write `%regex%`")),
-        },
-        b'\'' => {
-            let inside = rest[1..].split('\'').next().unwrap_or("");
-            let len = (inside.len() + 2).min(rest.len());
-            let problem = complaint(source, at..at + len, "a string stands in double quotes");
-            Err(problem.hint(format!("write `\"{inside}\"`")))
-        }
-        _ => {
-            let len = rest.find(|c: char| c.is_whitespace() || "(){}=<>!&|\"".contains(c)).unwrap_or(rest.len());
-            match len {
-                0 => Err(lone_sign(source, at)),
-                len => Ok((Token::Word(rest[..len].to_owned()), len)),
-            }
-        }
-    }
-}
-
-fn lone_sign(source: &Arc<SourceText>, at: usize) -> Diagnostic {
-    let sign = source.text[at..].chars().next().unwrap_or(' ');
-    let problem = complaint(source, at..at + sign.len_utf8(), &format!("a lone `{sign}`"));
-    match sign {
-        '&' | '|' => problem.hint(format!("write `{sign}{sign}`")),
-        '!' => problem.hint("write `!=`"),
-        _ => problem,
-    }
-}
-
-/// `$.a.b`, `$.a[*].b`, `$.['a.b']`
-fn selector(source: &Arc<SourceText>, start: usize) -> Result<(Token, usize), Diagnostic> {
-    let text = source.text.as_str();
-    let mut names = Vec::new();
-    let mut at = start + 1;
-    loop {
-        let rest = &text[at..];
-        let bracket = rest.strip_prefix('.').unwrap_or(rest);
-        if let Some(inside) = bracket.strip_prefix('[') {
-            let open = at + (rest.len() - bracket.len());
-            let Some(close) = inside.find(']') else {
-                return Err(complaint(source, open..open + 1, "this bracket is not closed"));
-            };
-            match bracketed(&inside[..close]) {
-                Some(Bracket::Name(name)) => names.push(name),
-                Some(Bracket::Every) => {}
-                Some(Bracket::Position) => {
-                    return Err(complaint(source, open..open + close + 2, "positions in arrays are not supported")
-                        .hint("write `[*]` for any element"));
-                }
-                None => {
-                    return Err(complaint(source, open..open + close + 2, "neither a name nor an array")
-                        .hint("write `['name']` or `[*]`"));
-                }
-            }
-            at = open + close + 2;
-        } else if let Some(name) = rest.strip_prefix('.') {
-            let len = name.find(|c: char| c.is_whitespace() || "(){}[].=<>!&|\"%,".contains(c)).unwrap_or(name.len());
-            if len == 0 {
-                return Err(complaint(source, at..at + 1, "a name is missing after this dot"));
-            }
-            names.push(name[..len].to_owned());
-            at += 1 + len;
-        } else {
-            break;
-        }
-    }
-    match names.is_empty() {
-        true => Err(complaint(source, start..at, "a selector names a field").hint("for example `$.eventName`")),
-        false => Ok((Token::Selector(names), at - start)),
-    }
-}
-
-enum Bracket {
-    Name(String),
-    Every,
-    Position,
-}
-
-fn bracketed(inside: &str) -> Option<Bracket> {
-    let quoted = |quote| inside.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
-    match inside {
-        "*" => Some(Bracket::Every),
-        digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => Some(Bracket::Position),
-        _ => quoted('\'').or_else(|| quoted('"')).filter(|name| !name.is_empty()).map(|n| Bracket::Name(n.to_owned())),
-    }
-}
-
-fn quoted(source: &Arc<SourceText>, start: usize) -> Result<(Token, usize), Diagnostic> {
-    let mut value = String::new();
-    let mut chars = source.text[start + 1..].char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => return Ok((Token::Quoted(value), at + 2)),
-            '\\' => match chars.next() {
-                Some((_, escaped @ ('"' | '/'))) => value.push(escaped),
-                // A glob reads these two itself.
-                Some((_, escaped)) => value.extend(['\\', escaped]),
-                None => break,
-            },
-            other => value.push(other),
-        }
-    }
-    Err(complaint(source, start..start + 1, "this quote is not closed"))
-}
-
 struct Parser<'p> {
     source: &'p Arc<SourceText>,
     tokens: Vec<(Token, Range<usize>)>,
     at: usize,
+    /// Where the predicates read so far stand.
+    places: Vec<Range<usize>>,
+    regexes: usize,
+    every: usize,
+}
+
+/// What is equal to a value in a wide reading, any of these, and what surely is.
+struct Readings {
+    wide: Vec<Test>,
+    strict: Test,
+}
+
+impl Readings {
+    fn only(test: Test) -> Self {
+        Self { wide: vec![test.clone()], strict: test }
+    }
 }
 
 impl Parser<'_> {
@@ -222,10 +93,8 @@ impl Parser<'_> {
         self.tokens.get(self.at).map(|(token, _)| token)
     }
 
-    fn next(&mut self) -> Option<Token> {
-        let token = self.tokens.get(self.at).map(|(token, _)| token.clone());
-        self.at += usize::from(token.is_some());
-        token
+    fn before(&self) -> Option<&Token> {
+        self.tokens.get(self.at.checked_sub(1)?).map(|(token, _)| token)
     }
 
     fn word(&self, expected: &str) -> bool {
@@ -248,6 +117,10 @@ impl Parser<'_> {
         Err(match self.peek() {
             Some(Token::Word(word)) if word.eq_ignore_ascii_case("and") => problem.hint("write `&&`"),
             Some(Token::Word(word)) if word.eq_ignore_ascii_case("or") => problem.hint("write `||`"),
+            Some(Token::Word(word)) if word == "," => problem.hint("write `&&` or `||`"),
+            Some(Token::Word(_)) if matches!(self.before(), Some(Token::Word(_))) => {
+                problem.hint("a string of several words stands in double quotes")
+            }
             _ => problem,
         })
     }
@@ -279,11 +152,17 @@ impl Parser<'_> {
                 self.expect(&Token::ParenClose, "expected `&&`, `||` or `)`")?;
                 Ok(inner)
             }
-            Some(Token::Selector(_)) => self.comparison(),
+            Some(Token::Selector(..)) => self.comparison(),
             found => {
                 let problem = self.error("expected a selector such as `$.eventName`, or `(`");
                 Err(match found {
+                    Some(Token::Word(word)) if word.eq_ignore_ascii_case("not") => {
+                        problem.hint("there is no `NOT ( … )`; write `!=`, or `NOT EXISTS` behind a selector")
+                    }
                     Some(Token::Word(word)) => problem.hint(format!("write `$.{word}`")),
+                    Some(Token::Close | Token::ParenClose) if matches!(self.before(), Some(Token::And | Token::Or)) => {
+                        problem.hint("something is missing behind the last sign")
+                    }
                     _ => problem,
                 })
             }
@@ -291,114 +170,201 @@ impl Parser<'_> {
     }
 
     fn comparison(&mut self) -> Result<Condition, Diagnostic> {
-        let span = self.tokens[self.at].1.clone();
-        let Some(Token::Selector(names)) = self.next() else { return Err(self.error("expected a selector")) };
-        let path = Path::from_segments(names, Case::Sensitive)
-            .map_err(|error| complaint(self.source, span, &error.to_string()))?;
-        let field = Field::Path(path);
-        if self.word("IS") {
-            self.at += 1;
-            return self.is(field);
-        }
-        if self.word("NOT") {
-            self.at += 1;
-            return match self.word("EXISTS") {
-                true => {
-                    self.at += 1;
-                    Ok(Condition::is(field, Test::Exists).negated())
-                }
-                false => Err(self.error("expected `EXISTS`").hint("unequal is written `!=`")),
-            };
-        }
-        match self.next() {
+        let start = self.at;
+        let field = self.selector()?;
+        let condition = match self.peek() {
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("is") => self.is(field)?,
+            Some(Token::Word(word)) if word.eq_ignore_ascii_case("not") => self.not_exists(field)?,
             Some(Token::Equal) => {
-                let tests = self.values()?;
-                Ok(Condition::any(tests.into_iter().map(|test| Condition::is(field.clone(), test)).collect()))
+                let readings = self.value()?.wide.into_iter();
+                Condition::any(readings.map(|test| Condition::is(field.clone(), test)).collect())
             }
             Some(Token::NotEqual) => {
-                // True of a missing field, and as soon as one of several values differs. Of two readings the
-                // first alone counts: what is equal only in the second may be different to the service.
-                let test = self.values()?.swap_remove(0);
+                // True of a missing field, and as soon as one of several values differs. Only the strict reading
+                // counts: what is equal only in the wide one may be different to the service.
+                let test = self.value()?.strict;
                 let missing = Condition::is(field.clone(), Test::Exists).negated();
-                Ok(Condition::any(vec![missing, Condition::is(field, Test::AnythingBut(Box::new(test)))]))
+                Condition::any(vec![missing, Condition::is(field, Test::AnythingBut(Box::new(test)))])
             }
-            Some(Token::Less) => self.order(field, Comparison::Less),
-            Some(Token::LessOrEqual) => self.order(field, Comparison::LessOrEqual),
-            Some(Token::Greater) => self.order(field, Comparison::Greater),
-            Some(Token::GreaterOrEqual) => self.order(field, Comparison::GreaterOrEqual),
-            found => {
-                self.at -= usize::from(found.is_some());
-                let problem = self.error("expected `=`, `!=`, `<`, `>`, `<=`, `>=`, `IS` or `NOT EXISTS`");
-                Err(match self.word("EXISTS") {
-                    true => problem.hint("the language has only `NOT EXISTS`; for the opposite write `= \"*\"`"),
-                    false => problem,
-                })
-            }
+            Some(Token::Less) => self.order(field, Comparison::Less)?,
+            Some(Token::LessOrEqual) => self.order(field, Comparison::LessOrEqual)?,
+            Some(Token::Greater) => self.order(field, Comparison::Greater)?,
+            Some(Token::GreaterOrEqual) => self.order(field, Comparison::GreaterOrEqual)?,
+            _ => return Err(self.no_operator()),
+        };
+        let place = self.tokens[start].1.start..self.tokens[self.at - 1].1.end;
+        condition.visit(&mut |_| self.places.push(place.clone()));
+        Ok(condition)
+    }
+
+    fn selector(&mut self) -> Result<Field, Diagnostic> {
+        let (path, every) = match self.peek() {
+            Some(Token::Selector(path, every)) => (path.clone(), *every),
+            _ => return Err(self.error("expected a selector")),
+        };
+        self.every += every;
+        if every > EVERY_MAX_OF_SELECTOR {
+            return Err(self.error("the service takes one `[*]` in a selector"));
         }
+        if self.every > EVERY_MAX {
+            return Err(self.error(&format!("the service takes {EVERY_MAX} `[*]` in a pattern")));
+        }
+        self.at += 1;
+        Ok(Field::Path(path))
+    }
+
+    fn no_operator(&self) -> Diagnostic {
+        let problem = self.error("expected `=`, `!=`, `<`, `>`, `<=`, `>=`, `IS` or `NOT EXISTS`");
+        let hint = match self.peek() {
+            Some(Token::Word(word)) => match word.to_ascii_lowercase().as_str() {
+                "exists" => "the language has only `NOT EXISTS`; for the opposite write `= \"*\"`",
+                "in" => "write `( $.a = one || $.a = two )`",
+                "like" | "contains" | "matches" | "startswith" | "endswith" => "write `= \"*text*\"` or `= %regex%`",
+                ":" => "write `=`",
+                _ => return problem,
+            },
+            Some(Token::Regex(_)) => "write `= %regex%`",
+            _ => return problem,
+        };
+        problem.hint(hint)
+    }
+
+    /// Past the operator, which has been seen.
+    fn not_exists(&mut self, field: Field) -> Result<Condition, Diagnostic> {
+        self.at += 1;
+        if !self.word("EXISTS") {
+            return Err(self.error("expected `EXISTS`").hint("unequal is written `!=`"));
+        }
+        self.at += 1;
+        Ok(Condition::is(field, Test::Exists).negated())
     }
 
     fn is(&mut self, field: Field) -> Result<Condition, Diagnostic> {
-        let test = match self.peek() {
-            Some(Token::Word(word)) => match word.to_ascii_uppercase().as_str() {
-                "NULL" => Test::Null,
-                "TRUE" => Test::Equals(Literal::Bool(true)),
-                "FALSE" => Test::Equals(Literal::Bool(false)),
-                _ => return Err(self.error("expected `NULL`, `TRUE` or `FALSE`")),
-            },
-            _ => return Err(self.error("expected `NULL`, `TRUE` or `FALSE`")),
+        self.at += 1;
+        let word = match self.peek() {
+            Some(Token::Word(word)) => word.to_ascii_uppercase(),
+            _ => String::new(),
+        };
+        let test = match word.as_str() {
+            "NULL" => Test::Null,
+            "TRUE" => Test::Equals(Literal::Bool(true)),
+            "FALSE" => Test::Equals(Literal::Bool(false)),
+            other => {
+                let problem = self.error("expected `NULL`, `TRUE` or `FALSE`");
+                return Err(match other {
+                    "NOT" => problem.hint("there is no `IS NOT`; for what is there write `= \"*\"`"),
+                    "MISSING" | "EMPTY" | "ABSENT" => problem.hint("what is not there is `NOT EXISTS`"),
+                    _ => problem,
+                });
+            }
         };
         self.at += 1;
         Ok(Condition::is(field, test))
     }
 
-    /// The readings of a value: a number without quotes may also be the text of one.
-    fn values(&mut self) -> Result<Vec<Test>, Diagnostic> {
-        let start = self.at;
-        let value = match self.next() {
-            Some(Token::Quoted(text)) => self.text(&text),
-            Some(Token::Regex(text)) => Pattern::regex(&text, false)
-                .map(Test::Fits)
-                .map_err(|error| format!("`{text}` is no regular expression: {error}")),
-            Some(Token::Word(word)) => match (Number::parse(&word), self.text(&word)) {
-                (Some(number), Ok(text)) => return Ok(vec![Test::Equals(Literal::Number(number)), text]),
-                (_, text) => text,
+    /// The value behind an operator.
+    fn value(&mut self) -> Result<Readings, Diagnostic> {
+        self.at += 1;
+        let readings = match self.peek().cloned() {
+            Some(Token::Quoted(text)) => self.text(&text)?,
+            Some(Token::Regex(text)) => Readings::only(Test::Fits(self.regex(&text)?)),
+            Some(Token::Word(word)) => match (number(&word), flag(&word)) {
+                (Some(number), _) => {
+                    let strict = Test::Equals(number);
+                    Readings { wide: vec![strict.clone(), self.text(&word)?.strict], strict }
+                }
+                (_, Some(flag)) => Readings { wide: vec![flag], ..self.text(&word)? },
+                _ => self.text(&word)?,
             },
-            _ => Err("expected a value: a word, a number, a \"string\" or a %regex%".to_owned()),
+            found => {
+                let problem = self.error("expected a value: a word, a number, a \"string\" or a %regex%");
+                return Err(match found {
+                    Some(Token::ParenOpen) => problem.hint("each value has its selector: `( $.a = one || $.a = two )`"),
+                    Some(Token::Selector(..)) => problem.hint("two fields cannot be compared with each other"),
+                    _ => problem,
+                });
+            }
         };
-        value.map(|test| vec![test]).map_err(|message| {
-            self.at = start;
-            self.error(&message)
+        self.at += 1;
+        Ok(readings)
+    }
+
+    fn regex(&mut self, text: &str) -> Result<Pattern, Diagnostic> {
+        self.regexes += 1;
+        if self.regexes > REGEXES_MAX {
+            let message = format!("the service takes {} regular expressions in a pattern", REGEXES_MAX);
+            return Err(self.error(&message).hint("write `\"text*\"`, or join them by `|` within one"));
+        }
+        regex::compile(text).map_err(|refused| {
+            let start = self.tokens[self.at].1.start + 1;
+            let place = start + refused.at.start..start + refused.at.end;
+            let problem = complaint(self.source, place, &refused.message);
+            Diagnostic { hint: refused.hint.map(str::to_owned), ..problem }
         })
     }
 
-    /// A text that may hold `*`.
-    fn text(&self, text: &str) -> Result<Test, String> {
-        if !text.contains(['*', '\\']) {
-            return Ok(Test::Equals(Literal::Text(Text::new(text, false))));
+    /// A text that may hold `*`; with one it may also be that of a number.
+    fn text(&self, text: &str) -> Result<Readings, Diagnostic> {
+        let strict = wildcards(text).map_err(|message| self.error(&message))?;
+        match strict {
+            Test::Equals(_) => Ok(Readings::only(strict)),
+            _ if !text.split('*').all(may_be_number_or_flag) => Ok(Readings::only(strict)),
+            _ => Ok(Readings { wide: vec![Test::Loosely(Box::new(strict.clone()))], strict }),
         }
-        // `?` means itself here, unlike in a glob.
-        Pattern::glob(&text.replace('?', "\\?"), false).map(Test::Fits)
     }
 
     fn order(&mut self, field: Field, comparison: Comparison) -> Result<Condition, Diagnostic> {
-        let number = match self.peek() {
-            Some(Token::Word(word)) => Number::parse(word),
+        self.at += 1;
+        let found = match self.peek() {
+            Some(Token::Word(word)) => number(word),
             _ => None,
         };
-        match number {
-            Some(number) => {
-                self.at += 1;
-                Ok(Condition::is(field, Test::Number(comparison, number)))
-            }
-            None => {
-                let problem = self.error("expected a number");
-                Err(match self.peek() {
-                    Some(Token::Quoted(text)) if Number::parse(text).is_some() => problem.hint("leave the quotes out"),
-                    _ => problem,
-                })
-            }
-        }
+        let Some(Literal::Number(number)) = found else {
+            let problem = self.error("expected a number");
+            return Err(match self.peek() {
+                Some(Token::Quoted(text)) if number(text).is_some() => problem.hint("leave the quotes out"),
+                Some(Token::Quoted(_)) => problem.hint("strings, times among them, have no order here"),
+                _ => problem,
+            });
+        };
+        self.at += 1;
+        Ok(Condition::is(field, Test::Number(comparison, number)))
     }
+}
+
+/// A number as the language has them: digits with an optional sign, fraction and exponent.
+fn number(word: &str) -> Option<Literal> {
+    let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let plain = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
+    if plain { Number::parse(word).map(Literal::Number) } else { None }
+}
+
+/// A word that may also be meant as a truth value.
+fn flag(word: &str) -> Option<Test> {
+    match word {
+        "true" => Some(Test::Equals(Literal::Bool(true))),
+        "false" => Some(Test::Equals(Literal::Bool(false))),
+        _ => None,
+    }
+}
+
+/// The plainest test that says what a text with `*` says; `\*` is a star, and any escaped sign itself.
+fn wildcards(text: &str) -> Result<Test, String> {
+    let (starts, inner) = text.strip_prefix('*').map_or((false, text), |rest| (true, rest));
+    let end = inner.strip_suffix('*').filter(|rest| !rest.ends_with('\\'));
+    let (ends, inner) = end.map_or((false, inner), |rest| (true, rest));
+    let plain = Text::new(inner, false);
+    Ok(match (starts, ends) {
+        _ if inner.contains(['*', '\\']) || (inner.is_empty() && starts) => {
+            // `?` means itself here, unlike in a glob.
+            Test::Fits(Pattern::glob(&text.replace('?', "\\?"), false)?)
+        }
+        (false, false) => Test::Equals(Literal::Text(plain)),
+        (false, true) => Test::StartsWith(plain),
+        (true, false) => Test::EndsWith(plain),
+        (true, true) => Test::Contains(plain),
+    })
 }
 
 #[cfg(test)]
@@ -415,8 +381,8 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_the_service_means() {
-        let event =
-            r#"{"eventName":"PutObject","n":10,"id":"10","t":true,"z":null,"a":[{"b":"x"},{"b":"y"}],"c.d":"e"}"#;
+        let event = r#"{"eventName":"PutObject","n":10,"id":"10","t":true,"z":null,"a":[{"b":"x"},{"b":"y"}],"c.d":"e",
+                "m":[[1,2],[3]],"d']e":1}"#;
         for (pattern, expected) in [
             (r#"{ $.eventName = "PutObject" }"#, true),
             ("{ $.eventName = PutObject }", true),
@@ -444,6 +410,29 @@ mod tests {
             (r#"{ $.n = 1 || $.n = 10 && $.t IS FALSE }"#, false),
             (r#"{ ($.n = 1 || $.n = 10) && $.t IS TRUE }"#, true),
             ("{ $.eventName = %^Put[A-Z]% }", true),
+            (r"{ $.eventName = %^\w{9}$% }", true),
+            ("{ $.eventName = * }", true),
+            ("{ $.n = * }", true),
+            ("{ $.n = 1* }", true),
+            ("{ $.n = \"\" }", false),
+            ("{ $.z = * }", false),
+            ("{ $.eventName = \"*tObj*\" }", true),
+            (r#"{ $.eventName = "Put\*" }"#, false),
+            ("{ $.n = 1e1 && $.n = +10.0 && $.n > -1.5E+2 }", true),
+            ("{ $.n = 1_0 }", false),
+            ("{ $.t = true }", true),
+            ("{ $.t != true }", true),
+            ("{ $.a[0].b = x }", true),
+            ("{ $.a[1].b = x }", false),
+            ("{ $.a[1]['b'] = y }", true),
+            ("{ $.a[2].b NOT EXISTS }", true),
+            ("{ $.a[2].b != y }", true),
+            ("{ $.eventName[0] = * }", false),
+            ("{ $.m[1][0] = 3 }", true),
+            ("{ $.m[0][0] = 3 }", false),
+            (r#"{ $.["d']e"] = 1 }"#, true),
+            ("{$.n=1||($.n=10&&($.t IS FALSE||$.z IS NULL))}", true),
+            ("{ $.z\tis\nnull }", true),
             ("{ $.eventname = PutObject }", false),
         ] {
             assert_eq!(matches(pattern, event), expected, "{pattern}");
@@ -462,7 +451,7 @@ mod tests {
             ("{ $.a IS 1 }", 10),
             ("{ ($.a = 1 }", 12),
             ("{ $.a < x }", 9),
-            ("{ $.a[0] = 1 }", 6),
+            ("{ $.a[-1] = 1 }", 6),
             ("{ $.a = 1 } x", 13),
             ("", 1),
         ] {

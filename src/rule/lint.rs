@@ -15,6 +15,8 @@ mod calls;
 mod carrier;
 mod kinds;
 mod known;
+
+pub(super) use known::DATA_EVENTS;
 mod regex;
 mod tested;
 

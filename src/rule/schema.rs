@@ -28,6 +28,7 @@ pub fn schema() -> Value {
             { "required": ["either"] },
             { "required": ["selections", "condition"] },
             { "required": ["event_pattern"] },
+            { "required": ["filter_pattern"] },
         ],
         "properties": properties(&RULE_KEYS, rule_key),
         "definitions": {
@@ -172,6 +173,7 @@ fn rule_key(key: &str) -> Value {
             "description": "Named blocks, which `condition` joins; of a list of blocks any may hold.",
         }),
         "event_pattern" => text("An event pattern of EventBridge, as JSON."),
+        "filter_pattern" => text("A filter pattern of CloudWatch Logs: `{ $.eventName = \"StopLogging\" }`."),
         "condition" => text("How the selections are joined: `one and not two`."),
         "except" => list_of("exception", "Exceptions, none of which may hold."),
         "alert" => object(&ALERT_KEYS, &[], alert_key),

@@ -46,15 +46,26 @@ pub(super) fn rule(rule: &Rule, named: &[Named]) -> Result<String, String> {
     Ok(text)
 }
 
-/// A record's own field that bears the name of one that we work out cannot be named: ours would be read.
+/// A record's own field that bears the name of one that we work out cannot be named: ours would be read. Nor can one
+/// element of an array.
 fn check_names(condition: &Condition) -> Result<(), String> {
-    let mut taken = None;
+    let mut checked = Ok(());
     condition.visit(&mut |predicate| {
-        let is_taken =
-            |field: &&Field| matches!(field, Field::Path(path) if Derived::named(&path.to_string()).is_some());
-        taken = taken.take().or_else(|| predicate.fields().find(is_taken).map(ToString::to_string));
+        for field in predicate.fields() {
+            checked = std::mem::replace(&mut checked, Ok(())).and_then(|()| check_name(field));
+        }
     });
-    taken.map_or(Ok(()), |name| Err(format!("`{name}` is worked out here, and would not be read from the record")))
+    checked
+}
+
+fn check_name(field: &Field) -> Result<(), String> {
+    match field {
+        Field::Path(path) if path.has_positions() => Err(format!("`{path}` names an element by its position")),
+        Field::Path(path) if Derived::named(&path.to_string()).is_some() => {
+            Err(format!("`{path}` is worked out here, and would not be read from the record"))
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Writer<'w> {

@@ -31,6 +31,7 @@ mod nearest;
 mod newest;
 mod page;
 mod position;
+mod probe;
 mod quota;
 mod receipts;
 mod refuse;
@@ -47,6 +48,7 @@ use memory::{Key, Known, Memory};
 use newest::Newest;
 use page::{LogRecord, Naming, Page, Query};
 use position::{Position, SETTLED_AGE_MS};
+use probe::{Change, Probe};
 use receipts::Receipts;
 use schedule::{Plan, Progress, Schedule, Slot, Turn};
 use trouble::{Failure, FailureKind, Trouble};
@@ -84,6 +86,10 @@ pub struct Settings {
     pub poll: Duration,
     /// A CloudWatch Logs filter pattern that the service applies; at most 1,024 characters.
     pub filter_pattern: Option<String>,
+    /// How often to look without the filter pattern at one small page of the newest events, which are handed over too:
+    /// so that silence can be told from what the pattern leaves out. Of effect when following by a pattern; `None` is
+    /// never.
+    pub probe_every: Option<Duration>,
     /// Of what is there at the start, hand over the newest so many events only; at most 100,000. Without `start_ms` they
     /// are looked for up to a week back. Of no effect together with `resume`.
     pub last: Option<usize>,
@@ -111,6 +117,7 @@ impl Settings {
             follow: false,
             poll: Duration::from_secs(2),
             filter_pattern: None,
+            probe_every: None,
             last: None,
             resume: None,
             other_endpoint: false,
@@ -178,6 +185,7 @@ struct Reader {
     /// Passes that do not come to their end.
     pass_trouble: Trouble,
     resume_at: Option<Instant>,
+    probe: Option<Probe>,
     ready: Option<Vec<Delivery>>,
     told_of_gaps: bool,
 }
@@ -224,6 +232,10 @@ impl CloudWatchLogs {
                 tokio::time::sleep_until(resume_at).await;
                 reader.resume_at = None;
             }
+            if let Some(client) = reader.client_to_probe_with((self.settings.clock)()) {
+                self.probe(reader, &client).await;
+                continue;
+            }
             match reader.reading.turn((self.settings.clock)()) {
                 Turn::Finished => return Ok(None),
                 Turn::Wait(wait_ms) => tokio::time::sleep(nap(wait_ms)).await,
@@ -251,6 +263,45 @@ impl CloudWatchLogs {
         self.report().calls += 1;
         let pattern = self.settings.filter_pattern.as_deref();
         Ok(page::read(&client, (&self.group, reader.naming), pattern, &reader.reading.query(slot)).await)
+    }
+
+    /// Looks at the newest events without the pattern. A failure is that of one look: the next is not far.
+    async fn probe(&self, reader: &mut Reader, client: &Client) {
+        self.quota.take().await;
+        self.report().calls += 1;
+        let from_ms = (self.settings.clock)() - probe::BACK_MS;
+        let page = page::read_newest(client, (&self.group, reader.naming), from_ms, probe::EVENTS_MAX).await;
+        let Ok(Page { records, .. }) = page else {
+            self.report().retries += 1;
+            return;
+        };
+        let mut report = self.report();
+        (report.probes, report.probed) = (report.probes + 1, report.probed + records.len() as u64);
+        drop(report);
+        match reader.probe.as_mut().map(|probe| probe.found(records.len())) {
+            Some(Change::Silent) => {
+                let text = format!("`{}` has no events at all of the last 10 minutes, whatever the pattern", self.name);
+                self.tell(NoticeLevel::Warn, text);
+            }
+            Some(Change::Alive) => self.tell(NoticeLevel::Info, format!("`{}` has events again", self.name)),
+            _ => {}
+        }
+        self.take_probed(reader, records);
+    }
+
+    /// Hands over what a look found and the pattern did not. It is not late: nothing has read past it.
+    fn take_probed(&self, reader: &mut Reader, records: Vec<LogRecord>) {
+        let now_ms = (self.settings.clock)();
+        let mut news = Vec::new();
+        for record in records {
+            let known = reader.memory.remember(record.key());
+            self.report().count(known, false, now_ms.saturating_sub(record.timestamp_ms));
+            if known != Known::Repeat {
+                news.push(record);
+            }
+        }
+        self.make_ready(reader, news);
+        self.mind_gaps(reader);
     }
 
     fn take_page(&self, reader: &mut Reader, slot: Slot, page: Page) {
@@ -465,6 +516,12 @@ impl Reader {
         !self.succeeded && self.naming == Naming::Arn
     }
 
+    /// The client, if it is time for a look without the pattern. Before anything has been read there is none.
+    fn client_to_probe_with(&mut self, now_ms: i64) -> Option<Client> {
+        let client = self.client.as_ref().filter(|_| self.succeeded)?;
+        self.probe.as_mut()?.is_due(now_ms).then(|| client.clone())
+    }
+
     fn new(settings: &Settings, group: &Group, quota: &Quota) -> Result<Self, SettingsError> {
         Ok(Self {
             reading: Reading::new(settings, group, quota)?,
@@ -475,6 +532,10 @@ impl Reader {
             trouble: Trouble::default(),
             pass_trouble: Trouble::default(),
             resume_at: None,
+            probe: settings
+                .probe_every
+                .filter(|_| settings.follow && settings.filter_pattern.is_some())
+                .map(Probe::new),
             ready: None,
             told_of_gaps: false,
         })

@@ -62,6 +62,7 @@ fn help() {
         ("help-rules-bench", vec!["rules", "bench", "--help"]),
         ("help-rules-new", vec!["rules", "new", "--help"]),
         ("help-rules-import", vec!["rules", "import", "--help"]),
+        ("help-rules-export", vec!["rules", "export", "--help"]),
     ] {
         check(name, &args);
     }
@@ -83,6 +84,20 @@ fn wrong_arguments() {
         ("rules-bench-time-unreadable", vec!["rules", "bench", "--time", "long"]),
         ("rules-test-coverage-of-too-much", vec!["rules", "test", "--coverage-min", "101", TRAIL_RULE]),
         ("tail-filter-broken", vec!["tail", SCANNED, "--filter", "{ $.eventName == StopLogging }"]),
+        ("tail-pushdown-without-findings", vec!["tail", "-f", "--log-group", "trail", "--pushdown"]),
+        (
+            "tail-pushdown-of-what-cannot-be-said",
+            vec![
+                "tail",
+                "-f",
+                "--log-group",
+                "trail",
+                "--findings",
+                "--pushdown",
+                "--rules",
+                "tests/fixtures/sigma/keywords.yml",
+            ],
+        ),
         ("tail-filter-unclosed", vec!["tail", SCANNED, "--filter", "{ $.eventName = \"StopLogging }"]),
     ] {
         check(name, &args);
@@ -136,6 +151,12 @@ fn rules_import_of_event_patterns() {
 }
 
 #[test]
+fn findings_are_shown_without_their_events() {
+    check("tail-findings", &["tail", SCANNED, "--findings", "--rules", TRAIL_RULE]);
+    check("tail-findings-as-json", &["tail", SCANNED, "--findings", "-o", "json", "--rules", TRAIL_RULE]);
+}
+
+#[test]
 fn rules_import() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
@@ -182,6 +203,22 @@ fn rules() {
         ("rules-list-broken", vec!["rules", "list", "tests/fixtures/broken-rules/severity-unknown.toml"]),
     ] {
         check(name, &args);
+    }
+}
+
+#[test]
+fn rules_export() {
+    const DATA_EVENT: &str = "tests/fixtures/odd-rules/call-a-data-event.toml";
+    const KEYWORDS: &str = "tests/fixtures/sigma/keywords.yml";
+    for (name, args) in [
+        ("rules-export-filter-pattern", vec!["--to", "filter-pattern", TRAIL_RULE, BLINDED_RULE]),
+        ("rules-export-event-pattern", vec!["--to", "event-pattern", TRAIL_RULE, BLINDED_RULE]),
+        ("rules-export-json", vec!["--to", "event-pattern", "--format", "json", "--rules", TRAIL_RULE]),
+        ("rules-export-unreached", vec!["--to", "filter-pattern", KEYWORDS, DATA_EVENT]),
+        ("rules-export-broken", vec!["--to", "filter-pattern", SEVERITY_UNKNOWN]),
+        ("rules-export-to-nowhere", vec!["--to", "sql", "rules"]),
+    ] {
+        check(name, &[vec!["rules", "export"], args].concat());
     }
 }
 

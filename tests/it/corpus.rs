@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use trailwatch::condition::holds;
 use trailwatch::config;
 use trailwatch::decode::{Decoded, Limits, decode};
 use trailwatch::delivery::Origin;
 use trailwatch::engine::{RuleSet, Scratch};
 use trailwatch::event::{Event, EventKey, EventKind, Fields, projection_of};
-use trailwatch::rule::{Rule, Severity};
+use trailwatch::rule::{Rule, Severity, filter_pattern};
 
 /// The corpus, or nothing and a line that says so.
 pub fn corpus() -> Option<PathBuf> {
@@ -118,4 +119,34 @@ fn nothing_ordinary_is_worth_a_look_today() {
         drills += usize::from(is_drill && !loud.is_empty());
     }
     assert!(drills >= 13, "{drills}");
+}
+
+#[test]
+fn published_filter_patterns_match_as_rules_do() {
+    let Some(corpus) = corpus() else { return };
+    let patterns: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(corpus.join("cis_metric_filters.json")).unwrap()).unwrap();
+    let patterns: Vec<&str> =
+        patterns.as_array().unwrap().iter().map(|pattern| pattern["filter_pattern"].as_str().unwrap()).collect();
+    assert_eq!(patterns.len(), 31);
+    let rules = patterns.iter().enumerate().map(|(number, pattern)| {
+        let head = format!("id = \"n{number}\"\ntitle = \"x\"\nseverity = \"low\"\n");
+        let text = format!("{head}filter_pattern = '''{pattern}'''\n");
+        Rule::parse("pattern.toml".as_ref(), text).unwrap_or_else(|problems| panic!("{pattern}\n{}", problems[0]))
+    });
+    let rules = RuleSet::new(rules.collect());
+    let (projection, mut fields, mut scratch) = (projection_of([]), Fields::default(), Scratch::default());
+    let mut matched = 0;
+    for raw in decoded(corpus.join("sample_events.ndjson")).events {
+        let text = std::str::from_utf8(&raw.bytes).unwrap();
+        let found = rules.evaluate(text, &mut scratch).unwrap().matches;
+        for (number, pattern) in patterns.iter().enumerate() {
+            let condition = filter_pattern::parse("pattern", pattern).unwrap();
+            let expected = holds(&condition, &Event::read(text, &projection, &mut fields).unwrap());
+            let is_found = found.iter().any(|id| rules.rule(*id).id == format!("n{number}"));
+            assert_eq!(is_found, expected, "{pattern}\n{text}");
+            matched += usize::from(expected);
+        }
+    }
+    assert!(matched > 50, "{matched}");
 }

@@ -32,7 +32,7 @@ fn field() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
             "ec2.amazonaws.com",
@@ -165,7 +165,7 @@ fn block() -> impl Strategy<Value = String> {
     })
 }
 
-fn rule() -> impl Strategy<Value = String> {
+pub fn rule() -> impl Strategy<Value = String> {
     (block(), vec(block(), 0..3), prop::option::of(block())).prop_map(|(matches, either, except)| {
         let either: String = either.iter().map(|block| format!("[[either]]\n{block}")).collect();
         let except =
@@ -272,7 +272,7 @@ fn shared() -> Shared {
     shared
 }
 
-fn read(texts: &[String]) -> Vec<Rule> {
+pub fn read(texts: &[String]) -> Vec<Rule> {
     let shared = shared();
     let numbered = texts.iter().enumerate().map(|(n, text)| format!("id = \"r{n}\"\n{text}"));
     numbered.flat_map(|text| rule::read_with(FilePath::new("generated.toml"), text.into(), &shared).rules).collect()

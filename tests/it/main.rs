@@ -11,6 +11,7 @@ mod corpus;
 mod diagnostics;
 mod engine;
 mod event_pattern;
+mod export;
 mod files;
 mod findings;
 mod fixtures;
@@ -22,6 +23,8 @@ mod lints;
 mod moto;
 mod pipeline;
 mod policy;
+#[cfg(feature = "aws")]
+mod pushdown;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;

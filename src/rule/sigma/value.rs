@@ -1,7 +1,7 @@
 //! Strings of Sigma: `*` is any text, `?` any one character, a backslash before one of the two or before another
 //! backslash makes it itself, and before anything else is itself.
 
-use crate::condition::{Literal, Number, Pattern, Test, Text};
+use crate::condition::{Literal, Number, Pattern, Test, Text, test::may_be_number_or_flag};
 use crate::rule::key::Problem;
 
 /// How a string must lie within a value.
@@ -95,8 +95,7 @@ fn may_fit_a_number_or_flag(parts: &[Part]) -> bool {
     if let [Part::Text(whole)] = parts {
         return Number::parse(whole).is_some() || ["true", "false"].contains(&whole.to_lowercase().as_str());
     }
-    let possible = |c: char| "0123456789+-.etrufals".contains(c.to_ascii_lowercase());
-    !parts.is_empty() && parts.iter().all(|part| !matches!(part, Part::Text(text) if !text.chars().all(possible)))
+    !parts.is_empty() && parts.iter().all(|part| !matches!(part, Part::Text(text) if !may_be_number_or_flag(text)))
 }
 
 #[cfg(test)]

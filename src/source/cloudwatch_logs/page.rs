@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
+use aws_sdk_cloudwatchlogs::operation::filter_log_events::builders::FilterLogEventsFluentBuilder;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use bytes::Bytes;
 
@@ -55,18 +56,35 @@ pub(super) async fn read(
     filter_pattern: Option<&str>,
     query: &Query,
 ) -> Result<Page, Failure> {
-    let arn = group.arn.as_ref().filter(|_| naming == Naming::Arn).map(|arn| arn.text.clone());
-    let name = arn.is_none().then(|| group.name.clone());
-    let call = client
-        .filter_log_events()
-        .set_log_group_identifier(arn)
-        .set_log_group_name(name)
+    let call = filter_log_events(client, (group, naming))
         .start_time(query.from_ms.max(0))
         .set_end_time(query.to_ms)
         .set_filter_pattern(filter_pattern.map(str::to_owned))
-        .set_next_token(query.token.clone())
-        .send();
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        .set_next_token(query.token.clone());
+    answer(call, query).await
+}
+
+/// Calls the service once for the newest events, whatever they are.
+pub(super) async fn read_newest(
+    client: &Client,
+    (group, naming): (&Group, Naming),
+    from_ms: i64,
+    limit: i32,
+) -> Result<Page, Failure> {
+    let query = Query { from_ms, to_ms: None, token: None };
+    let call =
+        filter_log_events(client, (group, naming)).start_time(from_ms.max(0)).limit(limit).start_from_head(false);
+    answer(call, &query).await
+}
+
+fn filter_log_events(client: &Client, (group, naming): (&Group, Naming)) -> FilterLogEventsFluentBuilder {
+    let arn = group.arn.as_ref().filter(|_| naming == Naming::Arn).map(|arn| arn.text.clone());
+    let name = arn.is_none().then(|| group.name.clone());
+    client.filter_log_events().set_log_group_identifier(arn).set_log_group_name(name)
+}
+
+async fn answer(call: FilterLogEventsFluentBuilder, query: &Query) -> Result<Page, Failure> {
+    match tokio::time::timeout(CALL_TIMEOUT, call.send()).await {
         Ok(Ok(output)) => Ok(Page::new(output, query)),
         Ok(Err(error)) => Err(Failure::of(&error)),
         Err(_) => Err(Failure::new(FailureKind::Unavailable, "no answer in time")),
