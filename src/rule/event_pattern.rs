@@ -2,7 +2,7 @@
 //!
 //! A pattern names fields by their place, and lists for each what one of its values must be. It means here exactly what
 //! it means to the service, as far as the service's open matcher (`event-ruler`) shows; docs/rules.md says where it does
-//! not. [`read`] takes the JSON apart, [`matcher`] reads what stands in the lists, and a [`Pattern`] comes to a
+//! not. `read` takes the JSON apart, `matcher` reads what stands in the lists, and a [`Pattern`] comes to a
 //! [`Condition`] over fields of the event as it is, or as EventBridge would have sent it.
 
 use std::collections::BTreeMap;
