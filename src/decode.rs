@@ -157,13 +157,13 @@ impl Decoder<'_> {
         });
     }
 
-    /// Adds a record, unless it is too large or too deep. `openings` is how many brackets open in it.
-    fn event(&mut self, within: &mut Within<'_>, record: &[u8], openings: usize) {
+    /// Adds a record, unless it is too large or too deep. `brackets` is how many open or close in it, at most.
+    fn event(&mut self, within: &mut Within<'_>, record: &[u8], brackets: usize) {
         let Limits { record_bytes_max, nesting_max, .. } = *self.limits;
         if record.len() > record_bytes_max {
             return self.reject(within, record, Reason::TooLarge { record_bytes: record.len(), record_bytes_max });
         }
-        if openings > nesting_max && nesting::is_deeper_than(record, nesting_max) {
+        if brackets > nesting_max && nesting::is_deeper_than(record, nesting_max) {
             return self.reject(within, record, Reason::TooDeep { nesting_max });
         }
         if !self.is_full(within, record) {

@@ -1,15 +1,18 @@
 //! All rules compiled together for matching, as `RegexSet` is to regexes.
 //!
-//! The path of an event: its bytes are projected onto the fields that any rule reads; exact values of a few selective
-//! fields lead to candidate rules; only candidates are evaluated, each predicate at most once for an event. An event
-//! that concerns no rule costs its projection and a few look-ups, whatever the number of rules, and allocates nothing.
+//! The path of an event: its bytes are projected onto the few fields that rules are found by; their values lead to
+//! candidate rules; only if there are any is the event read for all that rules ask, and each predicate is judged at most
+//! once. An event that concerns no rule costs a short projection and a few look-ups, whatever the number of rules, and
+//! allocates nothing.
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use crate::condition::{Field, Predicate};
+use crate::condition::{Condition, Field, Predicate};
 use crate::delivery::Origin;
+use crate::event::envelope::{Unwrapped, unwrapped};
 use crate::event::{self, Event, EventKey, EventKind, FieldId, Fields, Projection, Value};
 use crate::rule::Rule;
 
@@ -29,7 +32,10 @@ use program::{Atom, AtomId, Memo, Program};
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    projection: Projection,
+    /// Reads what the index looks at, and what rules without anchors ask.
+    narrow: Projection,
+    /// Reads whatever any rule asks.
+    whole: Projection,
     atoms: Vec<Atom>,
     /// By rule.
     programs: Vec<Program>,
@@ -47,7 +53,12 @@ pub struct Scratch {
     memo: Memo,
     folded: String,
     matches: Vec<RuleId>,
+    concerned: Share,
 }
+
+/// What share of the latest events concerned any rule, in 65,536ths.
+#[derive(Debug, Default)]
+struct Share(u32);
 
 /// What came of one event.
 #[derive(Debug)]
@@ -78,20 +89,18 @@ impl Evaluated<'_> {
 impl RuleSet {
     /// Compiles rules for matching.
     pub fn new(rules: Vec<Rule>) -> Self {
+        let conditions: Vec<Condition> = rules.iter().map(|rule| spell::spelt_out(&rule.condition)).collect();
         let mut builder = Builder::default();
         let mut index = index::Builder::default();
-        let programs = rules
-            .iter()
-            .enumerate()
-            .map(|(number, rule)| {
-                let condition = spell::spelt_out(&rule.condition);
-                index.add(RuleId(number as u32), anchor::choices(&condition));
-                builder.program(&condition)
-            })
-            .collect();
-        let index = index.finish(|field| builder.slot(field));
-        let projection = event::matching_projection(builder.paths, builder.derived);
-        Self { rules, projection, atoms: builder.atoms, programs, index }
+        for (number, condition) in conditions.iter().enumerate() {
+            index.add(RuleId(number as u32), anchor::choices(condition));
+        }
+        let index = index.finish(|field| builder.looked_at(field));
+        builder.reads_first(index.always().iter().map(|rule| &conditions[rule.0 as usize]));
+        let programs = conditions.iter().map(|condition| builder.program(condition)).collect();
+        let narrow = builder.paths.clone().projection(&builder.narrow);
+        let whole = builder.paths.projection(&builder.whole);
+        Self { rules, narrow, whole, atoms: builder.atoms, programs, index }
     }
 
     /// The rules, in their order.
@@ -111,11 +120,19 @@ impl RuleSet {
 
     /// Reads an event and finds the rules that it matches. An error says why the text is no JSON object.
     pub fn evaluate<'s>(&self, text: &'s str, scratch: &'s mut Scratch) -> Result<Evaluated<'s>, serde_json::Error> {
-        let Scratch { fields, memo, folded, matches } = scratch;
-        let event = Event::read(text, &self.projection, fields)?;
+        let Scratch { fields, memo, folded, matches, concerned } = scratch;
         matches.clear();
         memo.next_event(self.atoms.len(), self.rules.len());
-        self.index.candidates(&event, memo, folded);
+        let at_once = concerned.is_high();
+        let first = if at_once { &self.whole } else { &self.narrow };
+        first.read(text, fields)?;
+        self.index.candidates(&Event::view(text, fields), memo, folded);
+        concerned.note(!memo.candidates().is_empty());
+        if !at_once && !memo.candidates().is_empty() {
+            self.whole.read(text, fields)?;
+        }
+        memo.propose_all(self.index.always());
+        let event = Event::view(text, fields);
         for candidate in 0..memo.candidates().len() {
             let id = memo.candidates()[candidate];
             if self.programs[id.0 as usize].holds(&self.atoms, &event, memo) {
@@ -124,6 +141,18 @@ impl RuleSet {
         }
         matches.sort_unstable();
         Ok(Evaluated { event, matches })
+    }
+}
+
+impl Share {
+    /// Whether reading every event at once for all that rules ask costs less than reading some of them twice.
+    fn is_high(&self) -> bool {
+        self.0 > 14_000
+    }
+
+    fn note(&mut self, concerned: bool) {
+        let latest = if concerned { 65_536 } else { 0 };
+        self.0 = self.0 - self.0 / 32 + latest / 32;
     }
 }
 
@@ -152,31 +181,70 @@ impl Slot {
 /// Interns paths and predicates, so that what rules share is read and judged once.
 #[derive(Default)]
 struct Builder {
-    paths: Vec<event::Path>,
-    derived: Vec<event::Derived>,
-    slots: HashMap<Field, Slot>,
+    paths: event::Paths,
+    /// What is read of every event.
+    narrow: event::Wanted,
+    /// What is read of events that concern a rule.
+    whole: event::Wanted,
+    /// Whether what is compiled is judged of every event.
+    of_every_event: bool,
+    slots: HashMap<Field, Slot, RandomState>,
     atoms: Vec<Atom>,
-    interned: HashMap<Vec<Predicate>, AtomId>,
+    interned: HashMap<Vec<Predicate>, AtomId, RandomState>,
 }
 
 impl Builder {
+    /// Where the values of a field come from.
     fn slot(&mut self, field: &Field) -> Slot {
-        if let Some(&slot) = self.slots.get(field) {
-            return slot;
-        }
-        let slot = match field {
-            Field::Derived(derived) => {
-                self.derived.push(*derived);
-                Slot::Derived(*derived)
-            }
+        let paths = &mut self.paths;
+        let slot = *self.slots.entry(field.clone()).or_insert_with(|| match field {
+            Field::Derived(derived) => Slot::Derived(*derived),
             Field::Anywhere => Slot::Anywhere,
-            Field::Path(path) | Field::Enveloped(path) => {
-                self.paths.push(path.clone());
-                Slot::Read(event::wanted_field(self.paths.len() - 1))
-            }
-        };
-        self.slots.insert(field.clone(), slot);
+            Field::Path(path) | Field::Enveloped(path) => Slot::Read(paths.field(path)),
+        });
+        self.want(|wanted| match slot {
+            Slot::Read(field) => wanted.field(field),
+            Slot::Derived(derived) => wanted.derived(derived),
+            // Read from the text when it is asked for.
+            Slot::Anywhere => {}
+        });
         slot
+    }
+
+    fn want(&mut self, want: impl Fn(&mut event::Wanted)) {
+        want(&mut self.whole);
+        if self.of_every_event {
+            want(&mut self.narrow);
+        }
+    }
+
+    /// Where the values of a field come from that the index looks at.
+    fn looked_at(&mut self, field: &Field) -> Slot {
+        self.of_every_event = true;
+        let slot = self.slot(field);
+        self.of_every_event = false;
+        slot
+    }
+
+    /// Has all that is asked by conditions without anchors read of every event. To be called before others are compiled,
+    /// since a predicate that is known by then is not looked at again.
+    fn reads_first<'c>(&mut self, conditions: impl Iterator<Item = &'c Condition>) {
+        self.of_every_event = true;
+        conditions.for_each(|condition| drop(self.program(condition)));
+        self.of_every_event = false;
+    }
+
+    /// Wants what the naive evaluator does not find in the record's text: fields that are worked out.
+    fn worked_out(&mut self, field: &Field) {
+        match field {
+            Field::Derived(derived) => self.want(|wanted| wanted.derived(*derived)),
+            Field::Enveloped(path) => {
+                if let Unwrapped::Derived(derived) = unwrapped(&path.to_string()) {
+                    self.want(|wanted| wanted.derived(derived));
+                }
+            }
+            Field::Path(_) | Field::Anywhere => {}
+        }
     }
 }
 
@@ -214,6 +282,7 @@ mod tests {
             ("\"userAgent|glob\" = \"*kali*2?\"", r#"{"userAgent":"kali 20"}"#, r#"{"userAgent":"parrot"}"#),
             ("\"userAgent|glob|nocase\" = \"boss*\"", r#"{"userAgent":"BOſS"}"#, r#"{"userAgent":"x boss"}"#),
             ("\"userAgent|re\" = '^(kali|parrot)-\\d'", r#"{"userAgent":"parrot-1"}"#, r#"{"userAgent":"boto"}"#),
+            ("\"userAgent|re\" = '\\d+-kali-\\d'", r#"{"userAgent":"1-kali-2"}"#, r#"{"userAgent":"1-parrot-2"}"#),
             ("\"userAgent|re\" = '\\d+-final$'", r#"{"userAgent":"12-final"}"#, r#"{"userAgent":"12-beta"}"#),
             (
                 "\"sourceIPAddress|cidr\" = \"10.1.0.0/16\"",
@@ -304,5 +373,35 @@ mod tests {
         let alternatives: Vec<String> = (0..300).map(|number| format!("tool-{number}")).collect();
         let set = self::set(&[format!("[match]\n\"userAgent|re\" = '{}'\n", alternatives.join("|"))]);
         assert_eq!(candidates(&set, &event("boto")), 0, "their common start is looked for");
+    }
+
+    #[test]
+    fn a_value_that_hits_at_every_letter_is_judged_in_time() {
+        let letters =
+            |number: usize| format!("[match]\n\"userAgent|contains\" = \"{}\"\n", "a".repeat(2 + number % 30));
+        let set = set(&(0..1_000).map(letters).collect::<Vec<_>>());
+        let event = format!(r#"{{"userAgent":"{}"}}"#, "a".repeat(1_000_000));
+        let mut scratch = Scratch::default();
+        assert_eq!(set.evaluate(&event, &mut scratch).unwrap().matches.len(), 1_000);
+        assert_eq!(candidates(&set, r#"{"userAgent":"aabaab"}"#), 34);
+    }
+
+    #[test]
+    fn only_events_that_concern_a_rule_are_read_whole() {
+        let set = set(&["[match]\neventName = \"A\"\nrequestParameters.x = \"1\"\n".to_owned()]);
+        let mut scratch = Scratch::default();
+        let mut read = |event: &str| {
+            set.evaluate(event, &mut scratch).unwrap();
+            scratch.fields.found().len()
+        };
+        let (other, concerned) = (
+            r#"{"eventName":"B","requestParameters":{"x":"2"}}"#,
+            r#"{"eventName":"A","requestParameters":{"x":"2"}}"#,
+        );
+        assert_eq!((read(other), read(concerned), read(other)), (1, 2, 1));
+        (0..100).for_each(|_| assert_eq!(read(concerned), 2));
+        assert_eq!(read(other), 2, "after many that concerned a rule");
+        (0..100).for_each(|_| assert!(read(other) > 0));
+        assert_eq!(read(other), 1);
     }
 }

@@ -144,17 +144,57 @@ pub fn projection_of(wanted: impl IntoIterator<Item = Path>) -> Projection {
     Projection::new(paths_of(wanted))
 }
 
-/// A projection for matching: of the base fields it reads only [`Base::KEYS`] and those that the derived fields need,
-/// so that a record is not searched for what no rule asks. An event read with it has an actor, an outcome and so on
-/// only as far as those derived fields were named.
-pub fn matching_projection(
-    wanted: impl IntoIterator<Item = Path>,
-    derived: impl IntoIterator<Item = Derived>,
-) -> Projection {
-    let mut needed = vec![false; Base::PATHS.len()];
-    let inputs = derived.into_iter().flat_map(Derived::inputs).chain(Base::KEYS);
-    inputs.for_each(|&base| needed[base as usize] = true);
-    Projection::of_some(paths_of(wanted), |field| needed.get(field.0 as usize).copied().unwrap_or(true))
+/// The paths that rules name, numbered behind the base fields. A path that is a base field's has its number.
+#[derive(Debug, Clone)]
+pub struct Paths(Vec<Path>);
+
+/// Which fields a projection is to read. To start with, those of [`Base::KEYS`].
+#[derive(Debug, Clone)]
+pub struct Wanted(Vec<bool>);
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self(paths_of([]))
+    }
+}
+
+impl Paths {
+    /// The number of a path, which should be asked for once.
+    pub fn field(&mut self, path: &Path) -> FieldId {
+        let known = self.0[..Base::PATHS.len()].iter().position(|base| base.is_same(path));
+        FieldId(known.unwrap_or_else(|| {
+            self.0.push(path.clone());
+            self.0.len() - 1
+        }) as u32)
+    }
+
+    /// A projection that reads what is wanted and nothing else, so that a record is not searched for what nobody
+    /// asks. An event read with it has an actor, an outcome and so on only as far as those derived fields are wanted.
+    pub fn projection(self, wanted: &Wanted) -> Projection {
+        Projection::of_some(self.0, |field| wanted.0.get(field.0 as usize).copied().unwrap_or(false))
+    }
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        let mut wanted = Self(Vec::new());
+        Base::KEYS.iter().for_each(|&base| wanted.field(FieldId(base as u32)));
+        wanted
+    }
+}
+
+impl Wanted {
+    /// Wants a field.
+    pub fn field(&mut self, FieldId(field): FieldId) {
+        let fields = self.0.len().max(field as usize + 1);
+        self.0.resize(fields, false);
+        self.0[field as usize] = true;
+    }
+
+    /// Wants all that a derived field is worked out of.
+    pub fn derived(&mut self, derived: Derived) {
+        derived.inputs().iter().for_each(|&base| self.field(FieldId(base as u32)));
+    }
 }
 
 fn paths_of(wanted: impl IntoIterator<Item = Path>) -> Vec<Path> {
@@ -178,19 +218,23 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Reads a record through a projection made by [`projection_of`], or by [`matching_projection`] for what is
-    /// matched only.
+    /// Reads a record through a projection made by [`projection_of`], or by [`Paths::projection`] for what is matched
+    /// only.
     pub fn read(text: &'a str, projection: &Projection, fields: &'a mut Fields) -> Result<Self, serde_json::Error> {
         projection.read(text, fields)?;
-        let fields = &*fields;
-        Ok(Self {
+        Ok(Self::view(text, fields))
+    }
+
+    /// The event whose text was read into these fields.
+    pub fn view(text: &'a str, fields: &'a Fields) -> Self {
+        Self {
             text,
             fields,
             kind: OnceCell::new(),
             actor: OnceCell::new(),
             strings: OnceCell::new(),
             envelope_source: OnceCell::new(),
-        })
+        }
     }
 
     /// The record's text.
@@ -201,6 +245,11 @@ impl<'a> Event<'a> {
     /// What the event is. Found out once.
     pub fn kind(&self) -> EventKind {
         *self.kind.get_or_init(|| self.find_kind())
+    }
+
+    /// The fields that have values, in no order that means anything.
+    pub fn found(&self) -> &[FieldId] {
+        self.fields.found()
     }
 
     /// The values of a field, in the record's order; none if the field is missing.

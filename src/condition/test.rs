@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io::Write;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -198,7 +199,7 @@ impl Test {
 
     fn passes_in_other_guise(&self, value: Value<'_>) -> bool {
         match value {
-            Value::Integer(number) => self.passes_one(Value::String(&number.to_string())),
+            Value::Integer(number) => self.passes_one(Value::String(digits(number, &mut [0; 20]))),
             Value::Number(text) => self.passes_one(Value::String(text)),
             Value::Bool(truth) => self.passes_one(Value::String(if truth { "true" } else { "false" })),
             Value::String(text) if is_number(text) => self.passes_one(Value::Number(text)),
@@ -296,6 +297,13 @@ impl fmt::Display for Test {
 /// be no part of one.
 pub fn may_be_number_or_flag(text: &str) -> bool {
     text.chars().all(|c| "0123456789+-.etrufals".contains(c.to_ascii_lowercase()))
+}
+
+/// The digits of a number, in a buffer that holds those of the longest.
+pub(crate) fn digits(number: i64, buffer: &mut [u8; 20]) -> &str {
+    let mut left = &mut buffer[..];
+    let unused = write!(left, "{number}").map_or(0, |()| left.len());
+    str::from_utf8(&buffer[..20 - unused]).unwrap_or("")
 }
 
 /// Whether a string is the text of a number, as JSON has them.

@@ -10,21 +10,31 @@ pub(super) fn openings(text: &[u8]) -> usize {
     memchr2_iter(b'{', b'[', text).count()
 }
 
-/// The same for a line that is about to be taken as one object unparsed; `None` if a bracket opens right after an
-/// object closed. JSON has that nowhere outside strings, so several documents may stand on the line. `None` also if
-/// not as many braces close as open: the document may go on below. (Braces inside strings only cost the slower way.)
-pub(super) fn openings_of_one(line: &[u8]) -> Option<usize> {
-    if memchr_iter(b'{', line).count() != memchr_iter(b'}', line).count() {
-        return None;
-    }
-    let mut openings = 0;
-    for at in memchr2_iter(b'{', b'[', line) {
-        if line[..at].trim_ascii_end().last() == Some(&b'}') {
-            return None;
+/// How many brackets close in a line that is about to be taken as one object unparsed, strings included; `None` if it
+/// may be something else: if a bracket opens right after an object closed, which JSON has nowhere outside strings, so
+/// several documents may stand on the line; or if not as many braces close as open, so the document may go on below.
+/// The latter is not asked where it `ends`. (Braces inside strings only cost the slower way.)
+pub(super) fn closings_of_one(line: &[u8], ends: bool) -> Option<usize> {
+    let (mut closings, mut braces) = (0, 0);
+    for at in memchr2_iter(b'}', b']', line) {
+        closings += 1;
+        if line[at] == b'}' {
+            braces += 1;
+            if opens(&line[at + 1..]) {
+                return None;
+            }
         }
-        openings += 1;
     }
-    Some(openings)
+    (ends || memchr_iter(b'{', line).count() == braces).then_some(closings)
+}
+
+/// Whether a bracket opens at the start, white space aside.
+fn opens(rest: &[u8]) -> bool {
+    match rest.first() {
+        Some(b'{' | b'[') => true,
+        Some(byte) if byte.is_ascii_whitespace() => matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[')),
+        _ => false,
+    }
 }
 
 /// Whether brackets outside strings nest deeper than `nesting_max`. For text that is not JSON, any answer will do.

@@ -137,8 +137,9 @@ impl<'t, 'd> Text<'t, 'd> {
         let bytes = self.within.bytes;
         let line = &bytes[start..self.line.content_end];
         let is_torn = region.cut.is_some() && self.line.end == region.end;
-        if !is_torn && let Some(openings) = unparsed_record(line) {
-            self.decoder.event(&mut self.within, line, openings);
+        if !is_torn && let Some(closings) = unparsed_record(line, self.next_line_is_another(region)) {
+            self.decoder.event(&mut self.within, line, closings);
+            self.within.pass_line(self.line.end);
             return self.line.end;
         }
         match line {
@@ -146,6 +147,12 @@ impl<'t, 'd> Text<'t, 'd> {
             _ if !is_torn && line.starts_with(BASE64_GZIP_START) => self.base64(region, start),
             _ => self.scalar(region, start),
         }
+    }
+
+    /// Whether no document that ends the line with a brace can go on below: the text ends, or an object starts there.
+    fn next_line_is_another(&self, region: &Region<'_>) -> bool {
+        let below = &self.within.bytes[self.line.end..region.end];
+        matches!(below, [] | [b'\n'] | [b'\n', b'{', ..])
     }
 
     fn document(&mut self, region: &mut Region<'t>, start: usize) -> usize {
@@ -261,10 +268,10 @@ impl<'t> Region<'t> {
     }
 }
 
-/// If the line is to be taken as a record without parsing it, how many brackets open in it.
-fn unparsed_record(line: &[u8]) -> Option<usize> {
+/// If the line is to be taken as a record without parsing it, how many brackets close in it.
+fn unparsed_record(line: &[u8], ends: bool) -> Option<usize> {
     let is_record = line.starts_with(RECORD_START.as_bytes()) && line.ends_with(b"}");
-    is_record.then(|| nesting::openings_of_one(line)).flatten()
+    is_record.then(|| nesting::closings_of_one(line, ends)).flatten()
 }
 
 /// As much of `bytes` as is valid UTF-8.

@@ -36,6 +36,14 @@ impl<'b> Within<'b> {
         self.origin.advanced(self.lines)
     }
 
+    /// Takes note that the line on which the last part stands ends at `feed`, so that it is not counted byte by byte.
+    pub(super) fn pass_line(&mut self, feed: usize) {
+        if self.counts_lines && self.bytes.get(feed) == Some(&b'\n') {
+            self.lines += 1;
+            self.counted_to = feed + 1;
+        }
+    }
+
     pub(super) fn offset_of(&self, part: &[u8]) -> usize {
         offset_in(self.bytes, part)
     }

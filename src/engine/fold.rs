@@ -22,6 +22,19 @@ pub fn folded(text: &str) -> String {
     out
 }
 
+/// The one character that all of these fold to, if it is one.
+pub fn same(chars: impl IntoIterator<Item = char>) -> Option<char> {
+    let mut chars = chars.into_iter().map(one);
+    let first = chars.next()??;
+    chars.all(|c| c == Some(first)).then_some(first)
+}
+
+fn one(c: char) -> Option<char> {
+    let mut lower = c.to_lowercase();
+    let first = lower.next()?;
+    lower.next().is_none().then(|| merged(first))
+}
+
 /// Lower-case letters that are written in more than one way: the long s, which simple case folding takes for an `s`,
 /// and the sigma at the end of a word, which lower-casing a whole word gives.
 fn merged(c: char) -> char {
@@ -50,6 +63,15 @@ mod tests {
             assert_eq!(folded(one), folded(other), "{one} {other}");
         }
         assert_ne!(folded("a"), folded("b"));
+    }
+
+    #[test]
+    fn a_class_is_one_character_only_if_all_of_it_folds_alike() {
+        assert_eq!(same(['K', 'k', '\u{212a}']), Some('k'));
+        assert_eq!(same(['S', 's', 'ſ']), Some('s'));
+        assert_eq!(same(['µ', 'μ']), None);
+        assert_eq!(same(['a', 'b']), None);
+        assert_eq!(same(['İ']), None);
     }
 
     #[test]

@@ -19,7 +19,8 @@ use super::fold::fold;
 use super::program::Memo;
 use super::{RuleId, Slot};
 use crate::condition::Field;
-use crate::event::{Event, Value};
+use crate::condition::test::digits;
+use crate::event::{Event, FieldId, Value};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
@@ -27,6 +28,10 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 #[derive(Debug, Default)]
 pub struct Index {
     fields: Vec<FieldIndex>,
+    /// By number of a field of the record: its place in `fields`.
+    read: Vec<Option<u32>>,
+    /// The places of the fields that are worked out.
+    derived: Vec<u32>,
     pairs: Vec<PairIndex>,
     always: Box<[RuleId]>,
     unanchored: Box<[RuleId]>,
@@ -70,6 +75,9 @@ enum Parser {
     Fast(DFA),
     Small(NFA),
 }
+
+/// After so many hits in one value it is taken to hold all the strings: strings of one letter hit at every letter.
+const HITS_MAX: usize = 16_384;
 
 /// Up to so many bytes of strings the automaton is a fast one.
 const FAST_BYTES_MAX: usize = 48 << 10;
@@ -186,11 +194,26 @@ impl Index {
     }
 
     fn field(&mut self, slot: Slot) -> &mut FieldIndex {
-        let at = self.fields.iter().position(|field| field.slot == slot).unwrap_or_else(|| {
+        let at = self.place(slot).unwrap_or_else(|| {
+            let next = self.fields.len() as u32;
             self.fields.push(FieldIndex::new(slot));
-            self.fields.len() - 1
+            match slot {
+                Slot::Read(FieldId(field)) => {
+                    self.read.resize(self.read.len().max(field as usize + 1), None);
+                    self.read[field as usize] = Some(next);
+                }
+                Slot::Derived(_) | Slot::Anywhere => self.derived.push(next),
+            }
+            next
         });
-        &mut self.fields[at]
+        &mut self.fields[at as usize]
+    }
+
+    fn place(&self, slot: Slot) -> Option<u32> {
+        match slot {
+            Slot::Read(FieldId(field)) => self.read.get(field as usize).copied().flatten(),
+            _ => self.derived.iter().copied().find(|&at| self.fields[at as usize].slot == slot),
+        }
     }
 
     fn pair(&mut self, slots: (Slot, Slot)) -> &mut PairIndex {
@@ -202,24 +225,26 @@ impl Index {
         &mut self.pairs[at]
     }
 
-    /// Notes every rule that may match the event, each once. `buffer` is for folded strings.
+    /// The rules without anchors.
+    pub fn always(&self) -> &[RuleId] {
+        &self.always
+    }
+
+    /// Notes every rule that may match the event and is not one of [`Index::always`], each once. `buffer` is for folded
+    /// strings.
     pub fn candidates(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
         for pair in &self.pairs {
             pair.candidates(event, memo, buffer);
         }
-        for field in &self.fields {
-            field.slot.with(event, |values| {
-                let mut any = false;
-                for value in values {
-                    any = true;
-                    field.look_up(value, memo, buffer);
-                }
-                if any {
-                    memo.propose_all(&field.present);
-                }
-            });
+        // Of thousands of fields an event has a few.
+        for &FieldId(found) in event.found() {
+            if let Some(&Some(at)) = self.read.get(found as usize) {
+                self.fields[at as usize].candidates(event, memo, buffer);
+            }
         }
-        memo.propose_all(&self.always);
+        for &at in &self.derived {
+            self.fields[at as usize].candidates(event, memo, buffer);
+        }
     }
 }
 
@@ -282,6 +307,19 @@ impl FieldIndex {
         }
     }
 
+    fn candidates(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
+        self.slot.with(event, |values| {
+            let mut any = false;
+            for value in values {
+                any = true;
+                self.look_up(value, memo, buffer);
+            }
+            if any {
+                memo.propose_all(&self.present);
+            }
+        });
+    }
+
     fn finish(&mut self) {
         self.parts.finish();
         self.networks.lengths.sort_unstable();
@@ -295,7 +333,7 @@ impl FieldIndex {
             Value::Integer(number) => {
                 self.numbers.look_up(number as f64, memo);
                 if self.loose {
-                    self.look_up_text(&number.to_string(), memo, buffer);
+                    self.look_up_text(digits(number, &mut [0; 20]), memo, buffer);
                 }
             }
             Value::Number(text) => {
@@ -376,11 +414,17 @@ impl Parts {
     fn search(&self, automaton: &impl Automaton, text: &str, memo: &mut Memo) {
         let mut state = OverlappingState::start();
         let input = Input::new(text).anchored(Anchored::No);
+        let mut hits = 0;
         // The one error there is says that the automaton is of another kind.
         while automaton.try_find_overlapping(&input, &mut state).is_ok()
             && let Some(found) = state.get_match()
         {
-            for &(place, rule) in &self.rules[found.pattern().as_usize()] {
+            let waiting = &self.rules[found.pattern().as_usize()];
+            hits += waiting.len();
+            if hits > HITS_MAX {
+                return self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));
+            }
+            for &(place, rule) in waiting {
                 let stands = match place {
                     Where::Start => found.start() == 0,
                     Where::End => found.end() == text.len(),

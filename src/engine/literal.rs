@@ -7,6 +7,8 @@ use super::anchor::{Fit, part};
 use crate::condition::Pattern;
 use crate::condition::test::PATTERN_NESTING_MAX;
 
+mod inner;
+
 /// More alternatives than this say too little.
 const LITERALS_MAX: usize = 64;
 /// The shortest literal worth looking for, in bytes.
@@ -41,11 +43,18 @@ fn is_safe(run: &str, pattern: &Pattern) -> bool {
     !pattern.ignores_case() || run.is_ascii()
 }
 
-/// The literals that every fit begins with, or else those that it ends with: any of them.
+/// The literals that every fit begins with, or else those that it ends with or has in it: any of them.
 fn of_regex(pattern: &Pattern) -> Option<Vec<Fit>> {
-    let mut parser = ParserBuilder::new().nest_limit(PATTERN_NESTING_MAX).build();
-    let hir = parser.parse(pattern.source()).ok()?;
-    [ExtractKind::Prefix, ExtractKind::Suffix].into_iter().find_map(|kind| literals(&hir, kind, pattern))
+    let mut builder = ParserBuilder::new();
+    builder.nest_limit(PATTERN_NESTING_MAX);
+    let hir = builder.build().parse(pattern.source()).ok()?;
+    let mut at_an_end = [ExtractKind::Prefix, ExtractKind::Suffix].into_iter();
+    at_an_end.find_map(|kind| literals(&hir, kind, pattern)).or_else(|| {
+        let hir = builder.case_insensitive(pattern.ignores_case()).build().parse(pattern.source()).ok()?;
+        let strings = inner::required(&hir)?;
+        let long_enough = strings.iter().all(|string| string.len() >= LITERAL_BYTES_MIN);
+        long_enough.then(|| strings.iter().map(|string| part(string, Fit::Part)).collect())
+    })
 }
 
 fn literals(hir: &Hir, kind: ExtractKind, pattern: &Pattern) -> Option<Vec<Fit>> {

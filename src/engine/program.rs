@@ -91,8 +91,9 @@ impl Builder {
         (predicates.iter().all(alike) && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
     }
 
-    /// What only the naive evaluator can judge.
+    /// What only the naive evaluator can judge. It goes by the record's text, but for what is worked out.
     fn slow(&mut self, condition: &Condition) -> AtomId {
+        condition.visit(&mut |predicate| predicate.fields().for_each(|field| self.worked_out(field)));
         let id = AtomId(self.atoms.len() as u32);
         self.atoms.push(Atom::Slow(Box::new(condition.clone())));
         id

@@ -141,6 +141,15 @@ impl Path {
         })
     }
 
+    /// Whether two paths lead to the same fields.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Box<str>, &Box<str>)| self.case.same(a, b);
+        self.case == other.case
+            && self.positions == other.positions
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(same)
+    }
+
     /// Whether the case of letters counts.
     pub fn case(&self) -> Case {
         self.case

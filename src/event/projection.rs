@@ -4,19 +4,33 @@
 //! as spans of the record's own text and copied only where they hold an escape. Nothing is allocated for a record once
 //! the buffers have grown.
 //!
-//! There are two walks that find the same. The quick one takes strings and whole numbers as the parser hands them out.
-//! The careful one takes every value's raw text, at twice the price, and is the answer to what the parser cannot hand
-//! out exactly: fractions, whose digits count, numbers beyond its types, and lone surrogates.
+//! There are two walks that find the same. The quick one looks one byte ahead, at where a key ends, to know what kind of
+//! value follows, and has the parser do no more than that kind needs: text with an escape and numbers are taken raw and
+//! read here, what is not wanted is passed over. The careful one takes every value's raw text, at twice the price, and
+//! is the answer to what the parser refuses though it is JSON: lone surrogates in keys, and nesting beyond its limit.
+//!
+//! The parser keeps a stack, which it allocates, while it passes over a value that nests, and copies what it unescapes.
+//! So values that nest are gone through here member by member, down to those that do not, and escapes are undone by a
+//! lexer that writes into a buffer of ours. What is left to allocate for is odd: a key with an escape, a text with an
+//! escape that follows an object or an array within one array, a text with a closing bracket before values that nest.
 //!
 //! Corners, the same for wanted and unwanted fields: a duplicate key contributes every one of its values; a lone
 //! surrogate reads as U+FFFD; a number of any size is kept as its text; nesting is bounded by the caller.
 
 use std::fmt;
 
+use memchr::memchr;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::skip::{Skip, past_space, peek, value_after};
 use super::path::{Case, Path, Step};
+
+mod skip;
+mod unescape;
+
+pub(crate) use unescape::unescape;
 
 /// The number of a path within its projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -147,11 +161,12 @@ impl Projection {
     }
 
     fn walk(&self, text: &str, fields: &mut Fields, careful: bool) -> Result<(), serde_json::Error> {
-        let mut walker = Walker { projection: self, fields, base: text.as_ptr() as usize, careful };
+        let escapes = memchr(b'\\', text.as_bytes()).is_some();
+        let mut walker = Walker { projection: self, fields, text, escapes };
         let mut json = serde_json::Deserializer::from_str(text);
-        let root = At { walker: &mut walker, node: 0, is_element: false };
+        let root = At { walker: &mut walker, node: 0, start: None, is_element: false };
         if careful {
-            let raw: &RawValue = serde::Deserialize::deserialize(&mut json)?;
+            let raw: &RawValue = Deserialize::deserialize(&mut json)?;
             json.end()?;
             require_object(raw)?;
             root.raw(raw)
@@ -198,25 +213,29 @@ fn by_length(children: &[Child]) -> Box<[[u32; 2]]> {
 
 /// The first eight bytes of a name, the same for either case of a letter.
 fn head(name: &str) -> u64 {
-    let mut bytes = [0; 8];
-    let length = name.len().min(8);
-    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
-    u64::from_le_bytes(bytes) | 0x2020_2020_2020_2020
+    let bytes = name.as_bytes();
+    let head = match bytes.first_chunk() {
+        Some(first) => u64::from_le_bytes(*first),
+        None => bytes.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
+    };
+    head | 0x2020_2020_2020_2020
 }
 
 /// What one walk carries along.
 struct Walker<'w> {
     projection: &'w Projection,
     fields: &'w mut Fields,
-    /// The address of the record's text: a string that the parser lends lies so far behind it.
-    base: usize,
-    careful: bool,
+    text: &'w str,
+    /// Whether anything in the text is escaped.
+    escapes: bool,
 }
 
 /// A walker standing at a node, about to read the value there.
 struct At<'x, 'w> {
     walker: &'x mut Walker<'w>,
     node: u32,
+    /// Where the value starts in the record's text, if that is known.
+    start: Option<usize>,
     /// Whether the value is an element of an array that was passed through: positions are those of the outer one.
     is_element: bool,
 }
@@ -226,12 +245,12 @@ impl<'w> At<'_, 'w> {
         &self.walker.projection.nodes[self.node as usize]
     }
 
-    fn again(&mut self) -> At<'_, 'w> {
-        At { walker: &mut *self.walker, node: self.node, is_element: true }
+    fn again(&mut self, start: Option<usize>) -> At<'_, 'w> {
+        At { walker: &mut *self.walker, node: self.node, start, is_element: true }
     }
 
-    fn down(&mut self, node: u32) -> At<'_, 'w> {
-        At { walker: &mut *self.walker, node, is_element: false }
+    fn down(&mut self, node: u32, start: Option<usize>) -> At<'_, 'w> {
+        At { walker: &mut *self.walker, node, start, is_element: false }
     }
 
     /// The elements that paths single out here.
@@ -246,10 +265,18 @@ impl<'w> At<'_, 'w> {
         }
     }
 
-    /// Keeps a string that is part of the record's text.
-    fn keep_borrowed(&mut self, text: &str) {
-        let start = (text.as_ptr() as usize - self.walker.base) as u32;
-        self.keep(Kind::String { start, len: text.len() as u32 });
+    /// Where a part of the record's text lies in it.
+    fn span(&self, part: &str) -> (u32, u32) {
+        (offset(self.walker.text, part) as u32, part.len() as u32)
+    }
+
+    /// Keeps a string, given with its quotes.
+    fn keep_string(&mut self, quoted: &str) {
+        if memchr(b'\\', quoted.as_bytes()).is_some() {
+            return self.keep_unescaped(|buffer| unescape(quoted, buffer));
+        }
+        let (start, len) = self.span(&quoted[1..quoted.len() - 1]);
+        self.keep(Kind::String { start, len });
     }
 
     /// Keeps a string that differs from the record's text.
@@ -264,122 +291,153 @@ impl<'w> At<'_, 'w> {
         self.keep(Kind::Unescaped { start: start as u32, len });
     }
 
+    fn keep_number(&mut self, text: &str) {
+        match text.parse() {
+            Ok(number) if text != "-0" => self.keep(Kind::Integer(number)),
+            _ => {
+                let (start, len) = self.span(text);
+                self.keep(Kind::Number { start, len });
+            }
+        }
+    }
+
     /// Takes in a value by its text.
     fn raw(mut self, raw: &RawValue) -> Result<(), serde_json::Error> {
         let text = raw.get();
         match text.as_bytes().first() {
             Some(b'{') if self.node().children.is_empty() => self.keep(Kind::Object),
-            Some(b'{') => return serde_json::Deserializer::from_str(text).deserialize_map(self),
+            Some(b'{') => return serde_json::Deserializer::from_str(text).deserialize_map(Raw(self)),
             Some(b'[') => {
                 let positions = self.positions();
                 if !positions.is_empty() {
-                    let singled_out = Positions { at: self.again(), positions };
+                    let singled_out = Positions { at: self.again(None), positions };
                     serde_json::Deserializer::from_str(text).deserialize_seq(singled_out)?;
                 }
-                return serde_json::Deserializer::from_str(text).deserialize_seq(self);
+                return serde_json::Deserializer::from_str(text).deserialize_seq(Raw(self));
             }
-            Some(b'"') if memchr::memchr(b'\\', text.as_bytes()).is_none() => {
-                self.keep_borrowed(&text[1..text.len() - 1]);
-            }
-            Some(b'"') => self.keep_unescaped(|buffer| unescape(text, buffer)),
+            Some(b'"') => self.keep_string(text),
             Some(b't') => self.keep(Kind::Bool(true)),
             Some(b'f') => self.keep(Kind::Bool(false)),
             Some(b'n') => self.keep(Kind::Null),
-            _ => match text.parse() {
-                Ok(number) if text != "-0" => self.keep(Kind::Integer(number)),
-                _ => {
-                    let start = (text.as_ptr() as usize - self.walker.base) as u32;
-                    self.keep(Kind::Number { start, len: text.len() as u32 });
-                }
-            },
-        }
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for At<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        // An array with elements that paths single out is walked twice, so its text is needed.
-        if self.walker.careful || !self.positions().is_empty() {
-            let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
-            return self.raw(raw).map_err(D::Error::custom);
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for At<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        self.keep(Kind::Object);
-        let node = self.node();
-        while let Some(child) = map.next_key_seed(Key { node, careful: self.walker.careful })? {
-            match child {
-                Some(child) => map.next_value_seed(self.down(child))?,
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+            _ => self.keep_number(text),
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+    /// Keeps an array, whose elements `read` goes through and counts.
+    fn array<E>(&mut self, read: impl FnOnce(&mut Self) -> Result<u32, E>) -> Result<(), E> {
         let first = self.walker.fields.slots.len();
         self.keep(Kind::Array(0));
-        let mut count = 0;
-        while elements.next_element_seed(self.again())?.is_some() {
-            count += 1;
-        }
+        let count = read(self)?;
         let kept = self.node().fields.len();
         for slot in &mut self.walker.fields.slots[first..first + kept] {
             slot.kind = Kind::Array(count);
         }
         Ok(())
     }
+}
 
-    fn visit_borrowed_str<E>(mut self, text: &'de str) -> Result<(), E> {
-        self.keep_borrowed(text);
-        Ok(())
+/// Where a part of a text lies in it.
+fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// Stands for the first byte of a value that is to be read raw, whatever it is.
+const RAW: u8 = b'#';
+
+impl<'de> DeserializeSeed<'de> for At<'_, '_> {
+    /// Where the value ends, if that is known.
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        let text = self.walker.text;
+        // An array with elements that paths single out is walked twice, so its text is needed.
+        let first = if self.positions().is_empty() { peek(text, self.start) } else { RAW };
+        match first {
+            b'"' if !self.walker.escapes => deserializer.deserialize_str(self),
+            b'{' => deserializer.deserialize_map(self),
+            b'[' => deserializer.deserialize_seq(self),
+            0 => deserializer.deserialize_any(self),
+            _ => {
+                let raw = <&RawValue>::deserialize(deserializer)?;
+                let end = offset(text, raw.get()) + raw.get().len();
+                self.raw(raw).map_err(D::Error::custom)?;
+                Ok(Some(end))
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for At<'_, '_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
     }
 
-    fn visit_str<E>(mut self, text: &str) -> Result<(), E> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Option<usize>, A::Error> {
+        self.keep(Kind::Object);
+        let (text, node) = (self.walker.text, self.node());
+        while let Some((child, start)) = map.next_key_seed(Key { text, node })? {
+            match (child, peek(text, start)) {
+                (Some(child), _) => drop(map.next_value_seed(self.down(child, start))?),
+                (None, 0 | b'{' | b'[') => map.next_value_seed(Skip { text, start, depth: 0 })?,
+                (None, _) => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Option<usize>, A::Error> {
+        let text = self.walker.text;
+        let mut start = self.start.map(|start| past_space(text, start + 1));
+        self.array(|at| {
+            let mut count = 0;
+            while let Some(end) = elements.next_element_seed(at.again(start))? {
+                count += 1;
+                start = end.map(|end| past_space(text, past_space(text, end) + 1));
+            }
+            Ok(count)
+        })?;
+        Ok(None)
+    }
+
+    fn visit_borrowed_str<E>(mut self, text: &'de str) -> Result<Option<usize>, E> {
+        let (start, len) = self.span(text);
+        self.keep(Kind::String { start, len });
+        Ok(Some((start + len) as usize + 1))
+    }
+
+    fn visit_str<E>(mut self, text: &str) -> Result<Option<usize>, E> {
         self.keep_unescaped(|buffer| buffer.push_str(text));
-        Ok(())
+        Ok(None)
     }
 
-    fn visit_bool<E>(mut self, truth: bool) -> Result<(), E> {
+    fn visit_bool<E>(mut self, truth: bool) -> Result<Option<usize>, E> {
         self.keep(Kind::Bool(truth));
-        Ok(())
+        Ok(None)
     }
 
-    fn visit_unit<E>(mut self) -> Result<(), E> {
+    fn visit_unit<E>(mut self) -> Result<Option<usize>, E> {
         self.keep(Kind::Null);
-        Ok(())
+        Ok(None)
     }
 
-    fn visit_i64<E>(mut self, number: i64) -> Result<(), E> {
+    fn visit_i64<E>(mut self, number: i64) -> Result<Option<usize>, E> {
         self.keep(Kind::Integer(number));
-        Ok(())
+        Ok(None)
     }
 
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Option<usize>, E> {
         match i64::try_from(number) {
             Ok(number) => self.visit_i64(number),
             Err(_) => self.visit_f64(0.0),
         }
     }
 
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Option<usize>, E> {
         match self.node().fields.is_empty() {
-            true => Ok(()),
+            true => Ok(None),
             false => Err(E::custom("a number to be read carefully")),
         }
     }
@@ -399,74 +457,79 @@ impl<'de> Visitor<'de> for Positions<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
-        for number in 0.. {
-            let node = self.positions.iter().find(|&&(position, _)| position == number);
-            let more = match node {
-                Some(&(_, node)) => elements.next_element_seed(self.at.down(node))?.is_some(),
-                None => elements.next_element::<IgnoredAny>()?.is_some(),
-            };
-            if !more {
-                break;
+        let mut number = 0;
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            if let Some(&(_, node)) = self.positions.iter().find(|&&(position, _)| position == number) {
+                self.at.down(node, None).raw(element).map_err(A::Error::custom)?;
             }
+            number += 1;
         }
         Ok(())
     }
 }
 
-/// Finds the child that a key leads to.
+/// Finds the child that a key leads to, and where its value starts.
 struct Key<'n> {
+    text: &'n str,
     node: &'n Node,
-    careful: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Option<u32>;
+    type Value = (Option<u32>, Option<usize>);
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u32>, D::Error> {
-        if !self.careful {
-            return deserializer.deserialize_str(self);
-        }
-        let raw = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
-        let mut name = String::new();
-        unescape(raw.get(), &mut name);
-        Ok(self.node.child(&name))
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
     }
 }
 
 impl<'de> Visitor<'de> for Key<'_> {
-    type Value = Option<u32>;
+    type Value = (Option<u32>, Option<usize>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Option<u32>, E> {
-        Ok(self.node.child(key))
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok((self.node.child(key), value_after(self.text, key)))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok((self.node.child(key), None))
     }
 }
 
-/// Appends what a JSON string in quotes stands for. The text has been through the parser, so the one thing that can
-/// still be wrong is a lone surrogate, which no Rust string can hold: it becomes U+FFFD.
-pub(crate) fn unescape(quoted: &str, out: &mut String) {
-    struct Append<'o>(&'o mut String);
-    impl<'de> Visitor<'de> for Append<'_> {
-        type Value = ();
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-        fn visit_str<E>(self, text: &str) -> Result<(), E> {
-            self.0.push_str(text);
-            Ok(())
-        }
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<(), E> {
-            self.0.push_str(&String::from_utf8_lossy(bytes));
-            Ok(())
-        }
+/// The careful walk's way through an object or an array: everything by its text.
+struct Raw<'x, 'w>(At<'x, 'w>);
+
+impl<'de> Visitor<'de> for Raw<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
     }
-    let exact = serde_json::Deserializer::from_str(quoted).deserialize_str(Append(out));
-    if exact.is_err() {
-        let lossy = serde_json::Deserializer::from_str(quoted).deserialize_bytes(Append(out));
-        debug_assert!(lossy.is_ok(), "the parser has accepted this string before");
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        self.0.keep(Kind::Object);
+        let mut name = String::new();
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            name.clear();
+            unescape(key.get(), &mut name);
+            if let Some(child) = self.0.node().child(&name) {
+                self.0.down(child, None).raw(value).map_err(A::Error::custom)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        self.0.array(|at| {
+            let mut count = 0;
+            while let Some(element) = elements.next_element::<&RawValue>()? {
+                at.again(None).raw(element).map_err(A::Error::custom)?;
+                count += 1;
+            }
+            Ok(count)
+        })
     }
 }
 
@@ -509,6 +572,8 @@ pub struct Fields {
     slots: Vec<Slot>,
     /// By field: the first and the last of its slots.
     ends: Vec<(u32, u32)>,
+    /// The fields that have slots.
+    found: Vec<FieldId>,
     unescaped: String,
 }
 
@@ -516,7 +581,10 @@ impl Fields {
     fn reset(&mut self, fields: usize) {
         self.slots.clear();
         self.unescaped.clear();
-        self.ends.clear();
+        // Of thousands of fields a record has a few.
+        for field in self.found.drain(..) {
+            self.ends[field.0 as usize] = (NONE, NONE);
+        }
         self.ends.resize(fields, (NONE, NONE));
     }
 
@@ -526,10 +594,16 @@ impl Fields {
         let (first, last) = &mut self.ends[field.0 as usize];
         if *first == NONE {
             *first = number;
+            self.found.push(field);
         } else {
             self.slots[*last as usize].next = number;
         }
         *last = number;
+    }
+
+    /// The fields that have values, in the order in which they were found.
+    pub fn found(&self) -> &[FieldId] {
+        &self.found
     }
 
     /// The values of a field, in the record's order.

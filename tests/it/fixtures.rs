@@ -12,7 +12,7 @@ use trailwatch::delivery::{LogPlace, Origin, Place};
 use trailwatch::engine::{RuleSet, Scratch};
 use trailwatch::event::identity::KeyKind;
 use trailwatch::event::{
-    ActorKind, Derived, Event, EventKey, EventKind, Fields, RawEvent, matching_projection, projection_of,
+    ActorKind, Derived, Event, EventKey, EventKind, Fields, Paths, Projection, RawEvent, Wanted, projection_of,
 };
 use trailwatch::rule::Severity;
 
@@ -440,6 +440,13 @@ fn derived_fields_have_their_values() {
     }
 }
 
+/// A projection such as the matcher's, which reads what one derived field needs.
+fn reading(derived: Option<Derived>) -> Projection {
+    let mut wanted = Wanted::default();
+    derived.into_iter().for_each(|derived| wanted.derived(derived));
+    Paths::default().projection(&wanted)
+}
+
 /// The matcher reads only what rules name: each derived field has to say all that it needs.
 #[test]
 fn a_derived_field_is_the_same_where_nothing_else_is_read() {
@@ -447,21 +454,21 @@ fn a_derived_field_is_the_same_where_nothing_else_is_read() {
         let events = events(&given(text));
         let text = std::str::from_utf8(&events[0].bytes).unwrap();
         let mut fields = Fields::default();
-        let event = Event::read(text, &matching_projection([], [*derived]), &mut fields).unwrap();
+        let event = Event::read(text, &reading(Some(*derived)), &mut fields).unwrap();
         assert_eq!(shown(*derived, &event).as_deref(), *expected, "{} of {text}", derived.name());
     }
     for (name, _) in IDENTITIES {
         let text = fixture(&format!("identities/{name}.json"));
         let whole = read(&text, |event| format!("{:?}", event.actor()));
         let mut fields = Fields::default();
-        let event = Event::read(&text, &matching_projection([], [Derived::ActorName]), &mut fields).unwrap();
+        let event = Event::read(&text, &reading(Some(Derived::ActorName)), &mut fields).unwrap();
         assert_eq!(format!("{:?}", event.actor()), whole, "{name}");
     }
 }
 
 #[test]
 fn kind_key_and_time_are_the_same_where_nothing_else_is_read() {
-    let nothing = matching_projection([], []);
+    let nothing = reading(None);
     for name in [names("seed"), names("identities"), names("records")].into_iter().flatten() {
         for raw in events(&fixture(&name)) {
             let text = std::str::from_utf8(&raw.bytes).unwrap();

@@ -68,6 +68,7 @@ const PURE_CRATES: &[&str] = &[
     "flate2",
     "foldhash",
     "granit_parser",
+    "hifijson",
     "humantime",
     "ipnet",
     "jiff",
