@@ -143,11 +143,11 @@ impl Path {
 
     /// Whether two paths lead to the same fields.
     pub fn is_same(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Box<str>, &Box<str>)| self.case.same(a, b);
+        let same = |number: usize| self.case.same(&self.segments[number], &other.segments[number]);
         self.case == other.case
             && self.positions == other.positions
             && self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(same)
+            && (0..self.segments.len()).all(same)
     }
 
     /// Whether the case of letters counts.
