@@ -352,7 +352,10 @@ impl<'de> DeserializeSeed<'de> for At<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
         let text = self.walker.text;
         // An array with elements that paths single out is walked twice, so its text is needed.
-        let first = if self.positions().is_empty() { peek(text, self.start) } else { RAW };
+        let first = match peek(text, self.start) {
+            0 | b'[' if !self.positions().is_empty() => RAW,
+            first => first,
+        };
         match first {
             b'"' if !self.walker.escapes => deserializer.deserialize_str(self),
             b'{' => deserializer.deserialize_map(self),
