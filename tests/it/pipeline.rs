@@ -746,9 +746,22 @@ async fn all_others() {
     tokio::task::spawn_blocking(|| ()).await.unwrap();
 }
 
-/// Two threads that take turns, so that it is known what has happened when.
+/// Two threads that take turns, so that it is known what has happened when. No batch is matched until all has been read
+/// that may be read before: how far a source gets does not depend on which thread the machine favours.
 fn taking_turns<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build().unwrap().block_on(test)
+    let turns = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build().unwrap();
+    turns.block_on(async {
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let closed = tokio::task::spawn_blocking(move || gate.recv());
+        let opening = async {
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            drop(open);
+            closed.await.unwrap().unwrap_err();
+        };
+        futures::future::join(test, opening).await.0
+    })
 }
 
 struct Slow(Log);
