@@ -30,7 +30,7 @@ mod policy;
 pub mod schema;
 pub mod shared;
 pub mod sigma;
-mod syntax;
+pub mod syntax;
 pub mod template;
 mod write;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use unicode_width::UnicodeWidthStr;
 
 use crate::event::Path;
+use crate::event::dictionary::nearest;
 use crate::untrusted::Untrusted;
 
 /// Something wrong at a place in a text.
@@ -68,6 +69,14 @@ impl Diagnostic {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds what was probably meant by a word, or else what may stand there.
+    pub fn expecting(self, word: &str, known: &[&str]) -> Self {
+        match nearest(word, known.iter().copied()) {
+            Some(near) => self.hint(format!("did you mean `{near}`?")),
+            None => self.label(format!("expected one of {}", known.join(", "))),
+        }
     }
 
     /// Line and column of the place, counted from 1, the column in characters.

@@ -336,12 +336,8 @@ impl Reader<'_> {
         if HEAD_KEYS.contains(&name) {
             return self.misplaced(key);
         }
-        let near = nearest(name, known.iter().copied());
-        let problem = self.problem(key.span(), format!("unknown key `{name}`"));
-        match near {
-            Some(near) => problem.hint = Some(format!("did you mean `{near}`?")),
-            None => problem.label = format!("expected one of {}", known.join(", ")),
-        }
+        let problem = Diagnostic::new(self.source, key.span(), format!("unknown key `{name}`"));
+        self.problems.push(problem.expecting(name, known));
     }
 
     fn misplaced(&mut self, key: &Key<'_>) {

@@ -1,4 +1,4 @@
-//! The TOML of a rule file: what its reader complains about, said so that it helps whoever writes a rule.
+//! The TOML of a file: what its reader complains about, said so that it helps whoever writes a rule or a configuration.
 //!
 //! TOML's reader goes on behind a mistake, so that all of a file's mistakes are told at once. What it makes of the
 //! mistake itself is a guess, though: complaints that may only follow from the guess are left out.
@@ -13,24 +13,46 @@ use super::diagnostic::{Diagnostic, SourceText};
 use super::file::shared::{LIST_KEYS, SHARED_EXCEPTION_KEYS, SHARED_KEYS};
 use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
 
-/// Reads the TOML of a file; says what is wrong with it, at most once a line.
+/// What sort of file it is: what advice goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<'f> {
+    /// Keys of its outermost table. A broken text with none of them is no such file at all.
+    pub keys: &'f [&'f [&'f str]],
+    /// What such a file looks like.
+    pub example: &'f str,
+    /// Whether it has lines about events, which may stand in several blocks.
+    pub has_lines: bool,
+}
+
+/// Rules, and what they share.
+const RULES: Form<'_> = Form {
+    keys: &[&RULE_KEYS, &SHARED_KEYS],
+    example: "a rule is written in TOML: `id = \"…\"`, `title = \"…\"`, `severity = \"…\"`, `[match]`",
+    has_lines: true,
+};
+
+/// Reads the TOML of a file of rules; says what is wrong with it, at most once a line.
 pub(super) fn read(source: &Arc<SourceText>) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
+    read_as(source, &RULES)
+}
+
+/// The same of a file of another form.
+pub fn read_as<'s>(source: &'s Arc<SourceText>, form: &Form<'_>) -> (Spanned<DeTable<'s>>, Vec<Diagnostic>) {
     let (document, mut errors) = DeTable::parse_recoverable(&source.text);
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
-    let keys = || RULE_KEYS.iter().chain(&SHARED_KEYS);
-    let known = document.get_ref().keys().any(|key| keys().any(|known| *known == key.get_ref().as_ref()));
+    let known = document.get_ref().keys().any(|key| form.keys.iter().any(|keys| keys.contains(&&**key.get_ref())));
     if let (Some(first), false) = (errors.first(), known) {
-        let problem = Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML")
-            .hint("a rule is written in TOML: `id = \"…\"`, `title = \"…\"`, `severity = \"…\"`, `[match]`");
+        let problem =
+            Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML").hint(form.example);
         return (Spanned::new(0..0, DeTable::new()), vec![problem]);
     }
-    let mut problems: Vec<Diagnostic> = errors.iter().map(|error| explain(source, error)).collect();
+    let mut problems: Vec<Diagnostic> = errors.iter().map(|error| explain(source, form, error)).collect();
     problems.dedup_by_key(|problem| problem.position().0);
     (document, problems)
 }
 
 /// Puts the complaints about a file together: of the others only those that do not follow from TOML's.
-pub(super) fn together(mut syntax: Vec<Diagnostic>, mut others: Vec<Diagnostic>) -> Vec<Diagnostic> {
+pub fn together(mut syntax: Vec<Diagnostic>, mut others: Vec<Diagnostic>) -> Vec<Diagnostic> {
     if !syntax.is_empty() {
         let lines: Vec<usize> = syntax.iter().map(|problem| problem.position().0).collect();
         // Below a broken header nothing stands in the table that it was written for.
@@ -45,15 +67,15 @@ pub(super) fn together(mut syntax: Vec<Diagnostic>, mut others: Vec<Diagnostic>)
 
 /// The line that a complaint is about.
 fn line(problem: &Diagnostic) -> &str {
-    let place = Place { source: &problem.source, span: problem.span.clone() };
+    let place = Place { source: &problem.source, form: &RULES, span: problem.span.clone() };
     &problem.source.text[place.line()]
 }
 
 /// Turns a complaint of TOML's reader into one that helps.
-fn explain(source: &Arc<SourceText>, error: &Error) -> Diagnostic {
+fn explain(source: &Arc<SourceText>, form: &Form<'_>, error: &Error) -> Diagnostic {
     let message = error.message().lines().next().unwrap_or("");
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    let place = Place { source, span: error.span().unwrap_or(0..0) };
+    let place = Place { source, form, span: error.span().unwrap_or(0..0) };
     match what {
         "invalid unquoted key" => place.sign_in_key(),
         "key with no value" => place.no_equals(),
@@ -83,6 +105,7 @@ fn explain(source: &Arc<SourceText>, error: &Error) -> Diagnostic {
 /// Where TOML's reader stumbled.
 struct Place<'s> {
     source: &'s Arc<SourceText>,
+    form: &'s Form<'s>,
     span: Range<usize>,
 }
 
@@ -99,7 +122,7 @@ impl Place<'_> {
     }
 
     fn at(&self, span: Range<usize>) -> Self {
-        Place { source: self.source, span }
+        Place { source: self.source, form: self.form, span }
     }
 
     /// What stands at the place.
@@ -166,9 +189,9 @@ impl Place<'_> {
     fn twice(&self) -> Diagnostic {
         let name = self.text();
         if self.source.text[self.line()].trim_start().starts_with('[') {
-            return self.say(format!("table `{name}` stands twice")).hint(format!(
-                "put all its lines below the first `[{name}]`; blocks of which any may hold are `[[either]]`"
-            ));
+            let blocks = if self.form.has_lines { "; blocks of which any may hold are `[[either]]`" } else { "" };
+            let hint = format!("put all its lines below the first `[{name}]`{blocks}");
+            return self.say(format!("table `{name}` stands twice")).hint(hint);
         }
         let key = self.at(self.key());
         let key = key.text().trim_matches(['"', '\'']);
@@ -178,10 +201,8 @@ impl Place<'_> {
                 .hint("put the line below that header, or do without it");
         }
         let problem = self.say(format!("`{key}` stands twice in one table"));
-        if [&RULE_KEYS[..], &EXCEPTION_KEYS, &ALERT_KEYS, &TEST_KEYS, &LIST_KEYS, &SHARED_EXCEPTION_KEYS]
-            .iter()
-            .any(|keys| keys.contains(&key))
-        {
+        let known = [&RULE_KEYS[..], &EXCEPTION_KEYS, &ALERT_KEYS, &TEST_KEYS, &LIST_KEYS, &SHARED_EXCEPTION_KEYS];
+        if !self.form.has_lines || known.iter().any(|keys| keys.contains(&key)) {
             return problem.hint("leave one of them out");
         }
         let modified = if key.contains('|') { String::new() } else { format!(", add a modifier (`\"{key}|not\"`)") };
@@ -209,6 +230,7 @@ impl Place<'_> {
             "yes" | "on" => problem.hint("a flag is `true`; a string needs quotes"),
             "no" | "off" => problem.hint("a flag is `false`; a string needs quotes"),
             word @ ("true" | "false") => problem.hint(format!("write `{word}`")),
+            "null" | "nil" | "none" if !self.form.has_lines => problem.hint("TOML has no null: leave the line out"),
             "null" | "nil" | "none" => problem.hint("TOML has no null: a field that is null is `\"…|null\" = true`"),
             _ => self.say("a string needs quotes").hint(format!("write `\"{text}\"`")),
         }
