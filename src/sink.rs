@@ -7,7 +7,11 @@ use futures::future::BoxFuture;
 
 use crate::finding::Finding;
 
+#[cfg(feature = "aws")]
+pub mod eventbridge;
 pub mod stdout;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 /// Takes findings out.
 ///
@@ -44,6 +48,22 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 #[error("output closed: {0}")]
 pub struct Gone(pub std::io::Error);
+
+/// A setting of a sink that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{setting}`: {problem}")]
+pub struct SettingsError {
+    /// The setting, as the sink's `Settings` call it.
+    pub setting: &'static str,
+    /// What is wrong with it, and what to do.
+    pub problem: String,
+}
+
+impl SettingsError {
+    fn new(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self { setting, problem: problem.into() }
+    }
+}
 
 impl Outcome {
     /// To be brought again, whenever that is.
