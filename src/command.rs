@@ -16,6 +16,7 @@ use crate::untrusted::Untrusted;
 
 #[cfg(feature = "aws")]
 mod aws;
+mod config_file;
 #[cfg(feature = "aws")]
 mod demo;
 mod events;
@@ -23,6 +24,7 @@ mod explain;
 mod import;
 mod report;
 mod rules;
+mod run;
 mod scan;
 mod tail;
 mod time;
@@ -47,11 +49,16 @@ enum Command {
     Tail(Box<tail::Tail>),
     /// Runs the rules over events in files, and prints the findings.
     Scan(scan::Scan),
+    /// Runs as a daemon: follows sources, and brings findings to sinks, as a configuration says.
+    Run(run::RunArgs),
     /// Says why rules did or did not match an event, and how near they came.
     Explain(explain::Explain),
     /// Lists, checks and tests rules.
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Checks and shows the configuration of `run`.
+    #[command(subcommand)]
+    Config(config_file::Config),
 }
 
 const EXIT_CODES: &str = "\
@@ -99,8 +106,10 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Tail(tail) => tail.run(),
         Command::Scan(scan) => scan.run(),
+        Command::Run(run) => run.run(),
         Command::Explain(explain) => explain.run(),
         Command::Rules(rules) => rules.run(),
+        Command::Config(config) => config.run(),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -216,13 +225,17 @@ type Output = io::BufWriter<anstream::AutoStream<io::Stdout>>;
 
 impl OutputArgs {
     fn printer(&self) -> stdout::Printer<Output> {
-        let choice = anstream::AutoStream::choice(&io::stdout());
-        let format = match self.output {
+        printer(match self.output {
             OutputFormat::Text => stdout::Format::Text,
             OutputFormat::Json => stdout::Format::Json,
-        };
-        stdout::Printer::new(io::BufWriter::new(anstream::AutoStream::new(io::stdout(), choice)), format)
+        })
     }
+}
+
+/// A printer to standard output.
+fn printer(format: stdout::Format) -> stdout::Printer<Output> {
+    let choice = anstream::AutoStream::choice(&io::stdout());
+    stdout::Printer::new(io::BufWriter::new(anstream::AutoStream::new(io::stdout(), choice)), format)
 }
 
 /// Writes a line of text to standard error, as it is. A reader that has gone is no concern.

@@ -1,4 +1,5 @@
-//! Loading of what a run is made of: rules from folders, or the shipped ones from the binary itself.
+//! Loading of what a run is made of: rules from folders, or the shipped ones from the binary itself, and
+//! [`trailwatch.toml`](run).
 
 use std::collections::HashSet;
 use std::io;
@@ -6,7 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::rule::shared::{Origin, SharedText};
+use crate::rule::syntax::Form;
 use crate::rule::{self, Diagnostic, LeftOut, Rule, Shared, SourceText, sigma};
+
+mod layer;
+pub mod run;
+mod secret;
+mod section;
+
+pub use layer::ENVIRONMENT_PREFIX;
+pub use run::{Configuration, Run};
+pub use secret::Secrets;
+pub use section::Effective;
 
 /// The shipped rules: their paths and texts.
 const PACK: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pack.rs"));
@@ -161,7 +173,7 @@ pub fn files(
     for entry in walkdir::WalkDir::new(path).sort_by_file_name().follow_links(true) {
         match entry {
             Ok(entry) if entry.file_type().is_file() && (entry.depth() == 0 || wanted(entry.path())) => {
-                match read(entry.path(), "a rule file", RULE_FILE_BYTES_MAX) {
+                match read(entry.path(), "a file", RULE_FILE_BYTES_MAX) {
                     Ok(bytes) => files.push((entry.into_path(), bytes)),
                     Err(error) => unreadable.push((entry.into_path(), error)),
                 }
@@ -190,4 +202,41 @@ fn read(path: &Path, what: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     std::fs::read(path)
+}
+
+/// What the configuration is, beside rules: what advice on its TOML goes by.
+const CONFIGURATION: Form<'_> = Form {
+    keys: &[&["state", "instance", "drain", "rules", "admin", "silence", "log", "sources", "sinks"]],
+    example: "a configuration is written in TOML: `state = \"…\"`, `[sources.trail]`, `[sinks.pager]`",
+    has_lines: false,
+};
+
+/// Values that lie over those of files.
+#[derive(Debug, Clone, Default)]
+pub struct Overlay {
+    /// Variables of the environment, of which those count that begin with [`ENVIRONMENT_PREFIX`].
+    pub environment: Vec<(String, String)>,
+    /// Options of the command line: a key, the option, its value.
+    pub options: Vec<(&'static str, &'static str, String)>,
+}
+
+/// Reads the configuration of files, or of the files in folders; a later one counts for more, and the overlay most.
+pub fn configuration(paths: &[PathBuf], overlay: Overlay) -> (Configuration, Vec<(PathBuf, io::Error)>) {
+    let (mut tree, mut problems, mut unreadable) = (layer::Table::new(), Vec::new(), Vec::new());
+    let mut first = None;
+    for (path, bytes) in paths.iter().flat_map(|path| files(path, is_toml, &mut unreadable)).collect::<Vec<_>>() {
+        let Ok(text) = String::from_utf8(bytes) else {
+            unreadable.push((path, io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")));
+            continue;
+        };
+        let source = Arc::new(SourceText { name: path.display().to_string(), text });
+        problems.extend(layer::lay_file(&mut tree, &path, &source));
+        first.get_or_insert(source);
+    }
+    layer::lay_environment(&mut tree, overlay.environment.into_iter());
+    for (key, option, value) in overlay.options {
+        layer::lay_option(&mut tree, key, option, value);
+    }
+    let nowhere = || Arc::new(SourceText { name: "configuration".to_owned(), text: String::new() });
+    (run::read(&tree, problems, first.unwrap_or_else(nowhere)), unreadable)
 }

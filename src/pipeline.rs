@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt};
-use tokio::sync::{Notify as Bell, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +26,15 @@ use crate::store::{Outbox, Store};
 
 mod courier;
 mod evaluate;
+mod handle;
 mod sequencer;
 pub mod summary;
 
 use courier::Courier;
 pub use courier::{CourierReport, Delivery as SinkDelivery, Patience, Route};
 use evaluate::{Evaluated, Evaluator};
+pub use handle::Handle;
+use handle::Round;
 use sequencer::{Outputs, Sequencer};
 pub use summary::Summary;
 
@@ -157,8 +160,20 @@ const WEIGHT_UNIT: usize = 1 << 10;
 impl Pipeline {
     /// Runs to the end.
     pub async fn run(self) -> (Summary, Ended) {
-        let Pipeline { rules, filter, sources, store, sinks, couriers, tap, limits, bounds, notify, stop } = self;
-        let evaluator = Arc::new(Evaluator::new(rules, filter, limits, tap.is_some()));
+        let (_, run) = self.begin();
+        run.await
+    }
+
+    /// Prepares a run: it goes on while the future is polled, and may be watched by the handle. Needs a runtime.
+    pub fn begin(mut self) -> (Handle, impl Future<Output = (Summary, Ended)>) {
+        let rounds = Rounds::of(self.couriers.take());
+        let handle = Handle::new(self.sources.clone(), Arc::clone(&self.rules), rounds.each());
+        (handle.clone(), self.run_under(handle, rounds))
+    }
+
+    async fn run_under(self, handle: Handle, mut rounds: Rounds) -> (Summary, Ended) {
+        let Pipeline { rules: _, filter, sources, store, sinks, couriers: _, tap, limits, bounds, notify, stop } = self;
+        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, limits, tap.is_some()));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
         let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         let room = Arc::new(Semaphore::new(room_total));
@@ -170,9 +185,9 @@ impl Pipeline {
         drop(way);
 
         let mut groups = Box::pin(evaluated(receiver, evaluator, &bounds).ready_chunks(bounds.batches_committed));
-        let (rounds, routes) = Rounds::start(couriers, &notify, &stop);
-        let outputs = Outputs { sinks, routes, tap };
-        let mut sequencer = Sequencer::new(sources.clone(), store, outputs, bounds, notify, stop.clone());
+        rounds.start(&notify, &stop);
+        let outputs = Outputs { sinks, tap, handle: handle.clone() };
+        let mut sequencer = Sequencer::new(sources, store, outputs, bounds, notify, stop.clone());
         let mut gone = Ok(());
         while let Some(group) = groups.next().await {
             gone = sequencer.take(group).await;
@@ -184,8 +199,8 @@ impl Pipeline {
         drop(groups);
         let failure = join_all_readers(&mut readers).await;
         let (mut summary, finished) = sequencer.finish();
-        gone = gone.and(finished).and(rounds.end(&mut summary).await);
-        summary.sources = sources.iter().map(|source| (source.name(), source.report())).collect();
+        gone = gone.and(finished).and(rounds.end().await);
+        handle.complete(&mut summary);
         let ended = match (gone, failure) {
             (Err(gone), _) if gone.0.kind() == io::ErrorKind::BrokenPipe => Ended::OutputClosed,
             (Err(gone), _) => Ended::OutputFailed(gone.0.to_string()),
@@ -198,56 +213,53 @@ impl Pipeline {
 
 /// The couriers on their way.
 struct Rounds {
-    tasks: JoinSet<(Arc<str>, CourierReport, Result<(), Gone>)>,
+    couriers: Vec<Courier>,
+    tasks: JoinSet<Result<(), Gone>>,
     ending: CancellationToken,
     drain: Duration,
 }
 
 impl Rounds {
-    /// Sends every courier off, and says what each is to be given. One whose sink is gone stops the run.
-    fn start(couriers: Option<Couriers>, notify: &Notify, stop: &CancellationToken) -> (Self, Vec<(Route, Arc<Bell>)>) {
-        let mut rounds = Self { tasks: JoinSet::new(), ending: CancellationToken::new(), drain: Duration::ZERO };
-        let mut routes = Vec::new();
-        let Some(Couriers { outbox, deliveries, drain }) = couriers else { return (rounds, routes) };
-        rounds.drain = drain;
-        for delivery in deliveries {
-            let bell = Arc::new(Bell::new());
-            routes.push((delivery.route.clone(), Arc::clone(&bell)));
-            let (name, stop) = (Arc::clone(&delivery.route.sink), stop.clone());
-            let courier = Courier {
-                delivery,
-                outbox: Arc::clone(&outbox),
-                bell,
-                ending: rounds.ending.clone(),
-                notify: Arc::clone(notify),
-                report: CourierReport::default(),
-                failures: 0,
-            };
-            rounds.tasks.spawn(async move {
-                let (report, result) = courier.run().await;
-                if result.is_err() {
-                    stop.cancel();
-                }
-                (name, report, result)
-            });
+    /// Couriers for every sink, before they set off.
+    fn of(couriers: Option<Couriers>) -> Self {
+        let (tasks, ending) = (JoinSet::new(), CancellationToken::new());
+        let Some(Couriers { outbox, deliveries, drain }) = couriers else {
+            return Self { couriers: Vec::new(), tasks, ending, drain: Duration::ZERO };
+        };
+        let couriers = deliveries.into_iter();
+        let couriers = couriers.map(|delivery| Courier::new(delivery, Arc::clone(&outbox), ending.clone())).collect();
+        Self { couriers, tasks, ending, drain }
+    }
+
+    /// What each is to be given.
+    fn each(&self) -> Vec<Round> {
+        let round = |courier: &Courier| Round {
+            route: courier.delivery.route.clone(),
+            bell: Arc::clone(&courier.bell),
+            report: Arc::clone(&courier.report),
+        };
+        self.couriers.iter().map(round).collect()
+    }
+
+    /// Sends every courier off. One whose sink is gone stops the run.
+    fn start(&mut self, notify: &Notify, stop: &CancellationToken) {
+        for courier in self.couriers.drain(..) {
+            let (notify, stop) = (Arc::clone(notify), stop.clone());
+            self.tasks.spawn(async move { courier.run(notify).await.inspect_err(|_| stop.cancel()) });
         }
-        (rounds, routes)
     }
 
     /// Lets the couriers bring what is due. What is not delivered by then stays in the outbox.
-    async fn end(mut self, summary: &mut Summary) -> Result<(), Gone> {
+    async fn end(mut self) -> Result<(), Gone> {
         self.ending.cancel();
         let mut gone = Ok(());
         let drained = tokio::time::timeout(self.drain, async {
             while let Some(joined) = self.tasks.join_next().await {
-                let (name, report, result) =
-                    joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-                summary.couriers.push((name, report));
+                let result = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
                 gone = std::mem::replace(&mut gone, Ok(())).and(result);
             }
         });
         let _ = drained.await;
-        summary.couriers.sort_by(|one, other| one.0.cmp(&other.0));
         gone
     }
 }

@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::time::Moment;
 use super::{Exit, notify, say};
+use crate::config::run::{AwsAccess, Followed, LogGroup};
+use crate::sink::eventbridge;
 use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
 };
-use crate::source::{Source, SourceError};
+use crate::source::{Notify, Source, SourceError};
 use crate::store::Checkpoint;
 
 /// The habits of the AWS CLI.
@@ -32,6 +35,17 @@ fn url(text: &str) -> Result<String, String> {
     match text.starts_with("http://") || text.starts_with("https://") {
         true => Ok(text.to_owned()),
         false => Err("a URL starts with `http://` or `https://`".to_owned()),
+    }
+}
+
+/// The shares of calls, by region: all log groups of a region have one in common.
+#[derive(Default)]
+pub struct Quotas(HashMap<String, Arc<Quota>>);
+
+impl Quotas {
+    fn of(&mut self, region: &str) -> Arc<Quota> {
+        let quota = self.0.entry(region.to_owned()).or_insert_with(|| Arc::new(Quota::new(region, DEFAULT_SHARE)));
+        Arc::clone(quota)
     }
 }
 
@@ -65,16 +79,16 @@ impl AwsArgs {
             say("error", &error.to_string());
             Exit::SourceFailed
         })?;
-        let mut quotas: HashMap<String, Arc<Quota>> = HashMap::new();
+        let mut quotas = Quotas::default();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         for (group, region) in places.clone() {
             let name = name_apart(&group, &region, &places);
-            let quota = quotas.entry(region.clone()).or_insert_with(|| Arc::new(Quota::new(&region, DEFAULT_SHARE)));
+            let quota = quotas.of(&region);
             let access = Access { region: Some(region.clone()), ..self.access() };
             let settings =
                 Settings { name, other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
             let settings = resumed(settings, wanted.checkpoints);
-            match CloudWatchLogs::new(settings, Arc::clone(quota), connector(access), notify()) {
+            match CloudWatchLogs::new(settings, quota, connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
                 Err(error) => {
                     say("error", &error.to_string());
@@ -122,6 +136,53 @@ impl AwsArgs {
         places.retain(|place| seen.insert(place.clone()));
         Ok(places)
     }
+}
+
+/// Makes a source of a log group of a configuration.
+pub async fn log_group(
+    name: &str,
+    group: &LogGroup,
+    checkpoints: &[Checkpoint],
+    quotas: &mut Quotas,
+    notify: &Notify,
+) -> anyhow::Result<Arc<dyn Source>> {
+    let AwsAccess { profile, region, endpoint_url } = group.access.clone();
+    let args = AwsArgs { profile, region, endpoint_url };
+    let (groups, trails) = match &group.what {
+        Followed::Group(group) => (vec![group.clone()], Vec::new()),
+        Followed::Trail(trail) => (Vec::new(), vec![trail.clone()]),
+    };
+    let wanted = Wanted {
+        groups: &groups,
+        trails: &trails,
+        since: Some(Moment::Ago(group.since)),
+        until: None,
+        last: None,
+        follow: true,
+        checkpoints,
+        pattern: group.filter.as_deref(),
+        probe: group.filter.is_some(),
+    };
+    let (group, region) = args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
+    let quota = quotas.of(&region);
+    let access = Access { region: Some(region.clone()), ..args.access() };
+    let settings = Settings {
+        name: Some(name.to_owned()),
+        other_endpoint: args.has_other_endpoint(),
+        ..settings(&wanted, group, region)
+    };
+    let source = CloudWatchLogs::new(resumed(settings, checkpoints), quota, connector(access), Arc::clone(notify))?;
+    Ok(Arc::new(source))
+}
+
+/// How the bus of a configuration is reached.
+pub fn event_bus(access: &AwsAccess) -> eventbridge::Connect {
+    let AwsAccess { profile, region, endpoint_url } = access.clone();
+    let access = Access { profile, region, endpoint_url };
+    eventbridge::connector(move || {
+        let access = access.clone();
+        async move { load(&access).await.map_err(|error| error.to_string()) }
+    })
 }
 
 fn region_of_arn(group: &str) -> Option<&str> {

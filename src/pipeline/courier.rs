@@ -4,7 +4,7 @@
 //! same id. What a sink cannot take now waits, each finding for itself and, if the sink took nothing at all, all of them;
 //! what it will never take, or has not taken in time, becomes a dead letter.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -90,24 +90,31 @@ pub(super) struct Courier {
     pub bell: Arc<Bell>,
     /// Nothing new will come: bring what is due, and end.
     pub ending: CancellationToken,
-    pub notify: Notify,
-    pub report: CourierReport,
+    pub report: Arc<Mutex<CourierReport>>,
+    notify: Notify,
     /// Rounds in a row in which the sink took nothing.
-    pub failures: usize,
+    failures: usize,
 }
 
 /// The longest sleep, since a clock may be set back.
 const NAP_MAX: Duration = Duration::from_secs(60);
 
 impl Courier {
+    /// A courier before its first round.
+    pub fn new(delivery: Delivery, outbox: Arc<dyn Outbox>, ending: CancellationToken) -> Self {
+        let (bell, report) = (Arc::default(), Arc::default());
+        Self { delivery, outbox, bell, ending, report, notify: Arc::new(|_| {}), failures: 0 }
+    }
+
     /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
-    pub async fn run(mut self) -> (CourierReport, Result<(), Gone>) {
+    pub async fn run(mut self, notify: Notify) -> Result<(), Gone> {
+        self.notify = notify;
         loop {
             match self.round().await {
                 Ok(Next::Again) => {}
-                Ok(Next::Rest(_)) if self.ending.is_cancelled() => return (self.report, Ok(())),
+                Ok(Next::Rest(_)) if self.ending.is_cancelled() => return Ok(()),
                 Ok(Next::Rest(nap)) => self.rest(nap).await,
-                Err(gone) => return (self.report, Err(gone)),
+                Err(gone) => return Err(gone),
             }
         }
     }
@@ -196,11 +203,13 @@ impl Courier {
 
     fn count(&mut self, settlements: &[Settlement]) {
         for settlement in settlements {
+            let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
             match settlement {
-                Settlement::Delivered { .. } => self.report.delivered += 1,
-                Settlement::Again { .. } => self.report.retried += 1,
+                Settlement::Delivered { .. } => report.delivered += 1,
+                Settlement::Again { .. } => report.retried += 1,
                 Settlement::Dead { reason, .. } => {
-                    self.report.dead += 1;
+                    report.dead += 1;
+                    drop(report);
                     let text = format!("sink `{}`: a finding is given up: {reason}", self.delivery.route.sink);
                     self.tell(NoticeLevel::Error, text);
                 }
@@ -212,7 +221,7 @@ impl Courier {
         let text =
             format!("sink `{}`: {} findings in the outbox cannot be read", self.delivery.route.sink, numbers.len());
         self.tell(NoticeLevel::Error, text);
-        self.report.dead += numbers.len() as u64;
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).dead += numbers.len() as u64;
         match self.settle(numbers.into_iter().map(|number| Settlement::Delivered { number }).collect()).await {
             Ok(()) => Next::Again,
             Err(error) => self.failed(&error.to_string()),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::handle::Current;
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
 use crate::delivery::{Delivery, Receipt};
@@ -55,25 +56,39 @@ pub struct Judged {
     pub raw: Option<RawEvent>,
 }
 
+/// Rules, with the buffers that were used with them: what is remembered there is about these rules.
+pub struct Ruled {
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Ruled {
+    /// Rules that have not been used.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self { rules, scratches: Mutex::default() }
+    }
+}
+
 /// Holds what evaluating needs; shared by the threads that do it.
 pub struct Evaluator {
-    rules: Arc<RuleSet>,
+    rules: Arc<Current<Ruled>>,
     whole: Projection,
     filter: Option<Condition>,
     limits: Limits,
     keep: bool,
-    scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Evaluator {
     /// `keep` says whether events are handed on whole.
-    pub fn new(rules: Arc<RuleSet>, filter: Option<Condition>, limits: Limits, keep: bool) -> Self {
-        Self { rules, whole: projection_of([]), filter, limits, keep, scratches: Mutex::default() }
+    pub fn new(rules: Arc<Current<Ruled>>, filter: Option<Condition>, limits: Limits, keep: bool) -> Self {
+        Self { rules, whole: projection_of([]), filter, limits, keep }
     }
 
     /// Decodes and matches a batch.
     pub fn evaluate(&self, source: usize, batch: Vec<Delivery>, weight: OwnedSemaphorePermit) -> Evaluated {
-        let mut scratch = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let ruled = self.rules.get();
+        let mut scratch = ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let mut evaluated =
             Evaluated { source, receipts: Vec::new(), items: Vec::new(), more_rejects: 0, controls: 0, weight };
         let mut rejects = 0;
@@ -82,29 +97,29 @@ impl Evaluator {
             decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
             evaluated.receipts.push(delivery.receipt);
             evaluated.controls += decoded.controls;
-            evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, &mut scratch)));
+            evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, &ruled.rules, &mut scratch)));
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
             evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
             evaluated.items.extend(decoded.rejects.into_iter().take(told).map(Item::Reject));
         }
-        self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         evaluated
     }
 
-    fn judge(&self, raw: RawEvent, scratch: &mut Scratch) -> Item {
+    fn judge(&self, raw: RawEvent, rules: &RuleSet, scratch: &mut Scratch) -> Item {
         let text = match std::str::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
         };
-        let evaluated = match self.rules.evaluate(text, scratch) {
+        let evaluated = match rules.evaluate(text, scratch) {
             Ok(evaluated) => evaluated,
             Err(error) => return reject(raw, Reason::not_json(&error)),
         };
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
-        let findings = self.findings(matches, text, &key);
+        let findings = self.findings(rules, matches, text, &key);
         Item::Event(Judged { key, kind, time, wanted, findings, raw: (self.keep && wanted).then_some(raw) })
     }
 
@@ -115,14 +130,14 @@ impl Evaluator {
     }
 
     /// Makes findings of matches, for which the event is read whole.
-    fn findings(&self, matches: &[RuleId], text: &str, key: &EventKey) -> Vec<Arc<Finding>> {
+    fn findings(&self, rules: &RuleSet, matches: &[RuleId], text: &str, key: &EventKey) -> Vec<Arc<Finding>> {
         if matches.is_empty() {
             return Vec::new();
         }
         let mut fields = Fields::default();
         match Event::read(text, &self.whole, &mut fields) {
             Ok(event) => {
-                let of = |&id| Arc::new(Finding::new(self.rules.rule(id), &event, key));
+                let of = |&id| Arc::new(Finding::new(rules.rule(id), &event, key));
                 let mut findings: Vec<_> = matches.iter().map(of).collect();
                 // The gravest first, since a person reads from above.
                 findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify as Bell, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::courier::Route;
 use super::evaluate::{Evaluated, Item, Judged};
+use super::handle::Handle;
 use super::summary::Summary;
 use super::{Bounds, Tap, acknowledge};
 use crate::decode::Reject;
@@ -21,15 +21,15 @@ use crate::event::EventKey;
 use crate::finding::Finding;
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
-use crate::store::{Outgoing, Store, Transaction};
+use crate::store::{Store, Transaction};
 
 /// Owns everything that has memory.
 pub struct Sequencer {
     sources: Vec<Arc<dyn Source>>,
     store: Box<dyn Store>,
     sinks: Vec<Box<dyn Sink>>,
-    routes: Vec<(Route, Arc<Bell>)>,
     tap: Option<Box<dyn Tap>>,
+    handle: Handle,
     bounds: Bounds,
     notify: Notify,
     stop: CancellationToken,
@@ -38,14 +38,13 @@ pub struct Sequencer {
 }
 
 /// Where everything goes.
-#[derive(Default)]
 pub struct Outputs {
     /// Sinks that are brought findings as they are committed.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// What goes into the outbox, and the bell of the courier who brings it on.
-    pub routes: Vec<(Route, Arc<Bell>)>,
     /// Who watches every event.
     pub tap: Option<Box<dyn Tap>>,
+    /// Who watches the run, and which sinks have couriers.
+    pub handle: Handle,
 }
 
 /// A group on its way: what will be true once the store has it.
@@ -73,12 +72,12 @@ impl Sequencer {
         notify: Notify,
         stop: CancellationToken,
     ) -> Self {
-        let Outputs { sinks, routes, tap } = outputs;
+        let Outputs { sinks, tap, handle } = outputs;
         let (mut seen, mut summary) = (Seen::new(bounds.keys_remembered), Summary::default());
         seen.remember(&store.seen(), &mut summary);
         // What an earlier run forgot is not this one's to tell.
         summary.keys_forgotten = 0;
-        Self { sources, store, sinks, routes, tap, bounds, notify, stop, seen, summary }
+        Self { sources, store, sinks, tap, handle, bounds, notify, stop, seen, summary }
     }
 
     /// Takes in a group of batches, and returns once it is committed and delivered. `Err` says that nobody reads the
@@ -91,9 +90,10 @@ impl Sequencer {
         }
         self.seen.remember(&group.transaction.seen, &mut self.summary);
         if !group.transaction.outgoing.is_empty() {
-            self.routes.iter().for_each(|(_, bell)| bell.notify_one());
+            self.handle.ring();
         }
         self.count(&group);
+        self.handle.publish(&self.summary);
         self.show(&group)?;
         self.deliver(&group.transaction.findings).await?;
         acknowledge(&self.sources, &group.receipts, &self.notify).await;
@@ -127,22 +127,10 @@ impl Sequencer {
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
             seen: group.events.iter().map(|event| event.key).collect(),
-            outgoing: self.outgoing(&findings),
+            outgoing: self.handle.outgoing(&findings),
             findings,
         };
         group
-    }
-
-    /// Which sinks are to have the findings.
-    fn outgoing(&self, findings: &[Arc<Finding>]) -> Vec<Outgoing> {
-        let mut outgoing = Vec::new();
-        for finding in findings {
-            let takers = self.routes.iter().filter(|(route, _)| route.takes(finding));
-            outgoing.extend(
-                takers.map(|(route, _)| Outgoing { sink: Arc::clone(&route.sink), finding: Arc::clone(finding) }),
-            );
-        }
-        outgoing
     }
 
     /// Brings the transaction until the store has it; `false` if the run is stopped before that.
@@ -152,10 +140,12 @@ impl Sequencer {
             let Err(error) = self.store.commit(transaction).await else {
                 if wait > COMMIT_WAIT_MIN {
                     self.notice(NoticeLevel::Info, "state is written again".to_owned());
+                    self.handle.tell_trouble(None);
                 }
                 return true;
             };
             self.summary.commit_retries += 1;
+            self.handle.tell_trouble(Some(error.to_string()));
             if wait == COMMIT_WAIT_MIN {
                 self.notice(NoticeLevel::Error, format!("{error} (nothing is acknowledged until it can be written)"));
             }

@@ -42,8 +42,7 @@ pub fn read_as<'s>(source: &'s Arc<SourceText>, form: &Form<'_>) -> (Spanned<DeT
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let known = document.get_ref().keys().any(|key| form.keys.iter().any(|keys| keys.contains(&&**key.get_ref())));
     if let (Some(first), false) = (errors.first(), known) {
-        let problem =
-            Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML").hint(form.example);
+        let problem = Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML").hint(form.example);
         return (Spanned::new(0..0, DeTable::new()), vec![problem]);
     }
     let mut problems: Vec<Diagnostic> = errors.iter().map(|error| explain(source, form, error)).collect();

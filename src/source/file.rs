@@ -77,6 +77,11 @@ impl Files {
         Self { name, progress, report, batches: tokio::sync::Mutex::new(Batches::NotBegun(Box::new(walk))) }
     }
 
+    /// The same under another name.
+    pub fn named(self, name: Arc<str>) -> Self {
+        Self { name, ..self }
+    }
+
     /// How far reading has got, for a progress bar. Cheap; may be kept and asked from any thread.
     pub fn progress(&self) -> Progress {
         self.progress.clone()

@@ -7,6 +7,7 @@ mod bounds;
 mod cli;
 #[cfg(feature = "aws")]
 mod cloudwatch_logs;
+mod config;
 mod corpus;
 mod diagnostics;
 mod engine;

@@ -1,0 +1,156 @@
+//! `trailwatch config`, and how every command finds `trailwatch.toml`.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::{Exit, complain, count, line, say};
+use crate::config::{self, Configuration, Overlay, Run};
+use crate::untrusted::Untrusted;
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Says everything that is wrong with a configuration and its rules. Connects to nothing.
+    Check(Check),
+    /// Prints the values that count, without secrets.
+    Show(Show),
+}
+
+impl Config {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Check(check) => Ok(check.run()),
+            Self::Show(show) => Ok(show.run()?),
+        }
+    }
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigArgs {
+    /// A configuration file, or a folder of them (`*.toml`); may be repeated, and a later one counts for more. If none is
+    /// given, `trailwatch.toml` here, or else `/etc/trailwatch/trailwatch.toml`.
+    #[arg(long, value_name = "PATH")]
+    config: Vec<PathBuf>,
+    /// The folder of the state, in place of the configuration's.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+}
+
+/// Where a configuration is looked for, the first that there is.
+const PLACES: [&str; 2] = ["trailwatch.toml", "/etc/trailwatch/trailwatch.toml"];
+
+impl ConfigArgs {
+    /// The files, named or found; `None`, after saying so, if there are none.
+    fn paths(&self) -> Option<Vec<PathBuf>> {
+        if !self.config.is_empty() {
+            return Some(self.config.clone());
+        }
+        let found = PLACES.iter().map(PathBuf::from).find(|path| path.is_file());
+        if found.is_none() {
+            say(
+                "error",
+                &format!("there is no configuration: neither {} (name one with `--config`)", PLACES.join(" nor ")),
+            );
+        }
+        found.map(|path| vec![path])
+    }
+
+    /// Reads the configuration anew; `None`, after saying why, if it is not to be found.
+    pub fn read(&self) -> Option<Configuration> {
+        let paths = self.paths()?;
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let state = self.state.as_ref().map(|state| ("state", "--state", state.display().to_string()));
+        let overlay = Overlay { environment: environment.collect(), options: state.into_iter().collect() };
+        let (configuration, unreadable) = config::configuration(&paths, overlay);
+        for (path, error) in &unreadable {
+            say("error", &format!("{}: {error}", path.display()));
+        }
+        unreadable.is_empty().then_some(configuration)
+    }
+
+    /// What a run is made of; `None`, after saying why, if something is wrong.
+    pub fn load(&self) -> Option<Run> {
+        let configuration = self.read()?;
+        tell_problems(&configuration);
+        configuration.run
+    }
+
+    /// The folder of the state. A configuration is read only if it is needed to tell.
+    pub fn state(&self) -> Option<PathBuf> {
+        match &self.state {
+            Some(state) if self.config.is_empty() => Some(state.clone()),
+            _ => self.load().map(|run| run.state),
+        }
+    }
+}
+
+/// Says everything that is wrong with a configuration.
+pub fn tell_problems(configuration: &Configuration) {
+    for problem in &configuration.problems {
+        line(&format!("{problem}\n"));
+    }
+    if !configuration.problems.is_empty() {
+        say("error", &format!("{} in the configuration", count(configuration.problems.len(), "problem")));
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Check {
+    fn run(self) -> Exit {
+        let Some(run) = self.config.load() else { return Exit::Found };
+        let loaded = config::rules_with(&run.rules, &run.shared);
+        if !loaded.is_good() {
+            complain(&loaded);
+            return Exit::Found;
+        }
+        let parts = [(run.sources.len(), "source"), (loaded.rules.len(), "rule"), (run.sinks.len(), "sink")];
+        let parts = parts.map(|(number, noun)| count(number, noun));
+        say("note", &format!("nothing is wrong: {}; state in {}", parts.join(", "), shown(&run.state)));
+        Exit::Done
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Says of each value where it comes from.
+    #[arg(long)]
+    origin: bool,
+}
+
+impl Show {
+    fn run(self) -> io::Result<Exit> {
+        let Some(configuration) = self.config.read() else { return Ok(Exit::Found) };
+        tell_problems(&configuration);
+        let lines: Vec<(String, &str)> = configuration
+            .effective
+            .iter()
+            .map(|effective| (format!("{} = {}", effective.key, effective.value), effective.origin.as_str()))
+            .collect();
+        let width = lines.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0).min(ORIGIN_COLUMN_MAX);
+        for (text, origin) in &lines {
+            let text = Untrusted(text);
+            match self.origin {
+                true => writeln!(anstream::stdout(), "{:<width$}  # {}", text.to_string(), Untrusted(origin))?,
+                false => writeln!(anstream::stdout(), "{text}")?,
+            }
+        }
+        Ok(if configuration.run.is_some() { Exit::Done } else { Exit::Found })
+    }
+}
+
+/// Where the column of origins begins at the latest.
+const ORIGIN_COLUMN_MAX: usize = 60;

@@ -1,0 +1,198 @@
+//! `trailwatch run`: the daemon. Everything it is made of stands in `trailwatch.toml`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::config_file::ConfigArgs;
+use super::{Exit, complain, count, report, runtime, tell_left_out, tell_odd};
+use crate::config::{self, Run};
+use crate::decode::Limits;
+use crate::engine::RuleSet;
+use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Summary};
+use crate::rule::Rule;
+use crate::store::{self, DiskStore, Store};
+
+mod log;
+pub mod parts;
+mod silence;
+mod supervisor;
+
+use log::Log;
+use silence::{Change, Watch};
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// How often sources are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long work on other threads may go on after the end.
+const THREADS_END: Duration = Duration::from_secs(2);
+
+impl RunArgs {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let Some(run) = self.config.load() else { return Ok(Exit::BadRules) };
+        let Some(rules) = load_rules(&run) else { return Ok(Exit::BadRules) };
+        let log = Log::new(run.log, run.secrets.clone());
+        let runtime = runtime()?;
+        let exit = runtime.block_on(Daemon { run, log }.go(rules));
+        runtime.shutdown_timeout(THREADS_END);
+        exit
+    }
+}
+
+/// The rules of a run; `None`, after saying why, if any is broken.
+fn load_rules(run: &Run) -> Option<Vec<Rule>> {
+    let loaded = config::rules_with(&run.rules, &run.shared);
+    tell_left_out(&loaded);
+    if !loaded.is_good() {
+        complain(&loaded);
+        return None;
+    }
+    tell_odd(&loaded);
+    Some(loaded.rules)
+}
+
+/// A run, and where it tells what happens.
+struct Daemon {
+    run: Run,
+    log: Arc<Log>,
+}
+
+impl Daemon {
+    async fn go(self, rules: Vec<Rule>) -> anyhow::Result<Exit> {
+        let stop = super::stop_on_signal();
+        let Some(store) = self.open_state() else { return Ok(Exit::Internal) };
+        let notify = self.log.notify();
+        let checkpoints = store.checkpoints();
+        let sources = tokio::select! {
+            sources = parts::sources(&self.run.sources, &checkpoints, &notify) => sources,
+            () = stop.cancelled() => return Ok(Exit::Interrupted),
+        };
+        let sources = match sources {
+            Ok(sources) => sources,
+            Err(error) => {
+                self.log.error(&format!("{error:#}"));
+                return Ok(Exit::SourceFailed);
+            }
+        };
+        let sinks = parts::sinks(&self.run.sinks)?;
+        let couriers = Couriers { outbox: store.outbox(), deliveries: sinks.far, drain: self.run.drain * 3 / 4 };
+        let pipeline = Pipeline {
+            rules: Arc::new(RuleSet::new(rules)),
+            filter: None,
+            sources,
+            store: Box::new(store),
+            sinks: sinks.near,
+            couriers: Some(couriers),
+            tap: None,
+            limits: Limits::default(),
+            bounds: Bounds::default(),
+            notify,
+            stop: stop.clone(),
+        };
+        let (handle, running) = pipeline.begin();
+        self.tell_start(&handle);
+        supervisor::ready();
+        tokio::select! {
+            (summary, ended) = running => Ok(self.end(&summary, &ended, stop.is_cancelled())),
+            exit = self.deadline(&stop) => Ok(exit),
+            never = self.look_after(&handle) => match never {},
+        }
+    }
+
+    /// Opens the state; `None` after saying why it cannot be.
+    fn open_state(&self) -> Option<DiskStore> {
+        match DiskStore::open(&self.run.state, store::Limits::default()) {
+            Ok((store, opened)) => {
+                if let Some((aside, reason)) = opened.set_aside {
+                    self.log.error(&format!("{reason} (it is kept as {}, and reading begins anew)", aside.display()));
+                }
+                Some(store)
+            }
+            Err(error) => {
+                self.log.error(&error.to_string());
+                None
+            }
+        }
+    }
+
+    fn tell_start(&self, handle: &Handle) {
+        let sources: Vec<&str> = self.run.sources.iter().map(|source| &*source.name).collect();
+        let sinks: Vec<&str> = self.run.sinks.iter().map(|sink| &*sink.route.sink).collect();
+        let rules = count(handle.rules().rules().len(), "rule");
+        let (sources, sinks) = (sources.join(", "), sinks.join(", "));
+        self.log.info(&format!("`{}` follows {sources} with {rules}; findings go to {sinks}", self.run.instance));
+    }
+
+    /// Waits for the end of the time that a stop may take.
+    async fn deadline(&self, stop: &CancellationToken) -> Exit {
+        stop.cancelled().await;
+        supervisor::stopping();
+        let drain = humantime::format_duration(self.run.drain);
+        self.log.info(&format!("stopping: what was received is dealt with, for {drain} at most"));
+        tokio::time::sleep(self.run.drain).await;
+        self.log.warn("not all that was received could be dealt with in time (nothing is lost: it is read again)");
+        Exit::Incomplete
+    }
+
+    /// Looks at the sources now and then, and tells the service manager that all is well.
+    async fn look_after(&self, handle: &Handle) -> std::convert::Infallible {
+        let begun = Instant::now();
+        let mut watches: Vec<Watch> = self.run.sources.iter().map(|_| Watch::new(self.run.silence)).collect();
+        let every = supervisor::watchdog().map_or(LOOK_EVERY, |watchdog| LOOK_EVERY.min(watchdog / 2));
+        loop {
+            supervisor::alive();
+            let sources = handle.summary().sources;
+            for ((name, report), watch) in sources.iter().zip(&mut watches) {
+                self.tell_silence(name, watch.look(begun.elapsed(), report.deliveries));
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
+
+    fn tell_silence(&self, source: &str, change: Option<Change>) {
+        match change {
+            Some(Change::Silent(silence)) => {
+                let silence = report::duration(silence.as_millis() as u64);
+                let hint = "is the trail on, and does it still deliver there?";
+                self.log
+                    .error(&format!("source `{source}` has been silent for {silence}, far longer than usual ({hint})"));
+            }
+            Some(Change::Heard) => self.log.info(&format!("source `{source}` is silent no more")),
+            None => {}
+        }
+    }
+
+    fn end(&self, summary: &Summary, ended: &Ended, told: bool) -> Exit {
+        match self.log.is_json() {
+            true => self.log.info(&format!(
+                "ended: {}, {}",
+                count(summary.events(), "event"),
+                count(summary.findings_total(), "finding")
+            )),
+            false => report::summary(summary),
+        }
+        match ended {
+            Ended::SourceFailed(error) => {
+                self.log.error(&error.to_string());
+                Exit::SourceFailed
+            }
+            Ended::OutputClosed => Exit::Done,
+            Ended::OutputFailed(error) => {
+                self.log.error(&format!("cannot write the output: {error}"));
+                Exit::Internal
+            }
+            Ended::Finished if summary.uncommitted > 0 => Exit::Incomplete,
+            // Whoever stops a run after a year does not ask what could not be decoded on its third day.
+            Ended::Finished if told => Exit::Done,
+            Ended::Finished => report::exit(summary, ended),
+        }
+    }
+}
