@@ -1,46 +1,55 @@
 //! Findings by HTTP: one request each, signed, in the form that the receiver wants.
+//!
+//! A request is made once, with a time-out; waiting and trying again is the courier's. The finding's id goes along with
+//! every try, so that a receiver can tell a repeat. What the receiver answers is text that somebody else chose.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt, ready};
+use futures::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Url};
 
 use super::{Gone, Outcome, Sink};
 use crate::finding::Finding;
 
-pub use super::SettingsError;
+mod address;
+mod answer;
+pub mod body;
+mod client;
+mod sign;
 
-/// Where PagerDuty takes events: the `url` of a sink with [`Body::PagerDuty`], if it is not in the EU.
-pub const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
+pub use super::SettingsError;
+pub use body::{Body, Escape, PAGERDUTY_URL};
 
 /// How findings are sent. It holds secrets, so it cannot be printed.
 #[derive(Clone)]
 pub struct Settings {
     /// Where to. `https`, unless [`Settings::allow_http`] or [`Settings::allow_private`]. For chat hooks it is a secret.
     pub url: String,
-    /// What a request holds.
+    /// What a request holds; [`Body::Json`] by default.
     pub body: Body,
-    /// The keys to sign with, each `whsec_` and base64; the receiver takes any of them. None: no signature.
+    /// The keys to sign with, each `whsec_` and the base64 of 24 to 64 bytes. A request carries a signature by each, so
+    /// that a receiver can go from one key to the next. None: no signature.
     pub signing_keys: Vec<String>,
     /// Further headers, such as `Authorization`.
     pub headers: Vec<(String, String)>,
-    /// How long a request may take, the answer included. 10 seconds by default, 5 minutes at most.
+    /// How long a request may take, the answer included: 10 seconds by default, 5 minutes at most.
     pub timeout: Duration,
-    /// At least this long from one request to the next; zero by default. Chat hooks take about one a second.
-    pub spacing: Duration,
     /// A file of CA certificates (PEM) to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// The client's certificate with its chain (PEM), for receivers that ask for one.
     pub client_certificate_file: Option<PathBuf>,
     /// The key of that certificate (PEM).
     pub client_key_file: Option<PathBuf>,
-    /// Whether addresses of this machine and of private networks may be spoken to.
+    /// Whether to speak to addresses of this machine and of private networks.
     pub allow_private: bool,
     /// Whether `http` will do.
     pub allow_http: bool,
-    /// Whether to go by the proxies that `HTTPS_PROXY` and its like name. The proxy then resolves names, and is trusted to keep out
-    /// what addresses it should.
+    /// Whether to go by the proxies that `HTTPS_PROXY` and its like name. Names are then the proxy's to look up, and it
+    /// is trusted to keep private addresses out.
     pub use_proxy: bool,
 }
 
@@ -53,7 +62,6 @@ impl Settings {
             signing_keys: Vec::new(),
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
-            spacing: Duration::ZERO,
             ca_file: None,
             client_certificate_file: None,
             client_key_file: None,
@@ -64,59 +72,79 @@ impl Settings {
     }
 }
 
-/// What a request holds.
-#[derive(Clone)]
-pub enum Body {
-    /// The finding's own JSON.
-    Json,
-    /// A message for a Slack incoming webhook.
-    Slack,
-    /// An Adaptive Card for a Microsoft Teams workflow.
-    Teams,
-    /// A message for a Discord webhook.
-    Discord,
-    /// An event for PagerDuty's Events API v2.
-    PagerDuty {
-        /// The integration's key.
-        routing_key: String,
-    },
-    /// An alert for Alertmanager's API v2 (`/api/v2/alerts`).
-    Alertmanager,
-    /// What a template makes of the finding.
-    Template {
-        /// The template, in the language of Jinja. The finding's fields are its variables.
-        text: String,
-        /// What values are made safe for.
-        escape: Escape,
-    },
-}
-
-/// What the values that a template shows are made safe for, and so the content type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Escape {
-    /// JSON: each value is written as JSON, a string with its quotes.
-    #[default]
-    Json,
-    /// HTML.
-    Html,
-    /// Plain text: control characters are written as escapes.
-    Text,
-}
+/// Requests in a row that may fail before the rest of a batch is left for later. More than one, since it may be a single
+/// finding that a receiver stumbles over.
+const FAILURES_MAX: usize = 3;
 
 /// Brings findings to a receiver by HTTP.
 pub struct Webhook {
     name: Arc<str>,
-    #[expect(dead_code, reason = "sending comes with the next commit")]
-    settings: Settings,
+    url: Url,
+    client: Client,
+    /// What every request carries.
+    headers: HeaderMap,
+    writer: body::Writer,
+    keys: Vec<sign::Key>,
 }
 
 impl Webhook {
-    /// A sink with a name. Reads the files that the settings name.
+    /// A sink with a name. Reads the files that the settings name, and no other.
     pub fn new(name: impl Into<Arc<str>>, settings: Settings) -> Result<Self, SettingsError> {
-        if settings.url.is_empty() {
-            return Err(SettingsError::new("url", "there is none (give the receiver's `https` URL)"));
+        Ok(Self {
+            name: name.into(),
+            url: client::url(&settings)?,
+            headers: client::headers(&settings.headers)?,
+            keys: settings.signing_keys.iter().map(|key| sign::Key::parse(key)).collect::<Result<_, _>>()?,
+            client: client::client(&settings)?,
+            writer: body::Writer::new(settings.body)?,
+        })
+    }
+
+    async fn deliver_all(&self, batch: &[Arc<Finding>]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut failures = 0;
+        for finding in batch {
+            let outcome = self.send(finding).await;
+            failures = if matches!(outcome, Outcome::Retry { .. }) { failures + 1 } else { 0 };
+            let wants_rest = matches!(outcome, Outcome::Retry { after: Some(_), .. }) || failures >= FAILURES_MAX;
+            outcomes.push(outcome.clone());
+            if wants_rest {
+                outcomes.resize(batch.len(), outcome);
+                break;
+            }
         }
-        Ok(Self { name: name.into(), settings })
+        outcomes
+    }
+
+    async fn send(&self, finding: &Finding) -> Outcome {
+        let now = Timestamp::now();
+        let body = match self.writer.write(finding) {
+            Ok(body) => body,
+            Err(problem) => return Outcome::Refused(problem),
+        };
+        let Some(headers) = self.headers_for(finding, &body, now) else {
+            return Outcome::Refused("the finding's id does not go into a header".to_owned());
+        };
+        match self.client.post(self.url.clone()).headers(headers).body(body).send().await {
+            Ok(response) => answer::outcome(response, now).await,
+            Err(error) => answer::failure(error),
+        }
+    }
+
+    /// Those of <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>, and what
+    /// the settings add.
+    fn headers_for(&self, finding: &Finding, body: &str, now: Timestamp) -> Option<HeaderMap> {
+        let id = HeaderValue::from_str(&finding.id).ok()?;
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.writer.content_type()));
+        headers.insert("idempotency-key", id.clone());
+        headers.insert("webhook-id", id);
+        headers.insert("webhook-timestamp", HeaderValue::from(now.as_second()));
+        if !self.keys.is_empty() {
+            let signatures = sign::signatures(&self.keys, &finding.id, now.as_second(), body);
+            headers.insert("webhook-signature", HeaderValue::from_str(&signatures).ok()?);
+        }
+        Some(headers)
     }
 }
 
@@ -126,6 +154,6 @@ impl Sink for Webhook {
     }
 
     fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
-        ready(Ok(vec![Outcome::retry("webhooks are not sent yet"); batch.len()])).boxed()
+        self.deliver_all(batch).map(Ok).boxed()
     }
 }

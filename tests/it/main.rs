@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may assume, and tell")]
 
 mod allocations;
+#[cfg(feature = "webhook")]
+mod bodies;
 mod bounds;
 #[cfg(feature = "aws")]
 mod cli;
@@ -28,6 +30,8 @@ mod policy;
 mod pushdown;
 #[cfg(feature = "aws")]
 mod readme;
+#[cfg(feature = "webhook")]
+mod receiver;
 mod rules;
 mod schema;
 mod shared;
@@ -36,3 +40,5 @@ mod state;
 mod trial;
 #[cfg(feature = "aws")]
 mod watch;
+#[cfg(feature = "webhook")]
+mod webhook;

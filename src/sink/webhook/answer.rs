@@ -1,0 +1,118 @@
+//! What a receiver's answer means for the finding.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use super::client::innermost;
+use crate::sink::Outcome;
+use crate::untrusted::{Untrusted, shortened};
+
+/// How much of an answer is read. A connection whose answer is longer is closed.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How much of an answer is told, in characters.
+const EXCERPT_WIDTH: usize = 200;
+
+/// The longest that a receiver may ask to be left alone.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
+/// What became of a finding that was answered.
+pub(super) async fn outcome(response: Response, now: Timestamp) -> Outcome {
+    let status = response.status();
+    let (after, location) = (retry_after(response.headers(), now), location(response.headers()));
+    let body = read(response).await;
+    match status.as_u16() {
+        200..=299 => Outcome::Delivered,
+        408 | 425 | 429 | 500..=599 => Outcome::Retry { reason: said(status, &body), after },
+        300..=399 => Outcome::Refused(format!(
+            "the receiver answered {status}, which leads to `{location}`; redirects are not followed (set `url` to where \
+             it is now)"
+        )),
+        410 => Outcome::Refused(format!(
+            "{} (the hook is gone: remove the sink or give its new `url`)",
+            said(status, &body)
+        )),
+        _ => Outcome::Refused(said(status, &body)),
+    }
+}
+
+/// What became of a finding that got no answer.
+pub(super) fn failure(error: reqwest::Error) -> Outcome {
+    if error.is_timeout() {
+        return Outcome::retry("the receiver gave no answer in time");
+    }
+    // Neither may name the URL.
+    let error = error.without_url();
+    let cause = Untrusted(&innermost(&error)).to_string();
+    let what = if error.is_connect() { "cannot reach the receiver" } else { "the receiver cannot be spoken to" };
+    Outcome::retry(format!("{what}: {}", shortened(&cause, EXCERPT_WIDTH)))
+}
+
+fn said(status: StatusCode, body: &str) -> String {
+    let excerpt = Untrusted(&shortened(body.trim(), EXCERPT_WIDTH)).to_string();
+    match excerpt.is_empty() {
+        true => format!("the receiver answered {status}"),
+        false => format!("the receiver answered {status}: {excerpt}"),
+    }
+}
+
+fn location(headers: &HeaderMap) -> String {
+    let text = headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Untrusted(&shortened(&text.unwrap_or_default(), EXCERPT_WIDTH)).to_string()
+}
+
+/// What there is of the body, within the bound. The status has said what matters, so that one that breaks off will do.
+async fn read(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = BODY_BYTES_MAX - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == BODY_BYTES_MAX {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+/// `Retry-After`, in seconds or as a date, within the bound.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = rfc2822::parse(text).ok()?.timestamp();
+            Duration::try_from(date.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_bounded() {
+        let now: Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("999999999", Some(3_600)),
+            ("Thu, 15 Jan 2026 12:01:30 GMT", Some(90)),
+            ("Thu, 15 Jan 2026 11:00:00 GMT", Some(0)),
+            ("Fri, 16 Jan 2099 12:00:00 GMT", Some(3_600)),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

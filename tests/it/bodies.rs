@@ -1,0 +1,348 @@
+//! The bodies of webhooks: what each preset makes of an everyday finding, and that no value of a hostile one gets out of
+//! its place.
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use trailwatch::finding::{Finding, FindingActor, FindingGroup, FindingRule, SCHEMA_VERSION, Why};
+use trailwatch::rule::Severity;
+use trailwatch::sink::webhook::body::{Body, Escape, Writer};
+
+/// A finding of which every value that an event decides is `value`, if it is given.
+pub fn finding_of(value: Option<&str>, severity: Severity) -> Finding {
+    let text = |everyday: &str| value.unwrap_or(everyday).to_owned();
+    let event =
+        serde_json::json!({"eventName": text("PutEncryptionConfig"), "requestParameters": {"type": text("NONE")}});
+    Finding {
+        schema_version: Cow::Borrowed(SCHEMA_VERSION),
+        id: "41f6eda10ab10aa295dcba312e4439a2".to_owned(),
+        time: Some("2026-01-15T12:00:00Z".to_owned()),
+        rule: FindingRule {
+            id: "xray-encryption-changed".to_owned(),
+            title: "X-Ray trace encryption set to {requestParameters.type}".to_owned(),
+            severity,
+            tags: vec!["service.xray".to_owned()],
+        },
+        severity,
+        title: format!("X-Ray trace encryption set to {}", text("NONE")),
+        actor: FindingActor {
+            name: text("deploy"),
+            kind: Cow::Borrowed("role"),
+            account: Some(text("111122223333")),
+            arn: Some(text("arn:aws:iam::111122223333:role/deploy")),
+            session: Some(text("alice")),
+        },
+        account: Some(text("111122223333")),
+        region: Some(text("us-east-1")),
+        source_ip: Some(text("198.51.100.7")),
+        group: vec![FindingGroup { field: "awsRegion".to_owned(), value: Some(text("us-east-1")) }],
+        event_ids: vec![text("e0000000-0000-4000-8000-000000000200")],
+        events: vec![RawValue::from_string(event.to_string()).unwrap()],
+        why: vec![Why {
+            field: "requestParameters.type".to_owned(),
+            operator: "equals".to_owned(),
+            value: "NONE".to_owned(),
+            seen: Some(text("NONE")),
+        }],
+    }
+}
+
+/// An everyday finding.
+pub fn finding() -> Finding {
+    finding_of(None, Severity::High)
+}
+
+/// A finding of which little is known.
+fn bare() -> Finding {
+    Finding {
+        time: None,
+        account: None,
+        region: None,
+        source_ip: None,
+        event_ids: Vec::new(),
+        actor: FindingActor { account: None, arn: None, session: None, ..finding().actor },
+        ..finding()
+    }
+}
+
+fn presets() -> [(&'static str, Body); 6] {
+    [
+        ("json", Body::Json),
+        ("slack", Body::Slack),
+        ("teams", Body::Teams),
+        ("discord", Body::Discord),
+        ("pagerduty", Body::PagerDuty { routing_key: "R0UT1NG".to_owned() }),
+        ("alertmanager", Body::Alertmanager),
+    ]
+}
+
+fn template(text: &str, escape: Escape) -> Body {
+    Body::Template { text: text.to_owned(), escape }
+}
+
+fn written(body: Body, finding: &Finding) -> Value {
+    serde_json::from_str(&Writer::new(body).unwrap().write(finding).unwrap()).unwrap()
+}
+
+#[test]
+fn an_everyday_finding_reads_as_documented() {
+    for (name, body) in presets() {
+        let text = serde_json::to_string_pretty(&written(body, &finding())).unwrap();
+        insta::assert_snapshot!(format!("body_{name}"), text);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_left_out() {
+    for (name, body) in presets().into_iter().filter(|(name, _)| *name != "json") {
+        let text = written(body, &bare()).to_string();
+        for absent in ["ccount", "egion\"", "startsAt", "timestamp", "ession", "null"] {
+            assert!(!text.contains(absent), "{name}: {absent} in {text}");
+        }
+    }
+}
+
+#[test]
+fn every_severity_has_a_word_that_the_receiver_knows() {
+    let of = |severity: Severity, body: Body, pointer: &str| {
+        let finding = finding_of(None, severity);
+        written(body, &finding).pointer(pointer).unwrap().as_str().unwrap().to_owned()
+    };
+    let severities = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Informational];
+    let pagerduty = |severity| of(severity, Body::PagerDuty { routing_key: "r".into() }, "/payload/severity");
+    assert_eq!(severities.map(pagerduty), ["critical", "error", "warning", "info", "info"]);
+    let alertmanager = |severity| of(severity, Body::Alertmanager, "/0/labels/severity");
+    assert_eq!(severities.map(alertmanager), ["critical", "high", "medium", "low", "informational"]);
+}
+
+#[test]
+fn templates_say_what_is_wrong_with_them() {
+    let table = [
+        ("a tag that is open", template("{% if title %}{{ title }}", Escape::Json)),
+        ("a filter that is none", template("{{ title|shout }}", Escape::Json)),
+        ("a field that is none", template("{{ titel }}", Escape::Json)),
+        ("a field that this event has not", template("{{ events[0].responseElements.x }}", Escape::Json)),
+        ("such a field as plain text", template("{{ events[0].errorCode }}", Escape::Text)),
+        ("quotes around a value", template("{\"text\": \"{{ title }}\"}", Escape::Json)),
+        ("no JSON", template("severity: {{ severity }}", Escape::Json)),
+        (
+            "a loop without end",
+            template("{% for x in range(9999) %}{% for y in range(9999) %}.{% endfor %}{% endfor %}", Escape::Text),
+        ),
+        ("too much to write", template("{{ 'x' * 99999999 }}", Escape::Text)),
+        ("no routing key", Body::PagerDuty { routing_key: String::new() }),
+    ];
+    let told = |body: Body| match Writer::new(body) {
+        Err(error) => error.to_string(),
+        Ok(writer) => writer.write(&finding()).unwrap_err(),
+    };
+    let lines: Vec<String> = table.into_iter().map(|(what, body)| format!("{what}\n  {}", told(body))).collect();
+    insta::assert_snapshot!("templates_that_fail", lines.join("\n"));
+}
+
+#[test]
+fn a_template_has_every_field_of_the_finding() {
+    let text = r#"{"text": {{ severity ~ ": " ~ title }}, "who": {{ actor.name }}, "set": {{ events[0].requestParameters.type }},
+        "error": {{ events[0].errorCode|default(none) }}, "tags": {{ rule.tags }}, "n": {{ why|length }}}"#;
+    let value = written(template(text, Escape::Json), &finding());
+    let expected = serde_json::json!({
+        "text": "high: X-Ray trace encryption set to NONE", "who": "deploy", "set": "NONE", "error": null,
+        "tags": ["service.xray"], "n": 1
+    });
+    assert_eq!(value, expected);
+    let plain = Writer::new(template("{{ title }} by {{ actor.name }}\n", Escape::Text)).unwrap();
+    assert_eq!(plain.write(&finding()).unwrap(), "X-Ray trace encryption set to NONE by deploy\n");
+    assert_eq!(plain.content_type(), "text/plain; charset=utf-8");
+}
+
+/// Text that somebody would choose to get out of their place.
+fn hostile() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "<!channel>",
+        "<@U123>",
+        "@everyone",
+        "@here",
+        "<http://evil.example|bank>",
+        "https://evil.example/x",
+        "[a](http://b)",
+        "![a](http://b)",
+        "<at>Ann</at>",
+        "</TextRun>",
+        "*bold*",
+        "_it_",
+        "~s~",
+        "`code`",
+        "```",
+        "> quote",
+        "# head",
+        "||spoiler||",
+        "{{ 7 * 7 }}",
+        "{% raw %}",
+        "${env:HOME}",
+        "$(id)",
+        "\"",
+        "\\",
+        "\",\"x\":\"",
+        "&amp;",
+        "&lt;",
+        "\r\n",
+        "X-Header: 1",
+        "\u{1b}[31m",
+        "\u{9b}2J",
+        "\u{202e}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{2028}",
+        "<script>",
+        "'",
+        ":smile:",
+        "<t:0>",
+        "<#1>",
+        "</",
+        "é",
+        "日本語",
+        "🙂",
+        "\u{0}",
+        "a",
+        " ",
+        "\n- item",
+        "1. ",
+    ]);
+    let known = prop::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat());
+    let long = (known.clone(), 1..400_usize).prop_map(|(text, times)| text.repeat(times));
+    prop_oneof![3 => known, 2 => any::<String>(), 1 => long]
+}
+
+/// Every string below a value, with the name it stands under.
+fn strings<'v>(value: &'v Value, name: &'v str, found: &mut Vec<(&'v str, &'v str)>) {
+    match value {
+        Value::String(text) => found.push((name, text)),
+        Value::Array(values) => values.iter().for_each(|value| strings(value, name, found)),
+        Value::Object(members) => members.iter().for_each(|(name, value)| strings(value, name, found)),
+        _ => {}
+    }
+}
+
+fn all_strings(value: &Value) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    strings(value, "", &mut found);
+    found
+}
+
+/// What a value is, text aside: names, kinds and order.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::String(_) => "".into(),
+        Value::Array(values) => values.iter().map(shape).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), shape(value))).collect::<serde_json::Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}' | '\u{202e}' | '\u{2028}' | '\u{feff}')
+}
+
+/// Slack reads `&`, `<` and `>` in every text, and mark-up only in what is not plain text.
+fn check_slack(message: &Value) {
+    for block in message["blocks"].as_array().unwrap() {
+        let texts = block["fields"].as_array().cloned().unwrap_or_else(|| vec![block["text"].clone()]);
+        let limit = if block["type"] == "header" { 150 } else { 2_000 };
+        assert!(texts.len() <= 10);
+        for text in texts {
+            assert_eq!((&text["type"], &text["emoji"]), (&"plain_text".into(), &false.into()));
+            let text = text["text"].as_str().unwrap();
+            assert!((1..=limit).contains(&units(text)), "{text}");
+        }
+    }
+    for (_, text) in all_strings(message) {
+        let plain = text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "");
+        assert!(!plain.contains(['&', '<', '>']), "{text}");
+    }
+    assert_eq!(
+        (&message["mrkdwn"], &message["link_names"], &message["parse"]),
+        (&false.into(), &false.into(), &"none".into())
+    );
+}
+
+/// In Teams only text blocks and the like read Markdown, and only entities mention anybody.
+fn check_teams(message: &Value) {
+    let text = message.to_string();
+    assert!(text.len() < 28_000, "{} bytes", text.len());
+    let kinds: Vec<&str> =
+        all_strings(message).into_iter().filter(|(name, _)| *name == "type").map(|(_, kind)| kind).collect();
+    assert!(
+        kinds.iter().all(|kind| ["message", "AdaptiveCard", "RichTextBlock", "TextRun"].contains(kind)),
+        "{kinds:?}"
+    );
+}
+
+/// In Discord a backslash makes a punctuation mark plain.
+fn check_discord(message: &Value) {
+    assert_eq!(message["allowed_mentions"], serde_json::json!({"parse": []}));
+    let embed = &message["embeds"][0];
+    let fields = embed["fields"].as_array().unwrap();
+    let mut texts = vec![(256, embed["title"].as_str().unwrap())];
+    texts.extend(fields.iter().map(|field| (1_024, field["value"].as_str().unwrap())));
+    assert!(texts.iter().map(|(_, text)| units(text)).sum::<usize>() < 5_800);
+    for (limit, text) in texts {
+        assert!((1..=limit).contains(&units(text)), "{text}");
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => assert!(chars.next().is_some_and(|c| c.is_ascii_punctuation()), "{text}"),
+                other => assert!(!other.is_ascii_punctuation(), "`{other}` in {text}"),
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Neither form nor names of a message depend on what values hold; nothing in it is hidden; and mark-up is none.
+    #[test]
+    fn no_value_gets_out_of_its_place(value in hostile()) {
+        let (hostile, everyday) = (finding_of(Some(&value), Severity::High), finding());
+        for (name, body) in presets().into_iter().filter(|(name, _)| *name != "json") {
+            let message = written(body.clone(), &hostile);
+            prop_assert_eq!(shape(&message), shape(&written(body, &everyday)), "{}", name);
+            for (_, text) in all_strings(&message) {
+                prop_assert!(!text.contains(is_hidden), "{}: {:?}", name, text);
+            }
+            match name {
+                "slack" => check_slack(&message),
+                "teams" => check_teams(&message),
+                "discord" => check_discord(&message),
+                "pagerduty" => prop_assert!(units(message["payload"]["summary"].as_str().unwrap()) <= 1_024),
+                _ => {}
+            }
+        }
+        prop_assert_eq!(&written(Body::Json, &hostile)["actor"]["name"], &Value::from(value));
+    }
+
+    /// A value stays one value in a template: in JSON the same string, in HTML without mark-up, in plain text on its line.
+    #[test]
+    fn no_value_gets_out_of_a_template(value in hostile()) {
+        // What a template sees has no NUL, and is never empty, so that it is there to be looked for.
+        let finding = finding_of(Some(&value), Severity::High);
+        let json = r#"{"a": {{ actor.name }}, "b": [{{ actor.session }}, {{ title ~ "!" }}], "c": {{ events[0].eventName }}}"#;
+        let message = written(template(json, Escape::Json), &finding);
+        prop_assert_eq!(&message["a"], &Value::from(value.as_str()));
+        prop_assert_eq!(&message["b"], &serde_json::json!([value, format!("{}!", finding.title)]));
+        prop_assert_eq!(&message["c"], &Value::from(value.as_str()));
+        let write = |escape| Writer::new(template("A{{ actor.name }}Z\n", escape)).unwrap().write(&finding).unwrap();
+        let html = write(Escape::Html);
+        prop_assert!(!html.contains(['<', '>', '"', '\'']), "{}", html);
+        let plain = write(Escape::Text);
+        prop_assert!(plain.strip_suffix("Z\n").is_some_and(|line| !line.contains(is_hidden)), "{:?}", plain);
+    }
+}
