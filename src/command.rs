@@ -22,10 +22,13 @@ mod demo;
 mod events;
 mod explain;
 mod import;
+mod outbox;
 mod report;
 mod rules;
 mod run;
 mod scan;
+mod sink;
+mod state;
 mod tail;
 mod time;
 
@@ -59,17 +62,29 @@ enum Command {
     /// Checks and shows the configuration of `run`.
     #[command(subcommand)]
     Config(config_file::Config),
+    /// Shows and checks what `run` keeps on disk.
+    #[command(subcommand)]
+    State(state::State),
+    /// Lists findings that wait for sinks or were given up; sends them again, or drops them.
+    #[command(subcommand)]
+    Outbox(outbox::Outbox),
+    /// Tests sinks.
+    #[command(subcommand)]
+    Sink(sink::Sink),
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done; also after Ctrl-C while following, and when the reader of the output has gone
   1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test);
-       an event that a named rule does not match (explain), or a pattern (rules match)
+       an event that a named rule does not match (explain), or a pattern (rules match);
+       a configuration is broken (config), or state (state verify); a sink that does not take
+       the sample (sink test); no such entries (outbox)
   2    the arguments are wrong; also a pattern (rules match)
-  3    done, but some input could not be decoded or read; a rule that no pattern reaches (rules export)
+  3    done, but some input could not be decoded or read; a rule that no pattern reaches (rules export);
+       not everything could be dealt with in time after a signal (run)
   130  interrupted before the end
-  253  rules cannot be used
+  253  rules or a configuration cannot be used
   254  AWS, or the way to it, refused
   255  something else went wrong; also an output that cannot be written";
 
@@ -110,6 +125,9 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Rules(rules) => rules.run(),
         Command::Config(config) => config.run(),
+        Command::State(state) => state.run(),
+        Command::Outbox(outbox) => outbox.run(),
+        Command::Sink(sink) => sink.run(),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -14,7 +14,7 @@ mod disk;
 mod memory;
 mod outbox;
 
-pub use disk::{DiskStore, Limits, Opened};
+pub use disk::{Choice, DiskStore, Inspector, Limits, Opened, Overview, Shelf};
 pub use memory::MemoryStore;
 pub use outbox::{Due, Entry, Outbox, Outgoing, Settlement, Waiting};
 
@@ -84,6 +84,12 @@ pub enum StoreError {
     InUse {
         /// The file.
         path: String,
+    },
+    /// There is no state in the folder.
+    #[error("there is no state in {folder} (`trailwatch run` makes one; name its folder with `--state`)")]
+    Missing {
+        /// The folder.
+        folder: String,
     },
     /// Sinks have not taken what was there before.
     #[error("the outbox is full: {waiting} findings wait for their sinks")]

@@ -357,17 +357,29 @@ fn sink(name: &str, _instance: &str, mut section: Section<'_, '_>) -> Option<Sin
         }
         #[cfg(feature = "webhook")]
         SinkType::Webhook => {
-            patience.deadline = section.duration("deadline", patience.deadline);
+            patience = tried(&mut section);
             webhook_sink(name, &mut section).map(|settings| SinkKind::Webhook(Box::new(settings)))
         }
         #[cfg(feature = "aws")]
         SinkType::EventBridge => {
-            patience.deadline = section.duration("deadline", patience.deadline);
+            patience = tried(&mut section);
             eventbridge_sink(name, _instance, &mut section)
         }
     };
     section.finish();
     Some(SinkSettings { route, patience, kind: kind? })
+}
+
+/// How long a sink that may be away is tried.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+fn tried(section: &mut Section<'_, '_>) -> Patience {
+    let by_default = Patience::default();
+    Patience {
+        wait_min: section.duration("retry_min", by_default.wait_min),
+        wait_max: section.duration("retry_max", by_default.wait_max),
+        deadline: section.duration("deadline", by_default.deadline),
+        ..by_default
+    }
 }
 
 /// What a request of a webhook holds.
@@ -409,7 +421,6 @@ fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Se
         signing_keys: section.secrets("signing_keys"),
         headers: section.secret_table("headers"),
         timeout: section.duration("timeout", by_default.timeout),
-        spacing: section.duration("spacing", by_default.spacing),
         ca_file: section.file("ca_file"),
         client_certificate_file: section.file("client_certificate_file"),
         client_key_file: section.file("client_key_file"),

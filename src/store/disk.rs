@@ -19,6 +19,10 @@ use super::{Checkpoint, Store, StoreError, Transaction};
 use crate::event::EventKey;
 use crate::finding::Finding;
 
+mod inspector;
+
+pub use inspector::{Choice, Inspector, Overview, Shelf};
+
 /// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 /// By source: its position.
@@ -132,7 +136,7 @@ impl StateFile {
     /// Opens the file, and sets it aside if it is none of ours or damaged. A disk that is full or fails is no reason to:
     /// the state is as good as before.
     fn open_or_set_aside(&self) -> Result<Opened, StoreError> {
-        let reason = match self.with(prepare) {
+        let reason = match self.open_checked().and_then(|()| self.with(prepare)) {
             Ok(()) => return Ok(Opened::default()),
             Err(error @ StoreError::Damaged { .. }) => error.to_string(),
             Err(error) => return Err(error),
@@ -164,6 +168,16 @@ impl StateFile {
             *open = None;
             self.failed(error)
         })
+    }
+
+    /// Opens the file after a check of all of it: a file that somebody else has written to is found out here, and not
+    /// in the middle of a run.
+    fn open_checked(&self) -> Result<(), StoreError> {
+        let mut builder = Database::builder();
+        let opened = builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(&self.path);
+        let database = opened.map_err(|error| self.failed(error.into()))?;
+        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        Ok(())
     }
 
     fn open(&self) -> Result<Database, StoreError> {

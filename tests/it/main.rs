@@ -33,6 +33,8 @@ mod readme;
 #[cfg(feature = "webhook")]
 mod receiver;
 mod rules;
+#[cfg(all(feature = "aws", feature = "webhook", unix))]
+mod run;
 mod schema;
 mod shared;
 mod sigma;

@@ -1,0 +1,176 @@
+//! `trailwatch state`: what a run keeps on disk, in the hands of a person.
+
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::config_file::ConfigArgs;
+use super::outbox::entry_json;
+use super::{Exit, count, say, thousands};
+use crate::store::{Choice, Inspector, Overview, Shelf, StoreError};
+use crate::untrusted::{Untrusted, UntrustedJson};
+
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Prints how far sources were read, and how much waits for sinks.
+    Show(Show),
+    /// Checks the whole file.
+    Verify(Verify),
+    /// Prints everything that is in it, one JSON object a line.
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// How something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// For programs: one JSON object.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl State {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Show(show) => show.run(),
+            Self::Verify(verify) => Ok(verify.run()),
+            Self::Export(export) => export.run(),
+        }
+    }
+}
+
+/// Opens the state that is meant. What is wrong has been said.
+pub fn open(config: &ConfigArgs) -> Result<Inspector, Exit> {
+    let folder = config.state().ok_or(Exit::BadRules)?;
+    Inspector::open(&folder).map_err(|error| refuse(&error))
+}
+
+/// Says why the state cannot be used.
+pub fn refuse(error: &StoreError) -> Exit {
+    say("error", &error.to_string());
+    match error {
+        StoreError::Damaged { .. } => Exit::Found,
+        _ => Exit::Internal,
+    }
+}
+
+impl Show {
+    fn run(self) -> anyhow::Result<Exit> {
+        let state = match open(&self.config) {
+            Ok(state) => state,
+            Err(exit) => return Ok(exit),
+        };
+        let overview = state.overview()?;
+        let mut out = anstream::stdout();
+        match self.format {
+            Format::Human => human(&overview, &mut out)?,
+            Format::Json => writeln!(out, "{}", UntrustedJson(&overview_json(&overview).to_string()))?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn human(overview: &Overview, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{} bytes, {} remembered", thousands(overview.bytes), count(overview.seen, "event"))?;
+    for checkpoint in &overview.checkpoints {
+        writeln!(out, "source {}: {}", Untrusted(&checkpoint.source), Untrusted(&checkpoint.position))?;
+    }
+    for (sink, waiting) in &overview.sinks {
+        let since = waiting.oldest_ms.map_or(String::new(), |ms| format!(" (since {})", time(ms)));
+        let (entries, dead) = (thousands(waiting.entries), thousands(waiting.dead));
+        writeln!(out, "sink {}: {entries} waiting{since}, {dead} given up", Untrusted(sink))?;
+    }
+    Ok(())
+}
+
+fn overview_json(overview: &Overview) -> Value {
+    let positions = overview.checkpoints.iter().map(|at| (at.source.to_string(), at.position.clone().into()));
+    let sinks = overview.sinks.iter().map(|(sink, waiting)| {
+        let oldest = waiting.oldest_ms.map(time);
+        (sink.clone(), json!({ "waiting": waiting.entries, "oldest": oldest, "given_up": waiting.dead }))
+    });
+    json!({
+        "bytes": overview.bytes,
+        "events_remembered": overview.seen,
+        "positions": positions.collect::<serde_json::Map<_, Value>>(),
+        "sinks": sinks.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// A time as people and programs read it.
+pub fn time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.0}"))
+}
+
+impl Verify {
+    fn run(self) -> Exit {
+        let verified = open(&self.config).and_then(|state| state.verify().map_err(|error| refuse(&error)));
+        match verified {
+            Ok(0) => {
+                say("note", "nothing is wrong with it");
+                Exit::Done
+            }
+            Ok(unreadable) => {
+                say(
+                    "error",
+                    &format!("{} of the outbox cannot be read (a run drops them, and says so)", entries(unreadable)),
+                );
+                Exit::Found
+            }
+            Err(exit) => exit,
+        }
+    }
+}
+
+/// `1 entry`, `2 entries`.
+pub fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(number)) }
+}
+
+impl Export {
+    fn run(self) -> anyhow::Result<Exit> {
+        let state = match open(&self.config) {
+            Ok(state) => state,
+            Err(exit) => return Ok(exit),
+        };
+        let mut out = io::BufWriter::new(anstream::stdout());
+        let mut write = |value: Value| writeln!(out, "{}", UntrustedJson(&value.to_string()));
+        for checkpoint in state.overview()?.checkpoints {
+            write(json!({ "source": &*checkpoint.source, "position": checkpoint.position }))?;
+        }
+        for key in state.seen()? {
+            let hex: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            write(json!({ "seen": hex }))?;
+        }
+        for shelf in [Shelf::Waiting, Shelf::Dead] {
+            for entry in state.entries(shelf, &Choice::default())? {
+                write(entry_json(&entry, shelf))?;
+            }
+        }
+        out.flush()?;
+        Ok(Exit::Done)
+    }
+}
