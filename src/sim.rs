@@ -1,17 +1,18 @@
-//! In-process stand-ins for the AWS endpoints that Trailwatch reads, and a seeded stream of CloudTrail events.
+//! In-process stand-ins for the AWS endpoints that Trailwatch speaks to, and a seeded stream of CloudTrail events.
 //!
-//! Serves `trailwatch demo` and the integration tests. It shares no code with the sources: two readings of AWS's
+//! Serves `trailwatch demo` and the integration tests. It shares no code with the sources and sinks: two readings of AWS's
 //! documentation that agree are worth more than one reading used twice.
 //!
 //! ```text
 //! Stream ──Planned──▶ Logs.put_visible_at ──▶ Logs ◀── FilterLogEvents ── Endpoint ◀── HTTP ── the AWS SDK
 //!                                              ▲                            │
-//!                                           Faults, Clock                 Trails
+//!                                           Faults, Clock               Trails, Buses
 //! ```
 //!
 //! - [`Endpoint`] speaks AWS JSON 1.1 on a loopback port and stops when it is dropped.
 //! - [`Logs`] holds log groups as CloudWatch Logs shows them: paged, with late visibility, tokens bound to a query.
 //! - [`Trails`] holds what CloudTrail says about its trails.
+//! - [`Buses`] keeps the events that were put on EventBridge's buses.
 //! - [`Faults`] makes chosen calls fail, in a scripted and repeatable way.
 //! - [`Stream`] plans events, each with a [`Label`] that says what a detector should make of it. It is here without the
 //!   feature `aws` as well.
@@ -22,6 +23,8 @@
 mod clock;
 #[cfg(feature = "aws")]
 mod endpoint;
+#[cfg(feature = "aws")]
+mod events;
 #[cfg(feature = "aws")]
 mod fault;
 #[cfg(feature = "aws")]
@@ -38,6 +41,8 @@ mod trails;
 pub use clock::Clock;
 #[cfg(feature = "aws")]
 pub use endpoint::Endpoint;
+#[cfg(feature = "aws")]
+pub use events::{Buses, PutEvent};
 #[cfg(feature = "aws")]
 pub use fault::{Fault, Faults};
 #[cfg(feature = "aws")]

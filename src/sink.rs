@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use crate::finding::Finding;
+#[cfg(any(feature = "aws", feature = "webhook"))]
+use crate::untrusted::{Untrusted, shortened};
 
 #[cfg(feature = "aws")]
 pub mod eventbridge;
@@ -63,6 +65,23 @@ impl SettingsError {
     fn new(setting: &'static str, problem: impl Into<String>) -> Self {
         Self { setting, problem: problem.into() }
     }
+}
+
+/// The longest text of a receiver that is told, in characters.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+const TOLD_WIDTH: usize = 200;
+
+/// The beginning of what a receiver, or the way to it, said, made safe to show.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+fn told(text: &str) -> String {
+    Untrusted(&shortened(text.trim(), TOLD_WIDTH)).to_string()
+}
+
+/// The text of the innermost cause: the outer ones only say that something failed.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 impl Outcome {

@@ -1,6 +1,6 @@
 //! The HTTP server: AWS JSON 1.1 on a loopback port.
 //!
-//! One address answers for CloudWatch Logs and for CloudTrail; the target header says which is meant. Signatures are
+//! One address answers for CloudWatch Logs, CloudTrail and EventBridge; the target header says which is meant. Signatures are
 //! not checked.
 
 mod cut;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
-use super::{Fault, Logs, Trails};
+use super::{Buses, Fault, Logs, Trails};
 use cut::{CuttableListener, Scissors};
 
 /// Largest request body: a full batch of log events, with room for what JSON escapes add.
@@ -37,6 +37,7 @@ pub struct Endpoint {
     address: SocketAddr,
     logs: Logs,
     trails: Trails,
+    buses: Buses,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
@@ -52,7 +53,9 @@ impl Endpoint {
     pub async fn start_with(logs: Logs, trails: Trails) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let services = Services { logs: logs.clone(), trails: trails.clone(), answered: Arc::default() };
+        let buses = Buses::default();
+        let services =
+            Services { logs: logs.clone(), trails: trails.clone(), buses: buses.clone(), answered: Arc::default() };
         let router = Router::new()
             .route("/", post(answer))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -67,7 +70,7 @@ impl Endpoint {
             // An accept that fails is retried within; serving has no other way to fail.
             let _ = serve.await;
         });
-        Ok(Self { address, logs, trails, running: Some(running), server })
+        Ok(Self { address, logs, trails, buses, running: Some(running), server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -85,6 +88,11 @@ impl Endpoint {
         &self.trails
     }
 
+    /// Gives the buses that this server takes events for.
+    pub fn buses(&self) -> &Buses {
+        &self.buses
+    }
+
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
@@ -97,6 +105,7 @@ impl Endpoint {
 struct Services {
     logs: Logs,
     trails: Trails,
+    buses: Buses,
     answered: Arc<AtomicU64>,
 }
 
@@ -119,7 +128,7 @@ async fn answer(
     if let Some(refusal) = fault.as_ref().and_then(Fault::refusal) {
         return respond(Err(refusal), &request_id, false);
     }
-    let answer = services.carry_out(call, page_cut(fault.as_ref()));
+    let answer = services.carry_out(call, fault.as_ref());
     if let Some(Fault::Delay(delay)) = &fault {
         tokio::time::sleep(*delay).await;
     }
@@ -135,9 +144,13 @@ fn page_cut(fault: Option<&Fault>) -> PageCut {
 }
 
 impl Services {
-    fn carry_out(&self, call: Call, cut: PageCut) -> Result<Value, Refusal> {
+    fn carry_out(&self, call: Call, fault: Option<&Fault>) -> Result<Value, Refusal> {
         if call.service.starts_with("Logs_") {
-            return self.logs.call(&call.operation, call.body, cut);
+            return self.logs.call(&call.operation, call.body, page_cut(fault));
+        }
+        if call.service == "AWSEvents" {
+            let failing = if let Some(Fault::FailedEntries(failing)) = fault { failing.as_slice() } else { &[] };
+            return self.buses.call(&call.operation, call.body, failing);
         }
         if call.service.starts_with("CloudTrail_") {
             return self.trails.call(&call.operation, call.body);

@@ -31,6 +31,8 @@ pub enum Fault {
     EmptyPage,
     /// A page of at most this many events, with a token if more are there.
     ShortPage(usize),
+    /// `PutEvents` answers well, but says that the entries at these places failed with these codes.
+    FailedEntries(Vec<(usize, String)>),
     /// The right answer, taken at once but sent only after this long.
     Delay(Duration),
     /// The connection is reset without an answer.

@@ -152,8 +152,8 @@ fn a_template_has_every_field_of_the_finding() {
         "tags": ["service.xray"], "n": 1
     });
     assert_eq!(value, expected);
-    let plain = Writer::new(template("{{ title }} by {{ actor.name }}\n", Escape::Text)).unwrap();
-    assert_eq!(plain.write(&finding()).unwrap(), "X-Ray trace encryption set to NONE by deploy\n");
+    let plain = Writer::new(template("{{ title }} by {{ actor.name }}", Escape::Text)).unwrap();
+    assert_eq!(plain.write(&finding()).unwrap(), "X-Ray trace encryption set to NONE by deploy");
     assert_eq!(plain.content_type(), "text/plain; charset=utf-8");
 }
 
@@ -332,17 +332,16 @@ proptest! {
     /// A value stays one value in a template: in JSON the same string, in HTML without mark-up, in plain text on its line.
     #[test]
     fn no_value_gets_out_of_a_template(value in hostile()) {
-        // What a template sees has no NUL, and is never empty, so that it is there to be looked for.
         let finding = finding_of(Some(&value), Severity::High);
         let json = r#"{"a": {{ actor.name }}, "b": [{{ actor.session }}, {{ title ~ "!" }}], "c": {{ events[0].eventName }}}"#;
         let message = written(template(json, Escape::Json), &finding);
         prop_assert_eq!(&message["a"], &Value::from(value.as_str()));
         prop_assert_eq!(&message["b"], &serde_json::json!([value, format!("{}!", finding.title)]));
         prop_assert_eq!(&message["c"], &Value::from(value.as_str()));
-        let write = |escape| Writer::new(template("A{{ actor.name }}Z\n", escape)).unwrap().write(&finding).unwrap();
+        let write = |escape| Writer::new(template("A{{ actor.name }}Z", escape)).unwrap().write(&finding).unwrap();
         let html = write(Escape::Html);
         prop_assert!(!html.contains(['<', '>', '"', '\'']), "{}", html);
         let plain = write(Escape::Text);
-        prop_assert!(plain.strip_suffix("Z\n").is_some_and(|line| !line.contains(is_hidden)), "{:?}", plain);
+        prop_assert!(plain.strip_suffix('Z').is_some_and(|line| !line.contains(is_hidden)), "{:?}", plain);
     }
 }

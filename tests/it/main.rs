@@ -14,6 +14,8 @@ mod corpus;
 mod diagnostics;
 mod engine;
 mod event_pattern;
+#[cfg(all(feature = "aws", feature = "webhook"))]
+mod eventbridge;
 mod export;
 mod files;
 mod findings;

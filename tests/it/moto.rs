@@ -271,3 +271,69 @@ async fn a_group_that_is_not_there_is_named_with_the_nearest_one() {
     assert_eq!(output.status.code(), Some(254), "{said}");
     assert!(said.contains("aws-cloudtrail-logs-mote") && said.contains(GROUP), "{said}");
 }
+
+/// Makes a call of an API that is spoken in JSON, without the SDK.
+#[cfg(feature = "webhook")]
+async fn call(moto: &Moto, service: &str, target: &str, body: serde_json::Value) -> serde_json::Value {
+    // moto tells by it which service is meant, and checks nothing of it.
+    let credential = format!("AWS4-HMAC-SHA256 Credential=test/20260115/us-east-1/{service}/aws4_request, Signature=x");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.post(&moto.url).header("x-amz-target", target).header("authorization", credential);
+    let request = request.header("content-type", "application/x-amz-json-1.0").body(body.to_string());
+    let answer = request.send().await.unwrap().text().await.unwrap();
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{target}: {error}: {answer}"))
+}
+
+/// A queue, with a rule of EventBridge that puts there what fits a pattern. Gives the queue's URL.
+#[cfg(feature = "webhook")]
+async fn make_queue_behind_rule(moto: &Moto, pattern: serde_json::Value) -> serde_json::Value {
+    use serde_json::json;
+    let url = call(moto, "sqs", "AmazonSQS.CreateQueue", json!({"QueueName": "findings"})).await["QueueUrl"].clone();
+    let asked = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
+    let arn = call(moto, "sqs", "AmazonSQS.GetQueueAttributes", asked).await["Attributes"]["QueueArn"].clone();
+    let rule = json!({"Name": "findings", "EventPattern": pattern.to_string()});
+    call(moto, "events", "AWSEvents.PutRule", rule).await;
+    let targets = json!({"Rule": "findings", "Targets": [{"Id": "queue", "Arn": arn}]});
+    call(moto, "events", "AWSEvents.PutTargets", targets).await;
+    url
+}
+
+#[cfg(feature = "webhook")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finding_goes_by_a_rule_of_eventbridge_into_a_queue() {
+    use std::sync::Arc;
+    use trailwatch::finding::Finding;
+    use trailwatch::sink::eventbridge::{EventBridge, Settings, local_connector};
+    use trailwatch::sink::{Outcome, Sink};
+    let Some(moto) = Moto::start() else { return };
+    let pattern = serde_json::json!({"source": ["trailwatch"], "detail": {"severity": ["high"], "rule": {"id": [{"prefix": "xray-"}]}}});
+    let queue = make_queue_behind_rule(&moto, pattern).await;
+
+    let finding = crate::bodies::finding();
+    let minor = Finding { severity: trailwatch::rule::Severity::Low, id: "0".repeat(32), ..finding.clone() };
+    let mut sink = EventBridge::new("bus", Settings::new("eu-1"), local_connector(&moto.url, "us-east-1")).unwrap();
+    let outcomes = sink.deliver(&[Arc::new(minor), Arc::new(finding.clone())]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Delivered, Outcome::Delivered]);
+
+    let asked = serde_json::json!({"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1});
+    let answer = call(&moto, "sqs", "AmazonSQS.ReceiveMessage", asked).await;
+    let messages = answer["Messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 1, "{answer}");
+    let event: serde_json::Value = serde_json::from_str(messages[0]["Body"].as_str().unwrap()).unwrap();
+    assert_eq!((&event["source"], &event["detail-type"]), (&"trailwatch".into(), &"Trailwatch Finding".into()));
+    assert_eq!(event["time"], "2026-01-15T12:00:00Z");
+    assert_eq!((&event["detail"]["id"], &event["detail"]["trailwatch"]["hops"]), (&finding.id.into(), &1.into()));
+}
+
+#[cfg(feature = "webhook")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_that_is_not_there_is_named_and_the_finding_kept() {
+    use std::sync::Arc;
+    use trailwatch::sink::eventbridge::{EventBridge, Settings, local_connector};
+    use trailwatch::sink::{Outcome, Sink};
+    let Some(moto) = Moto::start() else { return };
+    let settings = Settings { bus: "nowhere".to_owned(), ..Settings::new("eu-1") };
+    let mut sink = EventBridge::new("bus", settings, local_connector(&moto.url, "us-east-1")).unwrap();
+    let outcome = sink.deliver(&[Arc::new(crate::bodies::finding())]).await.unwrap().remove(0);
+    assert!(matches!(&outcome, Outcome::Retry { reason, .. } if reason.contains("`nowhere`")), "{outcome:?}");
+}

@@ -19,7 +19,8 @@ pub struct Request {
     pub body: String,
 }
 
-/// What to do with a request: the bytes to answer; `None` to keep the connection open and say nothing.
+/// What to do with a request: the bytes to answer; `None` to keep the connection open and say nothing. After an answer
+/// that says `connection: close` the connection is closed, however much of it is missing.
 type Script = dyn Fn(usize, &Request) -> Option<String> + Send + Sync;
 
 /// A receiver on a free port of 127.0.0.1. It ends with the test's runtime.
@@ -93,7 +94,13 @@ async fn serve(
             kept.len() - 1
         };
         match script(before, &request) {
-            Some(answer) => connection.write_all(answer.as_bytes()).await.ok()?,
+            Some(answer) => {
+                connection.write_all(answer.as_bytes()).await.ok()?;
+                if answer.contains("connection: close\r\n") {
+                    connection.shutdown().await.ok()?;
+                    return None;
+                }
+            }
             None => std::future::pending().await,
         }
     }

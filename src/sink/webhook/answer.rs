@@ -7,15 +7,10 @@ use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
-use super::client::innermost;
-use crate::sink::Outcome;
-use crate::untrusted::{Untrusted, shortened};
+use crate::sink::{Outcome, innermost, told};
 
 /// How much of an answer is read. A connection whose answer is longer is closed.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-
-/// How much of an answer is told, in characters.
-const EXCERPT_WIDTH: usize = 200;
 
 /// The longest that a receiver may ask to be left alone.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
@@ -29,8 +24,8 @@ pub(super) async fn outcome(response: Response, now: Timestamp) -> Outcome {
         200..=299 => Outcome::Delivered,
         408 | 425 | 429 | 500..=599 => Outcome::Retry { reason: said(status, &body), after },
         300..=399 => Outcome::Refused(format!(
-            "the receiver answered {status}, which leads to `{location}`; redirects are not followed (set `url` to where \
-             it is now)"
+            "{}, which leads to `{location}`; redirects are not followed (set `url` to where it is now)",
+            answered(status)
         )),
         410 => Outcome::Refused(format!(
             "{} (the hook is gone: remove the sink or give its new `url`)",
@@ -47,22 +42,26 @@ pub(super) fn failure(error: reqwest::Error) -> Outcome {
     }
     // Neither may name the URL.
     let error = error.without_url();
-    let cause = Untrusted(&innermost(&error)).to_string();
     let what = if error.is_connect() { "cannot reach the receiver" } else { "the receiver cannot be spoken to" };
-    Outcome::retry(format!("{what}: {}", shortened(&cause, EXCERPT_WIDTH)))
+    Outcome::retry(format!("{what}: {}", told(&innermost(&error))))
 }
 
 fn said(status: StatusCode, body: &str) -> String {
-    let excerpt = Untrusted(&shortened(body.trim(), EXCERPT_WIDTH)).to_string();
-    match excerpt.is_empty() {
-        true => format!("the receiver answered {status}"),
-        false => format!("the receiver answered {status}: {excerpt}"),
+    let answered = answered(status);
+    match told(body) {
+        excerpt if excerpt.is_empty() => answered,
+        excerpt => format!("{answered}: {excerpt}"),
     }
+}
+
+fn answered(status: StatusCode) -> String {
+    let words = status.canonical_reason().map(|words| format!(" {words}")).unwrap_or_default();
+    format!("the receiver answered {}{words}", status.as_u16())
 }
 
 fn location(headers: &HeaderMap) -> String {
     let text = headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    Untrusted(&shortened(&text.unwrap_or_default(), EXCERPT_WIDTH)).to_string()
+    told(&text.unwrap_or_default())
 }
 
 /// What there is of the body, within the bound. The status has said what matters, so that one that breaks off will do.

@@ -10,6 +10,7 @@ use reqwest::{Client, ClientBuilder, Url, redirect, retry};
 
 use super::address::{self, Guard};
 use super::{Settings, SettingsError};
+use crate::sink::innermost;
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
@@ -136,13 +137,4 @@ fn identity(certificate: &Path, key: &Path) -> Result<Identity, SettingsError> {
 
 fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
     std::fs::read(path).map_err(|error| SettingsError::new(setting, format!("{}: {error}", path.display())))
-}
-
-/// The text of the innermost cause. The outer ones only say that something failed, and may hold the URL.
-pub(super) fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
