@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::{Exit, complain, count, line, say};
-use crate::config::{self, Configuration, Overlay, Run};
+use crate::config::{self, Configuration, Effective, Overlay, Run};
 use crate::untrusted::Untrusted;
 
 #[derive(Debug, Subcommand)]
@@ -42,53 +42,56 @@ pub struct ConfigArgs {
 const PLACES: [&str; 2] = ["trailwatch.toml", "/etc/trailwatch/trailwatch.toml"];
 
 impl ConfigArgs {
-    /// The files, named or found; `None`, after saying so, if there are none.
-    fn paths(&self) -> Option<Vec<PathBuf>> {
+    /// The files, named or found.
+    fn paths(&self) -> Result<Vec<PathBuf>, Vec<String>> {
         if !self.config.is_empty() {
-            return Some(self.config.clone());
+            return Ok(self.config.clone());
         }
-        let found = PLACES.iter().map(PathBuf::from).find(|path| path.is_file());
-        if found.is_none() {
-            say(
-                "error",
-                &format!("there is no configuration: neither {} (name one with `--config`)", PLACES.join(" nor ")),
-            );
+        match PLACES.iter().map(PathBuf::from).find(|path| path.is_file()) {
+            Some(path) => Ok(vec![path]),
+            None => {
+                let places = PLACES.join(" nor ");
+                Err(vec![format!("there is no configuration: neither {places} (name one with `--config`)")])
+            }
         }
-        found.map(|path| vec![path])
     }
 
-    /// Reads the configuration anew; `None`, after saying why, if it is not to be found.
-    pub fn read(&self) -> Option<Configuration> {
-        let paths = self.paths()?;
+    /// Reads the configuration. `Err` says why it is not to be found.
+    pub fn read(&self) -> Result<Configuration, Vec<String>> {
+        let variables = std::env::vars_os();
         let environment =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let state = self.state.as_ref().map(|state| ("state", "--state", state.display().to_string()));
         let overlay = Overlay { environment: environment.collect(), options: state.into_iter().collect() };
-        let (configuration, unreadable) = config::configuration(&paths, overlay);
-        for (path, error) in &unreadable {
-            say("error", &format!("{}: {error}", path.display()));
-        }
-        unreadable.is_empty().then_some(configuration)
+        let (configuration, unreadable) = config::configuration(&self.paths()?, overlay);
+        let unreadable: Vec<String> =
+            unreadable.iter().map(|(path, error)| format!("{}: {error}", path.display())).collect();
+        if unreadable.is_empty() { Ok(configuration) } else { Err(unreadable) }
     }
 
-    /// What a run is made of; `None`, after saying why, if something is wrong.
-    pub fn load(&self) -> Option<Run> {
-        let configuration = self.read()?;
+    /// The same; `None` after saying why it is not to be found.
+    fn read_or_say(&self) -> Option<Configuration> {
+        self.read().map_err(|errors| errors.iter().for_each(|error| say("error", error))).ok()
+    }
+
+    /// What a run is made of, and every value that counts; `None`, after saying why, if something is wrong.
+    pub fn load(&self) -> Option<(Run, Vec<Effective>)> {
+        let configuration = self.read_or_say()?;
         tell_problems(&configuration);
-        configuration.run
+        Some((configuration.run?, configuration.effective))
     }
 
     /// The folder of the state. A configuration is read only if it is needed to tell.
     pub fn state(&self) -> Option<PathBuf> {
         match &self.state {
             Some(state) if self.config.is_empty() => Some(state.clone()),
-            _ => self.load().map(|run| run.state),
+            _ => self.load().map(|(run, _)| run.state),
         }
     }
 }
 
 /// Says everything that is wrong with a configuration.
-pub fn tell_problems(configuration: &Configuration) {
+fn tell_problems(configuration: &Configuration) {
     for problem in &configuration.problems {
         line(&format!("{problem}\n"));
     }
@@ -105,7 +108,7 @@ pub struct Check {
 
 impl Check {
     fn run(self) -> Exit {
-        let Some(run) = self.config.load() else { return Exit::Found };
+        let Some((run, _)) = self.config.load() else { return Exit::Found };
         let loaded = config::rules_with(&run.rules, &run.shared);
         if !loaded.is_good() {
             complain(&loaded);
@@ -133,7 +136,7 @@ pub struct Show {
 
 impl Show {
     fn run(self) -> io::Result<Exit> {
-        let Some(configuration) = self.config.read() else { return Ok(Exit::Found) };
+        let Some(configuration) = self.config.read_or_say() else { return Ok(Exit::Found) };
         tell_problems(&configuration);
         let lines: Vec<(String, &str)> = configuration
             .effective

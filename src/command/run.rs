@@ -1,27 +1,38 @@
 //! `trailwatch run`: the daemon. Everything it is made of stands in `trailwatch.toml`.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "aws")]
+use anyhow::Context as _;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::config_file::ConfigArgs;
 use super::{Exit, complain, count, report, runtime, tell_left_out, tell_odd};
-use crate::config::{self, Run};
+use crate::config::{self, Effective, Run};
 use crate::decode::Limits;
 use crate::engine::RuleSet;
-use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Summary};
+use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary};
 use crate::rule::Rule;
 use crate::store::{self, DiskStore, Store};
 
+#[cfg(feature = "aws")]
+mod admin;
 mod log;
+#[cfg(feature = "aws")]
+mod metrics;
 pub mod parts;
+mod reload;
 mod silence;
+mod status;
 mod supervisor;
 
 use log::Log;
+use reload::Difference;
 use silence::{Change, Watch};
+use status::Status;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -37,11 +48,12 @@ const THREADS_END: Duration = Duration::from_secs(2);
 
 impl RunArgs {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Some(run) = self.config.load() else { return Ok(Exit::BadRules) };
+        let Some((run, effective)) = self.config.load() else { return Ok(Exit::BadRules) };
         let Some(rules) = load_rules(&run) else { return Ok(Exit::BadRules) };
         let log = Log::new(run.log, run.secrets.clone());
         let runtime = runtime()?;
-        let exit = runtime.block_on(Daemon { run, log }.go(rules));
+        let daemon = Daemon { config: self.config, run, effective, log };
+        let exit = runtime.block_on(daemon.go(rules));
         runtime.shutdown_timeout(THREADS_END);
         exit
     }
@@ -61,7 +73,10 @@ fn load_rules(run: &Run) -> Option<Vec<Rule>> {
 
 /// A run, and where it tells what happens.
 struct Daemon {
+    config: ConfigArgs,
     run: Run,
+    /// Every value that counts.
+    effective: Vec<Effective>,
     log: Arc<Log>,
 }
 
@@ -69,7 +84,7 @@ impl Daemon {
     async fn go(self, rules: Vec<Rule>) -> anyhow::Result<Exit> {
         let stop = super::stop_on_signal();
         let Some(store) = self.open_state() else { return Ok(Exit::Internal) };
-        let notify = self.log.notify();
+        let (notify, outbox) = (self.log.notify(), store.outbox());
         let checkpoints = store.checkpoints();
         let sources = tokio::select! {
             sources = parts::sources(&self.run.sources, &checkpoints, &notify) => sources,
@@ -83,14 +98,15 @@ impl Daemon {
             }
         };
         let sinks = parts::sinks(&self.run.sinks)?;
-        let couriers = Couriers { outbox: store.outbox(), deliveries: sinks.far, drain: self.run.drain * 3 / 4 };
+        let far = sinks.far.iter().map(|delivery| Arc::clone(&delivery.route.sink)).collect();
+        let deliveries = sinks.far;
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
             filter: None,
             sources,
             store: Box::new(store),
             sinks: sinks.near,
-            couriers: Some(couriers),
+            couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries, drain: self.run.drain * 3 / 4 }),
             tap: None,
             limits: Limits::default(),
             bounds: Bounds::default(),
@@ -98,13 +114,33 @@ impl Daemon {
             stop: stop.clone(),
         };
         let (handle, running) = pipeline.begin();
-        self.tell_start(&handle);
+        let status = Arc::new(Status::new(handle, outbox, far));
+        self.open_admin(&status).await?;
+        self.tell_start(&status.handle);
         supervisor::ready();
         tokio::select! {
             (summary, ended) = running => Ok(self.end(&summary, &ended, stop.is_cancelled())),
             exit = self.deadline(&stop) => Ok(exit),
-            never = self.look_after(&handle) => match never {},
+            never = self.look_after(&status) => match never {},
+            never = self.reload_on_signal(&status, &sinks.near_routes) => match never {},
         }
+    }
+
+    #[cfg(feature = "aws")]
+    async fn open_admin(&self, status: &Arc<Status>) -> anyhow::Result<()> {
+        let Some(address) = self.run.admin else { return Ok(()) };
+        let bound = admin::start(address, Arc::clone(status)).await;
+        let bound = bound.with_context(|| format!("the admin listener cannot listen on {address}"))?;
+        self.log.info(&format!("http://{bound} answers /livez, /readyz and /metrics"));
+        Ok(())
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn open_admin(&self, _: &Arc<Status>) -> anyhow::Result<()> {
+        if self.run.admin.is_some() {
+            self.log.warn("this build has no admin listener (build it with the feature `aws`)");
+        }
+        Ok(())
     }
 
     /// Opens the state; `None` after saying why it cannot be.
@@ -143,18 +179,72 @@ impl Daemon {
     }
 
     /// Looks at the sources now and then, and tells the service manager that all is well.
-    async fn look_after(&self, handle: &Handle) -> std::convert::Infallible {
+    async fn look_after(&self, status: &Status) -> Infallible {
         let begun = Instant::now();
+        let live = |name: &str| self.run.sources.iter().any(|source| *source.name == *name && source.kind.is_live());
         let mut watches: Vec<Watch> = self.run.sources.iter().map(|_| Watch::new(self.run.silence)).collect();
         let every = supervisor::watchdog().map_or(LOOK_EVERY, |watchdog| LOOK_EVERY.min(watchdog / 2));
         loop {
             supervisor::alive();
-            let sources = handle.summary().sources;
-            for ((name, report), watch) in sources.iter().zip(&mut watches) {
-                self.tell_silence(name, watch.look(begun.elapsed(), report.deliveries));
+            let (now, mut silent) = (begun.elapsed(), Vec::new());
+            let sources = status.handle.summary().sources;
+            for ((name, report), watch) in sources.iter().zip(&mut watches).filter(|((name, _), _)| live(name)) {
+                self.tell_silence(name, watch.look(now, report.deliveries));
+                silent.push((Arc::clone(name), watch.silent_for(now)));
             }
+            status.tell_silence(silent);
             tokio::time::sleep(every).await;
         }
+    }
+
+    /// Reads everything anew whenever SIGHUP asks for it.
+    #[cfg(unix)]
+    async fn reload_on_signal(&self, status: &Status, near: &[Arc<Mutex<Route>>]) -> Infallible {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+        loop {
+            if hangups.recv().await.is_none() {
+                return std::future::pending().await;
+            }
+            supervisor::reloading();
+            self.reload(status, near).await;
+            supervisor::ready();
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn reload_on_signal(&self, _: &Status, _: &[Arc<Mutex<Route>>]) -> Infallible {
+        std::future::pending().await
+    }
+
+    /// Takes rules and routes over, if everything is good.
+    async fn reload(&self, status: &Status, near: &[Arc<Mutex<Route>>]) {
+        let config = self.config.clone();
+        let read = tokio::task::spawn_blocking(move || reload::read(&config)).await;
+        let renewed = match read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
+            Ok(renewed) => renewed,
+            Err(problems) => {
+                problems.iter().for_each(|problem| self.log.error(problem));
+                self.log.error("what was read anew is not taken over, and the run goes on as it was");
+                return status.tell_reload(false);
+            }
+        };
+        let difference = Difference::between(status.handle.rules().rules(), renewed.rules.rules());
+        let routes: Vec<Route> = renewed.run.sinks.into_iter().map(|sink| sink.route).collect();
+        status.handle.replace_rules(renewed.rules);
+        status.handle.replace_routes(&routes);
+        for near in near {
+            let mut near = near.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(route) = routes.iter().find(|route| route.sink == near.sink) {
+                *near = route.clone();
+            }
+        }
+        self.log.info(&format!("taken over: {difference}"));
+        let later = reload::restart_needed(&self.effective, &renewed.effective);
+        if !later.is_empty() {
+            self.log.warn(&format!("changed, and in force after a restart only: {}", later.join(", ")));
+        }
+        status.tell_reload(true);
     }
 
     fn tell_silence(&self, source: &str, change: Option<Change>) {

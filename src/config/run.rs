@@ -81,6 +81,13 @@ pub enum SourceKind {
     Files(Vec<PathBuf>),
 }
 
+impl SourceKind {
+    /// Whether events are to be expected of it as long as the run goes on.
+    pub fn is_live(&self) -> bool {
+        !matches!(self, Self::Files(_))
+    }
+}
+
 /// A log group that is followed.
 #[derive(Debug, Clone)]
 pub struct LogGroup {

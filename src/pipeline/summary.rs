@@ -121,6 +121,7 @@ impl Summary {
 pub struct Lag {
     counts: [u64; 32],
     max_ms: u64,
+    sum_ms: u64,
 }
 
 impl Lag {
@@ -129,6 +130,7 @@ impl Lag {
         let bucket = (64 - ms.leading_zeros() as usize).min(self.counts.len() - 1);
         self.counts[bucket] += 1;
         self.max_ms = self.max_ms.max(ms);
+        self.sum_ms = self.sum_ms.saturating_add(ms);
     }
 
     /// The time that half of the events were here within, to a factor of two, in milliseconds.
@@ -140,6 +142,17 @@ impl Lag {
             total > 0 && below * 2 >= total
         })?;
         Some((1 << bucket).min(self.max_ms))
+    }
+
+    /// How many events were here within times, each counted once: the times in milliseconds, of which each is twice the one
+    /// before. The last has no end.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.counts.iter().enumerate().map(|(bucket, &count)| (1 << bucket, count))
+    }
+
+    /// The times of all events together, in milliseconds.
+    pub fn sum_ms(&self) -> u64 {
+        self.sum_ms
     }
 
     /// The longest time, in milliseconds.

@@ -40,6 +40,8 @@ mod run;
 mod schema;
 mod shared;
 mod sigma;
+#[cfg(feature = "aws")]
+mod sqs;
 mod state;
 mod trial;
 #[cfg(feature = "aws")]

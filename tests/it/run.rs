@@ -36,7 +36,8 @@ impl Lab {
     }
 
     fn write_rule(&self, id: &str, event_name: &str) {
-        let text = format!("id = \"{id}\"\ntitle = \"{id}\"\nseverity = \"high\"\n[match]\neventName = \"{event_name}\"\n");
+        let text =
+            format!("id = \"{id}\"\ntitle = \"{id}\"\nseverity = \"high\"\n[match]\neventName = \"{event_name}\"\n");
         fs::write(self.path("rules").join(format!("{id}.toml")), text).unwrap();
     }
 

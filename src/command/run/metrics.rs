@@ -1,0 +1,194 @@
+//! The counts of a run in the words of Prometheus. They are put together when somebody asks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::metrics::{MetricType, TypedMetric};
+use prometheus_client::registry::Registry;
+
+use super::status::{Status, Told, age};
+use crate::pipeline::Summary;
+use crate::pipeline::summary::Lag;
+use crate::source::SourceReport;
+use crate::store::Waiting;
+
+type Labels = Vec<(&'static str, String)>;
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// All of them, as text.
+pub async fn text(status: &Status) -> Result<String, fmt::Error> {
+    let mut metrics = Metrics(Registry::with_prefix("trailwatch"));
+    let summary = status.handle.summary();
+    metrics.run(status, &summary);
+    metrics.events(&summary);
+    metrics.sources(&summary.sources);
+    metrics.sinks(&summary, &status.waiting().await);
+    metrics.told(&status.told());
+    let mut text = String::new();
+    encode(&mut text, &metrics.0)?;
+    Ok(text)
+}
+
+struct Metrics(Registry);
+
+impl Metrics {
+    fn counters<'l>(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
+        let family = Family::<Labels, Counter>::default();
+        for (labels, count) in rows {
+            family.get_or_create(&labels).inc_by(count);
+        }
+        self.0.register(name, help, family);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, count: u64) {
+        self.counters(name, help, [(Labels::new(), count)]);
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, f64)>) {
+        let family = Family::<Labels, FloatGauge>::default();
+        for (labels, value) in rows {
+            family.get_or_create(&labels).set(value);
+        }
+        self.0.register(name, help, family);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.gauges(name, help, [(Labels::new(), value)]);
+    }
+
+    fn run(&mut self, status: &Status, summary: &Summary) {
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        self.0.register("build", "The version of the program", version);
+        self.gauge("start_time_seconds", "When the run began", seconds(status.begun));
+        self.gauge("rules", "Rules that events are matched with", status.handle.rules().rules().len() as f64);
+        let stuck = f64::from(u8::from(status.handle.trouble().is_some()));
+        self.gauge("state_unwritable", "Whether nothing can be committed at present", stuck);
+        self.counter("commit_retries", "Commits that failed and were made again", summary.commit_retries);
+        self.counter(
+            "keys_forgotten",
+            "Events that are no longer remembered, for there were too many",
+            summary.keys_forgotten,
+        );
+    }
+
+    fn events(&mut self, summary: &Summary) {
+        let kinds = [
+            ("cloudtrail", summary.records),
+            ("insight", summary.insights),
+            ("aggregated", summary.aggregated),
+            ("finding", summary.findings_as_events),
+            ("other", summary.others),
+        ];
+        let kinds = kinds.map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
+        self.counters("events", "Events, each once", kinds);
+        self.counter("duplicates", "Events that came again", summary.duplicates);
+        self.counter("rejects", "Parts that did not decode", summary.rejects);
+        let rules = summary.findings.iter();
+        let rules = rules.map(|(rule, (severity, count))| {
+            (vec![("rule", rule.clone()), ("severity", severity.as_str().to_owned())], *count)
+        });
+        self.counters("rule_matches", "Findings", rules);
+        let lag = LagHistogram(summary.lag.clone());
+        self.0.register("lag_seconds", "The time from an event's own time until it was here", lag);
+    }
+
+    fn sources(&mut self, sources: &[(Arc<str>, SourceReport)]) {
+        let counts: [(&str, &str, fn(&SourceReport) -> u64); 9] = [
+            ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
+            ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
+            ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
+            ("source_duplicates", "Deliveries that came again and were not handed over", |report| report.repeats),
+            ("source_calls", "API calls, failed ones included", |report| report.calls),
+            ("source_throttles", "API calls that were throttled", |report| report.throttles),
+            ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
+            ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
+            ("source_unreadable", "Files, objects or parts that could not be read", |report| report.unreadable),
+        ];
+        for (name, help, count) in counts {
+            self.counters(name, help, sources.iter().map(|(source, report)| (labels("source", source), count(report))));
+        }
+        let lateness =
+            sources.iter().map(|(source, report)| (labels("source", source), report.lateness_ms_max as f64 / 1e3));
+        self.gauges("source_lateness_max_seconds", "The longest time after which a late delivery was found", lateness);
+        let newest = sources
+            .iter()
+            .filter_map(|(source, report)| Some((labels("source", source), report.newest_ms? as f64 / 1e3)));
+        self.gauges("source_newest_timestamp_seconds", "The newest timestamp seen", newest);
+    }
+
+    fn sinks(&mut self, summary: &Summary, waiting: &[(Arc<str>, Waiting)]) {
+        let results = summary.couriers.iter().flat_map(|(sink, report)| {
+            let of =
+                |result: &str, count: u64| (vec![("sink", sink.to_string()), ("result", result.to_owned())], count);
+            [of("delivered", report.delivered), of("given_up", report.dead)]
+        });
+        self.counters("sink_deliveries", "Findings that a sink has, or never will", results);
+        let retries = summary.couriers.iter().map(|(sink, report)| (labels("sink", sink), report.retried));
+        self.counters("sink_retries", "Findings that a sink was brought again", retries);
+        let length = waiting.iter().map(|(sink, waiting)| (labels("sink", sink), waiting.entries as f64));
+        self.gauges("sink_queue_length", "Findings that wait for a sink", length);
+        let dead = waiting.iter().map(|(sink, waiting)| (labels("sink", sink), waiting.dead as f64));
+        self.gauges("sink_dead_letters", "Findings kept that were given up", dead);
+        let now_ms = Timestamp::now().as_millisecond();
+        let oldest = waiting.iter().map(|(sink, waiting)| {
+            let age = waiting.oldest_ms.map(|oldest_ms| age(oldest_ms, now_ms)).unwrap_or_default();
+            (labels("sink", sink), age.as_secs_f64())
+        });
+        self.gauges("sink_oldest_pending_seconds", "How long the oldest finding has waited for a sink", oldest);
+    }
+
+    fn told(&mut self, told: &Told) {
+        let silent = told.silent.iter();
+        let silent =
+            silent.map(|(source, silent)| (labels("source", source), silent.unwrap_or_default().as_secs_f64()));
+        self.gauges("source_silent_seconds", "How long a source has been silent, if far longer than usual", silent);
+        let good = f64::from(u8::from(!told.reload_failed));
+        self.gauge("config_last_reload_successful", "Whether the configuration was taken over when last read", good);
+        let reloaded = told.reloaded.map_or(0.0, seconds);
+        self.gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last taken over",
+            reloaded,
+        );
+    }
+}
+
+fn labels(name: &'static str, value: &Arc<str>) -> Labels {
+    vec![(name, value.to_string())]
+}
+
+fn seconds(time: Timestamp) -> f64 {
+    time.as_millisecond() as f64 / 1e3
+}
+
+/// A lag as a histogram.
+#[derive(Debug)]
+struct LagHistogram(Lag);
+
+impl EncodeMetric for LagHistogram {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut buckets: Vec<(f64, u64)> = self.0.buckets().map(|(ms, count)| (ms as f64 / 1e3, count)).collect();
+        // What is over the last bound has none.
+        if let Some(last) = buckets.last_mut() {
+            last.0 = f64::MAX;
+        }
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(self.0.sum_ms() as f64 / 1e3, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
+}
+
+impl TypedMetric for LagHistogram {
+    const TYPE: MetricType = MetricType::Histogram;
+}

@@ -1,0 +1,97 @@
+//! How a run fares: what the admin listener tells.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::command::report;
+use crate::pipeline::Handle;
+use crate::store::{Outbox, Waiting};
+
+/// How long a finding may wait for its sink before the run is not ready.
+const BACKLOG_MAX: Duration = Duration::from_secs(300);
+
+/// What is known of a run.
+pub struct Status {
+    /// The run.
+    pub handle: Handle,
+    /// When it began.
+    pub begun: Timestamp,
+    outbox: Arc<dyn Outbox>,
+    /// Sinks that have couriers.
+    far: Vec<Arc<str>>,
+    told: Mutex<Told>,
+}
+
+/// What the daemon has told.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// For each source, in their order, for how long it has been silent, if that is longer than usual.
+    pub silent: Vec<(Arc<str>, Option<Duration>)>,
+    /// Whether the configuration was taken over when it was last read.
+    pub reload_failed: bool,
+    /// When it was last taken over.
+    pub reloaded: Option<Timestamp>,
+}
+
+impl Status {
+    /// The status of a run that begins.
+    pub fn new(handle: Handle, outbox: Arc<dyn Outbox>, far: Vec<Arc<str>>) -> Self {
+        let begun = Timestamp::now();
+        let told = Mutex::new(Told { reloaded: Some(begun), ..Told::default() });
+        Self { handle, begun, outbox, far, told }
+    }
+
+    /// What the daemon has told.
+    pub fn told(&self) -> Told {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells which sources are silent.
+    pub fn tell_silence(&self, silent: Vec<(Arc<str>, Option<Duration>)>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).silent = silent;
+    }
+
+    /// Tells whether the configuration was taken over.
+    pub fn tell_reload(&self, good: bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.reload_failed = !good;
+        if good {
+            told.reloaded = Some(Timestamp::now());
+        }
+    }
+
+    /// How much waits for each far sink; nothing where that cannot be read at present.
+    pub async fn waiting(&self) -> Vec<(Arc<str>, Waiting)> {
+        let (outbox, far) = (Arc::clone(&self.outbox), self.far.clone());
+        let waiting = tokio::task::spawn_blocking(move || {
+            let of = |sink: Arc<str>| outbox.waiting(&sink).ok().map(|waiting| (sink, waiting));
+            far.into_iter().filter_map(of).collect()
+        });
+        waiting.await.unwrap_or_default()
+    }
+
+    /// Why the run is not as it should be.
+    pub async fn reasons(&self) -> Vec<String> {
+        let mut reasons: Vec<String> = self.handle.trouble().into_iter().collect();
+        let long = |silence: Duration| report::duration(silence.as_millis() as u64);
+        for (source, silent) in self.told().silent {
+            reasons.extend(silent.map(|silence| format!("source `{source}` has been silent for {}", long(silence))));
+        }
+        let now_ms = Timestamp::now().as_millisecond();
+        for (sink, waiting) in self.waiting().await {
+            let age = waiting.oldest_ms.map(|oldest_ms| age(oldest_ms, now_ms)).unwrap_or_default();
+            if age > BACKLOG_MAX {
+                let entries = waiting.entries;
+                reasons.push(format!("sink `{sink}` is behind: {entries} wait for it, the oldest for {}", long(age)));
+            }
+        }
+        reasons
+    }
+}
+
+/// The time from one moment to a later one.
+pub fn age(from_ms: i64, to_ms: i64) -> Duration {
+    Duration::from_millis(to_ms.saturating_sub(from_ms).try_into().unwrap_or(0))
+}
