@@ -1,20 +1,19 @@
-//! Log groups as sources: from names, ARNs and trails to what is read.
+//! Log groups and queues as sources: from names, ARNs, URLs and trails to what is read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use clap::Args;
 
 use super::time::Moment;
 use super::{Exit, notify, say};
-use crate::config::run::{AwsAccess, Followed, LogGroup};
-use crate::sink::eventbridge;
+use crate::config::run::AwsAccess;
 use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
 };
-use crate::source::{Notify, Source, SourceError};
+use crate::source::sqs::{self, Sqs};
+use crate::source::{Source, SourceError};
 use crate::store::Checkpoint;
 
 /// The habits of the AWS CLI.
@@ -23,7 +22,7 @@ pub struct AwsArgs {
     /// A profile of the AWS configuration.
     #[arg(long)]
     profile: Option<String>,
-    /// The region of the log group.
+    /// The region of the log group or queue.
     #[arg(long)]
     region: Option<String>,
     /// The URL of another endpoint.
@@ -43,19 +42,26 @@ fn url(text: &str) -> Result<String, String> {
 pub struct Quotas(HashMap<String, Arc<Quota>>);
 
 impl Quotas {
-    fn of(&mut self, region: &str) -> Arc<Quota> {
+    /// The share in a region.
+    pub fn of(&mut self, region: &str) -> Arc<Quota> {
         let quota = self.0.entry(region.to_owned()).or_insert_with(|| Arc::new(Quota::new(region, DEFAULT_SHARE)));
         Arc::clone(quota)
     }
 }
 
-/// What is wanted of every log group.
-#[derive(Debug, Clone)]
+/// What is wanted of every log group and queue.
+#[derive(Debug, Clone, Default)]
 pub struct Wanted<'w> {
     /// Names and ARNs of groups.
     pub groups: &'w [String],
     /// Names and ARNs of trails.
     pub trails: &'w [String],
+    /// Names, URLs and ARNs of queues.
+    pub queues: &'w [String],
+    /// The buckets that messages may name; empty for any.
+    pub buckets: &'w [String],
+    /// The account that those must belong to.
+    pub bucket_owner: Option<&'w str>,
     /// Where to start.
     pub since: Option<Moment>,
     /// Where to end.
@@ -73,12 +79,46 @@ pub struct Wanted<'w> {
 }
 
 impl AwsArgs {
-    /// Makes a source of each group and trail; what is wrong has been said.
+    /// Makes a source of each group, trail and queue; what is wrong has been said.
     pub async fn sources(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
-        let places = self.places(wanted).await.map_err(|error| {
-            say("error", &error.to_string());
-            Exit::SourceFailed
-        })?;
+        let mut sources = self.log_groups(wanted).await?;
+        sources.extend(self.queues(wanted).await?);
+        Ok(sources)
+    }
+
+    async fn queues(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        let mut seen = HashSet::new();
+        for queue in wanted.queues.iter().filter(|queue| seen.insert(*queue)) {
+            let region = match sqs::region_of(queue) {
+                Some(region) => region,
+                None => self.region_of_config().await.map_err(source_failed)?,
+            };
+            let settings = sqs::Settings {
+                follow: wanted.follow,
+                buckets: wanted.buckets.to_vec(),
+                bucket_owner: wanted.bucket_owner.map(str::to_owned),
+                ..sqs::Settings::new(queue, &region)
+            };
+            let access = Access { region: Some(region), ..self.access() };
+            let source = Sqs::new(settings, sqs::connector(access), notify()).map_err(|error| {
+                say("error", &error.to_string());
+                Exit::Usage
+            })?;
+            say("note", &format!("messages of queue `{}` are deleted once they are shown", source.name()));
+            sources.push(Arc::new(source));
+        }
+        Ok(sources)
+    }
+
+    /// The region where none is named.
+    pub async fn region_of_config(&self) -> Result<String, SourceError> {
+        let config = load(&self.access()).await?;
+        Ok(config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default())
+    }
+
+    async fn log_groups(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
+        let places = self.places(wanted).await.map_err(source_failed)?;
         let mut quotas = Quotas::default();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         for (group, region) in places.clone() {
@@ -99,18 +139,25 @@ impl AwsArgs {
         Ok(sources)
     }
 
-    fn access(&self) -> Access {
+    /// What a configuration says.
+    pub fn of(access: &AwsAccess) -> Self {
+        let AwsAccess { profile, region, endpoint_url } = access.clone();
+        Self { profile, region, endpoint_url }
+    }
+
+    /// How AWS is reached.
+    pub fn access(&self) -> Access {
         Access { profile: self.profile.clone(), region: self.region.clone(), endpoint_url: self.endpoint_url.clone() }
     }
 
     /// Whether something other than AWS is spoken to.
-    fn has_other_endpoint(&self) -> bool {
+    pub fn has_other_endpoint(&self) -> bool {
         let named = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"];
         self.endpoint_url.is_some() || named.iter().any(|name| std::env::var_os(name).is_some())
     }
 
     /// Every group with its region, each once.
-    async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, SourceError> {
+    pub async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, SourceError> {
         let mut places = Vec::new();
         let mut config = None;
         for group in wanted.groups {
@@ -138,58 +185,17 @@ impl AwsArgs {
     }
 }
 
-/// Makes a source of a log group of a configuration.
-pub async fn log_group(
-    name: &str,
-    group: &LogGroup,
-    checkpoints: &[Checkpoint],
-    quotas: &mut Quotas,
-    notify: &Notify,
-) -> anyhow::Result<Arc<dyn Source>> {
-    let AwsAccess { profile, region, endpoint_url } = group.access.clone();
-    let args = AwsArgs { profile, region, endpoint_url };
-    let (groups, trails) = match &group.what {
-        Followed::Group(group) => (vec![group.clone()], Vec::new()),
-        Followed::Trail(trail) => (Vec::new(), vec![trail.clone()]),
-    };
-    let wanted = Wanted {
-        groups: &groups,
-        trails: &trails,
-        since: Some(Moment::Ago(group.since)),
-        until: None,
-        last: None,
-        follow: true,
-        checkpoints,
-        pattern: group.filter.as_deref(),
-        probe: group.filter.is_some(),
-    };
-    let (group, region) = args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
-    let quota = quotas.of(&region);
-    let access = Access { region: Some(region.clone()), ..args.access() };
-    let settings = Settings {
-        name: Some(name.to_owned()),
-        other_endpoint: args.has_other_endpoint(),
-        ..settings(&wanted, group, region)
-    };
-    let source = CloudWatchLogs::new(resumed(settings, checkpoints), quota, connector(access), Arc::clone(notify))?;
-    Ok(Arc::new(source))
-}
-
-/// How the bus of a configuration is reached.
-pub fn event_bus(access: &AwsAccess) -> eventbridge::Connect {
-    let AwsAccess { profile, region, endpoint_url } = access.clone();
-    let access = Access { profile, region, endpoint_url };
-    eventbridge::connector(move || {
-        let access = access.clone();
-        async move { load(&access).await.map_err(|error| error.to_string()) }
-    })
+fn source_failed(error: SourceError) -> Exit {
+    say("error", &error.to_string());
+    Exit::SourceFailed
 }
 
 fn region_of_arn(group: &str) -> Option<&str> {
     group.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
-fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings {
+/// How a log group is read.
+pub fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings {
     let now = SystemTime::now();
     let since = wanted.since.or(wanted.last.is_none().then_some(SINCE_DEFAULT));
     Settings {
@@ -204,7 +210,7 @@ fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings {
 }
 
 /// Settings that go on from where an earlier run got to.
-fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
+pub fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
     let name = settings.name.as_deref().unwrap_or(name_of(&settings.group));
     let found = checkpoints.iter().find(|checkpoint| *checkpoint.source == *name);
     let resume = found.map(|checkpoint| checkpoint.position.clone());

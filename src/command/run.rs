@@ -20,6 +20,8 @@ use crate::store::{self, DiskStore, Store};
 
 #[cfg(feature = "aws")]
 mod admin;
+#[cfg(feature = "aws")]
+mod aws;
 mod log;
 #[cfg(feature = "aws")]
 mod metrics;

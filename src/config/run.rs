@@ -77,6 +77,8 @@ pub struct SourceSettings {
 pub enum SourceKind {
     /// `cloudwatch-logs`
     LogGroup(LogGroup),
+    /// `sqs`
+    Queue(Queue),
     /// `files`: paths of files and folders, read once.
     Files(Vec<PathBuf>),
 }
@@ -99,6 +101,21 @@ pub struct LogGroup {
     pub since: Duration,
     /// A filter pattern: what it does not let through is not sent.
     pub filter: Option<String>,
+}
+
+/// A queue that is read.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    /// Its URL, name or ARN.
+    pub queue: String,
+    /// How AWS is reached.
+    pub access: AwsAccess,
+    /// How long SQS hides a message from other readers before it has to hear of us again.
+    pub visibility: Duration,
+    /// The buckets whose objects may be read; any, if there are none.
+    pub buckets: Vec<String>,
+    /// The account that every bucket must belong to; any, if there is none.
+    pub bucket_owner: Option<String>,
 }
 
 /// What is followed.
@@ -267,18 +284,20 @@ fn log(mut section: Section<'_, '_>) -> LogFormat {
 #[derive(Clone, Copy)]
 enum SourceType {
     LogGroup,
+    Queue,
     Files,
 }
 
 fn source(name: &str, mut section: Section<'_, '_>) -> Option<SourceSettings> {
     section.require("type", "type = \"cloudwatch-logs\"");
-    let words = [("cloudwatch-logs", SourceType::LogGroup), ("files", SourceType::Files)];
+    let words = [("cloudwatch-logs", SourceType::LogGroup), ("sqs", SourceType::Queue), ("files", SourceType::Files)];
     let Some(kind) = section.choice("type", &words) else {
         section.give_up();
         return None;
     };
     let kind = match kind {
         SourceType::LogGroup => log_group(&mut section).map(SourceKind::LogGroup),
+        SourceType::Queue => queue(&mut section).map(SourceKind::Queue),
         SourceType::Files => {
             section.require("paths", "paths = [\"events/\"]");
             Some(SourceKind::Files(section.files("paths")))
@@ -308,6 +327,21 @@ fn log_group(section: &mut Section<'_, '_>) -> Option<LogGroup> {
         section.complain("filter", problem);
     }
     Some(LogGroup { what: what?, access, since, filter })
+}
+
+/// As long as SQS hides messages by default, and at most.
+const VISIBILITY_DEFAULT: Duration = Duration::from_secs(60);
+const VISIBILITY_MAX: Duration = Duration::from_secs(12 * 3_600);
+
+fn queue(section: &mut Section<'_, '_>) -> Option<Queue> {
+    section.require("queue", "queue = \"https://sqs.us-east-1.amazonaws.com/111122223333/NAME\"");
+    let (queue, access) = (section.text("queue"), access(section));
+    let visibility = section.duration("visibility", VISIBILITY_DEFAULT);
+    if visibility < Duration::from_secs(1) || visibility > VISIBILITY_MAX {
+        section.complain("visibility", "SQS hides messages for 1 second to 12 hours");
+    }
+    let (buckets, bucket_owner) = (section.texts("buckets"), section.text("bucket_owner"));
+    Some(Queue { queue: queue?, access, visibility, buckets, bucket_owner })
 }
 
 /// What is wrong with a filter pattern that CloudWatch is to be sent.

@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use futures::future::{BoxFuture, FutureExt};
 
 #[cfg(feature = "aws")]
-use crate::command::aws;
+use super::aws;
+#[cfg(feature = "aws")]
+use crate::command::aws::Quotas;
 use crate::command::printer;
 use crate::config::run::{SinkKind, SinkSettings, SourceKind, SourceSettings};
 use crate::finding::Finding;
@@ -23,7 +25,7 @@ pub async fn sources(
     notify: &Notify,
 ) -> anyhow::Result<Vec<Arc<dyn Source>>> {
     #[cfg(feature = "aws")]
-    let mut quotas = aws::Quotas::default();
+    let mut quotas = Quotas::default();
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
     for SourceSettings { name, kind } in settings {
         sources.push(match kind {
@@ -35,8 +37,12 @@ pub async fn sources(
                 let source = aws::log_group(name, group, checkpoints, &mut quotas, notify).await;
                 source.with_context(|| format!("source `{name}`"))?
             }
+            #[cfg(feature = "aws")]
+            SourceKind::Queue(queue) => {
+                aws::queue(name, queue, notify).await.with_context(|| format!("source `{name}`"))?
+            }
             #[cfg(not(feature = "aws"))]
-            SourceKind::LogGroup(_) => {
+            SourceKind::LogGroup(_) | SourceKind::Queue(_) => {
                 let _ = checkpoints;
                 anyhow::bail!("source `{name}`: this build cannot talk to AWS (build it with the feature `aws`)")
             }
