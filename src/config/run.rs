@@ -426,7 +426,7 @@ fn tried(section: &mut Section<'_, '_>) -> Patience {
 /// What a request of a webhook holds.
 #[cfg(feature = "webhook")]
 #[derive(Clone, Copy, PartialEq)]
-enum Preset {
+enum BodyType {
     Json,
     Slack,
     Teams,
@@ -437,23 +437,23 @@ enum Preset {
 }
 
 #[cfg(feature = "webhook")]
-const PRESETS: [(&str, Preset); 7] = [
-    ("json", Preset::Json),
-    ("slack", Preset::Slack),
-    ("teams", Preset::Teams),
-    ("discord", Preset::Discord),
-    ("pagerduty", Preset::PagerDuty),
-    ("alertmanager", Preset::Alertmanager),
-    ("template", Preset::Template),
+const BODIES: [(&str, BodyType); 7] = [
+    ("json", BodyType::Json),
+    ("slack", BodyType::Slack),
+    ("teams", BodyType::Teams),
+    ("discord", BodyType::Discord),
+    ("pagerduty", BodyType::PagerDuty),
+    ("alertmanager", BodyType::Alertmanager),
+    ("template", BodyType::Template),
 ];
 
 #[cfg(feature = "webhook")]
 fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Settings> {
     let problems = section.problems();
-    let preset = section.choice_or("preset", &PRESETS, 0);
-    let body = webhook_body(preset, section);
+    let kind = section.choice_or("body", &BODIES, 0);
+    let body = webhook_body(kind, section);
     let url = section.secret("url");
-    if preset != Preset::PagerDuty {
+    if kind != BodyType::PagerDuty {
         section.require("url", "url = \"${env:NAME}\"` or `url = \"https://…\"");
     }
     let by_default = webhook::Settings::new(url.unwrap_or_else(|| webhook::PAGERDUTY_URL.to_owned()));
@@ -473,25 +473,25 @@ fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Se
     if section.problems() == problems
         && let Err(error) = webhook::Webhook::new(name, settings.clone())
     {
-        section.complain(error.setting, error.to_string());
+        section.complain(error.setting, error.problem);
     }
     Some(settings)
 }
 
 #[cfg(feature = "webhook")]
-fn webhook_body(preset: Preset, section: &mut Section<'_, '_>) -> Option<webhook::Body> {
+fn webhook_body(kind: BodyType, section: &mut Section<'_, '_>) -> Option<webhook::Body> {
     use webhook::{Body, Escape};
-    Some(match preset {
-        Preset::Json => Body::Json,
-        Preset::Slack => Body::Slack,
-        Preset::Teams => Body::Teams,
-        Preset::Discord => Body::Discord,
-        Preset::Alertmanager => Body::Alertmanager,
-        Preset::PagerDuty => {
+    Some(match kind {
+        BodyType::Json => Body::Json,
+        BodyType::Slack => Body::Slack,
+        BodyType::Teams => Body::Teams,
+        BodyType::Discord => Body::Discord,
+        BodyType::Alertmanager => Body::Alertmanager,
+        BodyType::PagerDuty => {
             section.require("routing_key", "routing_key = \"${env:NAME}\"");
             Body::PagerDuty { routing_key: section.secret("routing_key")? }
         }
-        Preset::Template => {
+        BodyType::Template => {
             section.require("template", "template = '''{\"text\": {{ title }}}'''");
             let words = [("json", Escape::Json), ("html", Escape::Html), ("text", Escape::Text)];
             let escape = section.choice_or("escape", &words, 0);
@@ -511,7 +511,7 @@ fn eventbridge_sink(name: &str, instance: &str, section: &mut Section<'_, '_>) -
     };
     let connect: eventbridge::Connect = Arc::new(|| Box::pin(std::future::ready(Err(String::new()))));
     if let Err(error) = eventbridge::EventBridge::new(name, settings.clone(), connect) {
-        section.complain(error.setting, error.to_string());
+        section.complain(error.setting, error.problem);
     }
     Some(SinkKind::EventBridge(settings, access(section)))
 }

@@ -63,6 +63,16 @@ fn help() {
         ("help-rules-new", vec!["rules", "new", "--help"]),
         ("help-rules-import", vec!["rules", "import", "--help"]),
         ("help-rules-export", vec!["rules", "export", "--help"]),
+        ("help-run", vec!["run", "--help"]),
+        ("help-config", vec!["config", "--help"]),
+        ("help-config-show", vec!["config", "show", "--help"]),
+        ("help-state", vec!["state", "--help"]),
+        ("help-state-show", vec!["state", "show", "--help"]),
+        ("help-outbox", vec!["outbox", "--help"]),
+        ("help-outbox-list", vec!["outbox", "list", "--help"]),
+        ("help-outbox-retry", vec!["outbox", "retry", "--help"]),
+        ("help-outbox-drop", vec!["outbox", "drop", "--help"]),
+        ("help-sink-test", vec!["sink", "test", "--help"]),
     ] {
         check(name, &args);
     }
@@ -99,6 +109,21 @@ fn wrong_arguments() {
             ],
         ),
         ("tail-filter-unclosed", vec!["tail", SCANNED, "--filter", "{ $.eventName = \"StopLogging }"]),
+    ] {
+        check(name, &args);
+    }
+}
+
+#[test]
+fn configuration_and_state() {
+    const BROKEN: &str = "tests/fixtures/broken-config/several-mistakes.toml";
+    for (name, args) in [
+        ("config-check-broken", vec!["config", "check", "--config", BROKEN]),
+        ("config-check-without-one", vec!["config", "check"]),
+        ("config-check-no-such-file", vec!["config", "check", "--config", "no-such.toml"]),
+        ("run-broken", vec!["run", "--config", BROKEN]),
+        ("state-show-without-one", vec!["state", "show", "--state", "no-such-folder"]),
+        ("outbox-retry-without-numbers", vec!["outbox", "retry", "--state", "no-such-folder"]),
     ] {
         check(name, &args);
     }

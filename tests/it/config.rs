@@ -55,6 +55,29 @@ fn every_snapshot_is_of_a_broken_configuration() {
     }
 }
 
+/// What `config check` says of the example, with these variables set.
+#[cfg(all(feature = "aws", feature = "webhook"))]
+fn check_example(variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_trailwatch"));
+    command.args(["config", "check", "--config", "examples/trailwatch.toml"]).env_clear();
+    let output = command.envs(variables.iter().copied()).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[cfg(all(feature = "aws", feature = "webhook"))]
+#[test]
+fn the_example_is_good() {
+    let secrets = [
+        ("PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
+        ("SLACK_URL", "https://hooks.slack.com/services/T0/B0/x"),
+    ];
+    let (code, text) = check_example(&secrets);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("2 sources") && text.contains("3 sinks"), "{text}");
+    let (code, text) = check_example(&[]);
+    assert!(code == Some(1) && text.contains("the environment has no `SLACK_URL`"), "{text}");
+}
+
 const GOOD: &str = r#"
 state = "state"
 [sources.trail]
@@ -135,13 +158,13 @@ fn values_are_shown_with_their_origins_and_without_secrets() {
 fn no_complaint_draws_a_secret() {
     let text = format!(
         "{GOOD}[sinks.hook]\ntype = \"webhook\"\nurl = \"https://hooks.example.com/T0/B0\"\nheaders = {{ Authorization = \
-         \"Bearer abcdef\", X = 5 }}\nroutingkey = \"\"\"\nabcdefgh\n\"\"\"\npreset = \"pager\"\n"
+         \"Bearer abcdef\", X = 5 }}\nroutingkey = \"\"\"\nabcdefgh\n\"\"\"\nbody = \"pager\"\n"
     );
     let drawn = drawn(&read_text(&text, &[]));
     for secret in ["T0/B0", "abcdef"] {
         assert!(!drawn.contains(secret), "{drawn}");
     }
-    for expected in ["`pager` cannot be `preset`", "expected a string, found a number", "unknown key `routingkey`"] {
+    for expected in ["`pager` cannot be `body`", "expected a string, found a number", "unknown key `routingkey`"] {
         assert!(drawn.contains(expected), "{expected} is missing in\n{drawn}");
     }
 }

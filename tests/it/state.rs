@@ -18,7 +18,10 @@ use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDeli
 use trailwatch::rule::{Rule, Severity};
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
-use trailwatch::store::{Checkpoint, DiskStore, Limits, Outgoing, Settlement, Store, StoreError, Transaction, Waiting};
+use trailwatch::store::{
+    Checkpoint, Choice, DiskStore, Inspector, Limits, Outgoing, Settlement, Shelf, Store, StoreError, Transaction,
+    Waiting,
+};
 
 fn rule() -> Rule {
     let text = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\ntags = [\"service.s3\"]\n[match]\neventName = \"Fire\"\n";
@@ -179,6 +182,80 @@ async fn a_file_that_cannot_be_read_is_set_aside() {
         assert!(store.seen().is_empty() && store.checkpoints().is_empty(), "{name}");
         store.commit(&Transaction { seen: vec![key(1)], ..Transaction::default() }).await.unwrap();
     }
+}
+
+/// A damaged file is worth no more than none, and no less: whatever byte of it is changed, it is read or set aside.
+#[tokio::test]
+async fn a_file_that_was_written_to_never_keeps_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let outgoing = (1..=3).map(|number| outgoing("pager", number)).collect();
+    let transaction = Transaction {
+        checkpoints: vec![checkpoint("a", "1")],
+        seen: (1..=200).map(key).collect(),
+        outgoing,
+        ..Transaction::default()
+    };
+    store.commit(&transaction).await.unwrap();
+    drop(store);
+    let path = folder.path().join("trailwatch.redb");
+    let whole = fs::read(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut set_aside = 0;
+    for _ in 0..60 {
+        let mut bytes = whole.clone();
+        // The first pages hold what all else hangs on.
+        let at = if random.bool() { random.usize(..512) } else { random.usize(..bytes.len()) };
+        bytes[at] ^= random.u8(1..);
+        fs::write(&path, &bytes).unwrap();
+        let (mut store, opened) = DiskStore::open(folder.path(), Limits::default()).unwrap();
+        set_aside += usize::from(opened.set_aside.is_some());
+        store.outbox().due("pager", i64::MAX, 10).unwrap();
+        store.commit(&Transaction { seen: vec![key(900)], ..Transaction::default() }).await.unwrap();
+    }
+    assert!(set_aside > 0);
+}
+
+#[tokio::test]
+async fn a_person_may_look_at_state_send_again_and_drop() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Inspector::open(folder.path()), Err(StoreError::Missing { .. })));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "looking makes nothing");
+    let mut store = open(folder.path());
+    let transaction = Transaction {
+        checkpoints: vec![checkpoint("a", "1")],
+        seen: vec![key(1), key(2)],
+        outgoing: (1..=4).map(|number| outgoing("pager", number)).chain([outgoing("bus", 1)]).collect(),
+        ..Transaction::default()
+    };
+    store.commit(&transaction).await.unwrap();
+    let dead = |number| Settlement::Dead { number, reason: "no such channel".to_owned() };
+    let later = Settlement::Again { number: 3, due_ms: i64::MAX - 1, reason: "busy".to_owned() };
+    store.outbox().settle("pager", &[dead(1), dead(2), later]).unwrap();
+    drop(store);
+
+    let state = Inspector::open(folder.path()).unwrap();
+    let overview = state.overview().unwrap();
+    assert_eq!((overview.checkpoints.len(), overview.seen), (1, 2));
+    assert_eq!(
+        (overview.sinks["pager"].entries, overview.sinks["pager"].dead, overview.sinks["bus"].entries),
+        (2, 2, 1)
+    );
+    assert_eq!((state.verify().unwrap(), state.seen().unwrap().len()), (0, 2));
+    let numbers = |shelf, choice: &Choice| -> Vec<u64> {
+        state.entries(shelf, choice).unwrap().iter().map(|entry| entry.number).collect()
+    };
+    let all = Choice::default();
+    let of = |sink: &str, numbers: &[u64]| Choice { sink: Some(sink.to_owned()), numbers: numbers.to_vec() };
+    assert_eq!((numbers(Shelf::Dead, &all), numbers(Shelf::Waiting, &all)), (vec![1, 2], vec![5, 3, 4]));
+    assert_eq!(numbers(Shelf::Waiting, &of("pager", &[4, 5])), [4]);
+    assert_eq!(state.entries(Shelf::Dead, &of("pager", &[1])).unwrap()[0].reason, "no such channel");
+    assert_eq!(state.drop_entries(Shelf::Dead, &of("pager", &[2])).unwrap(), 1);
+    assert_eq!(state.retry(&of("pager", &[1, 3])).unwrap(), 2);
+    assert_eq!((numbers(Shelf::Dead, &all), numbers(Shelf::Waiting, &all)), (vec![], vec![5, 1, 3, 4]));
+    drop(state);
+    let store = open(folder.path());
+    assert_eq!(due(&store, "pager"), ["1", "3", "4"], "all are due at once");
 }
 
 #[test]
