@@ -236,6 +236,10 @@ enum OutputFormat {
     Text,
     /// For programs: one JSON object a line.
     Json,
+    /// Findings only, each a Detection Finding (2004) of OCSF on a line.
+    Ocsf,
+    /// Findings only, each a document of the Elastic Common Schema on a line.
+    Ecs,
 }
 
 /// Standard output, as a printer writes it.
@@ -246,6 +250,8 @@ impl OutputArgs {
         printer(match self.output {
             OutputFormat::Text => stdout::Format::Text,
             OutputFormat::Json => stdout::Format::Json,
+            OutputFormat::Ocsf => stdout::Format::Ocsf,
+            OutputFormat::Ecs => stdout::Format::Ecs,
         })
     }
 }

@@ -12,6 +12,8 @@ use crate::event::{Base, Event, EventKey};
 use crate::rule::{Rule, Severity};
 use crate::untrusted::shortened;
 
+pub mod foreign;
+
 /// The version of the format. The second number rises when fields are added, the first when any changes its meaning.
 pub const SCHEMA_VERSION: &str = "1.0";
 

@@ -5,16 +5,16 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::{Exit, OutputArgs, OutputFormat, RuleArgs, complain, events, say};
+use super::{Exit, RuleArgs, complain, events, say};
 use crate::config;
 use crate::engine::trial::Verdict;
 use crate::engine::trial::verdict::judge;
 use crate::event::RawEvent;
 use crate::event::dictionary::nearest;
 use crate::rule::Rule;
-use crate::sink::stdout::{Format, Printer};
+use crate::sink::stdout::{self, Printer};
 use crate::untrusted::UntrustedJson;
 
 pub mod draw;
@@ -36,8 +36,17 @@ pub struct Explain {
     /// Shows all rules and not the nearest five, where none is named.
     #[arg(long)]
     all: bool,
-    #[command(flatten)]
-    output: OutputArgs,
+    /// How explanations are written.
+    #[arg(long, short, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON object for each event and rule, on a line.
+    Json,
 }
 
 impl Explain {
@@ -93,7 +102,7 @@ impl Explain {
             false => verdicts,
         };
         let mut text = String::new();
-        if self.output.output == OutputFormat::Json {
+        if self.output == Format::Json {
             for verdict in shown {
                 let line = json::verdict(event, verdict).to_string();
                 text.push_str(&format!("{}\n", UntrustedJson(&line)));
@@ -119,7 +128,7 @@ fn order(a: &Verdict<'_>, b: &Verdict<'_>) -> std::cmp::Ordering {
 fn headline(event: &RawEvent) -> String {
     let mut line = Vec::new();
     // A vector takes everything that is written.
-    let _ = Printer::new(&mut line, Format::Text).event(&event.bytes);
+    let _ = Printer::new(&mut line, stdout::Format::Text).event(&event.bytes);
     String::from_utf8_lossy(&line).into_owned()
 }
 

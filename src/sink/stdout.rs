@@ -1,4 +1,5 @@
-//! Standard output: one readable line an event, findings that stand out, or one JSON object a line.
+//! Standard output: one readable line an event, findings that stand out, or one JSON object a line, of ours or of others'
+//! making.
 //!
 //! Everything that came from outside is escaped before a terminal sees it. Colours are always written here and taken
 //! out again by the stream below where they are not wanted.
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use futures::future::{BoxFuture, FutureExt, ready};
+use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::{Gone, Outcome, Sink};
@@ -16,6 +18,7 @@ use crate::event::{
     Base, Case, Event, EventKind, FieldId, Fields, Path, Projection, Value, projection_of, wanted_field,
 };
 use crate::finding::Finding;
+use crate::finding::foreign::{ecs, ocsf};
 use crate::rule::Severity;
 use crate::untrusted::{Untrusted, UntrustedJson, shortened};
 
@@ -26,6 +29,10 @@ pub enum Format {
     Text,
     /// For programs: one JSON object a line.
     Json,
+    /// Findings alone, one a line, each a Detection Finding of OCSF.
+    Ocsf,
+    /// Findings alone, one a line, each a document of the Elastic Common Schema.
+    Ecs,
 }
 
 /// Writes events and findings to a stream.
@@ -84,8 +91,10 @@ impl<W: Write> Printer<W> {
     pub fn event(&mut self, bytes: &[u8]) -> io::Result<()> {
         // Only what has been read before comes here, so neither can fail.
         let Ok(text) = std::str::from_utf8(bytes) else { return Ok(()) };
-        if self.format == Format::Json {
-            return one_line(&mut self.out, text);
+        match self.format {
+            Format::Text => {}
+            Format::Json => return one_line(&mut self.out, text),
+            Format::Ocsf | Format::Ecs => return Ok(()),
         }
         match Event::read(text, &self.projection, &mut self.fields) {
             Ok(event) => event_line(&mut self.out, &event),
@@ -97,6 +106,8 @@ impl<W: Write> Printer<W> {
     pub fn finding(&mut self, finding: &Finding, indented: bool) -> io::Result<()> {
         match self.format {
             Format::Json => one_line(&mut self.out, &finding.to_json()),
+            Format::Ocsf => one_line(&mut self.out, &ocsf::detection_finding(finding, Timestamp::now()).to_string()),
+            Format::Ecs => one_line(&mut self.out, &ecs::alert(finding, Timestamp::now()).to_string()),
             Format::Text if indented => {
                 let style = style(finding.severity);
                 let word = finding.severity.as_str().to_uppercase();

@@ -1,58 +1,13 @@
 //! The bodies of webhooks: what each preset makes of an everyday finding, and that no value of a hostile one gets out of
 //! its place.
 
-use std::borrow::Cow;
-
 use proptest::prelude::*;
 use serde_json::Value;
-use serde_json::value::RawValue;
-use trailwatch::finding::{Finding, FindingActor, FindingGroup, FindingRule, SCHEMA_VERSION, Why};
+use trailwatch::finding::{Finding, FindingActor};
 use trailwatch::rule::Severity;
 use trailwatch::sink::webhook::body::{Body, Escape, Writer};
 
-/// A finding of which every value that an event decides is `value`, if it is given.
-pub fn finding_of(value: Option<&str>, severity: Severity) -> Finding {
-    let text = |everyday: &str| value.unwrap_or(everyday).to_owned();
-    let event =
-        serde_json::json!({"eventName": text("PutEncryptionConfig"), "requestParameters": {"type": text("NONE")}});
-    Finding {
-        schema_version: Cow::Borrowed(SCHEMA_VERSION),
-        id: "41f6eda10ab10aa295dcba312e4439a2".to_owned(),
-        time: Some("2026-01-15T12:00:00Z".to_owned()),
-        rule: FindingRule {
-            id: "xray-encryption-changed".to_owned(),
-            title: "X-Ray trace encryption set to {requestParameters.type}".to_owned(),
-            severity,
-            tags: vec!["service.xray".to_owned()],
-        },
-        severity,
-        title: format!("X-Ray trace encryption set to {}", text("NONE")),
-        actor: FindingActor {
-            name: text("deploy"),
-            kind: Cow::Borrowed("role"),
-            account: Some(text("111122223333")),
-            arn: Some(text("arn:aws:iam::111122223333:role/deploy")),
-            session: Some(text("alice")),
-        },
-        account: Some(text("111122223333")),
-        region: Some(text("us-east-1")),
-        source_ip: Some(text("198.51.100.7")),
-        group: vec![FindingGroup { field: "awsRegion".to_owned(), value: Some(text("us-east-1")) }],
-        event_ids: vec![text("e0000000-0000-4000-8000-000000000200")],
-        events: vec![RawValue::from_string(event.to_string()).unwrap()],
-        why: vec![Why {
-            field: "requestParameters.type".to_owned(),
-            operator: "equals".to_owned(),
-            value: "NONE".to_owned(),
-            seen: Some(text("NONE")),
-        }],
-    }
-}
-
-/// An everyday finding.
-pub fn finding() -> Finding {
-    finding_of(None, Severity::High)
-}
+use crate::foreign::{finding, finding_of};
 
 /// A finding of which little is known.
 fn bare() -> Finding {
@@ -145,11 +100,11 @@ fn templates_say_what_is_wrong_with_them() {
 #[test]
 fn a_template_has_every_field_of_the_finding() {
     let text = r#"{"text": {{ severity ~ ": " ~ title }}, "who": {{ actor.name }}, "set": {{ events[0].requestParameters.type }},
-        "error": {{ events[0].errorCode|default(none) }}, "tags": {{ rule.tags }}, "n": {{ why|length }}}"#;
+        "error": {{ events[0].errorCode|default(none) }}, "tag": {{ rule.tags|last }}, "n": {{ why|length }}}"#;
     let value = written(template(text, Escape::Json), &finding());
     let expected = serde_json::json!({
         "text": "high: X-Ray trace encryption set to NONE", "who": "deploy", "set": "NONE", "error": null,
-        "tags": ["service.xray"], "n": 1
+        "tag": "service.xray", "n": 1
     });
     assert_eq!(value, expected);
     let plain = Writer::new(template("{{ title }} by {{ actor.name }}", Escape::Text)).unwrap();

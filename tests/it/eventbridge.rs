@@ -11,7 +11,7 @@ use trailwatch::sim::{Endpoint, Fault, PutEvent};
 use trailwatch::sink::eventbridge::{EventBridge, Settings, connector, local_connector};
 use trailwatch::sink::{Outcome, Sink};
 
-use crate::bodies::finding;
+use crate::foreign::finding;
 
 const PUT: &str = "PutEvents";
 

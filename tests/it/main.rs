@@ -20,6 +20,7 @@ mod export;
 mod files;
 mod findings;
 mod fixtures;
+mod foreign;
 mod import;
 mod imports;
 mod language;

@@ -309,7 +309,7 @@ async fn a_finding_goes_by_a_rule_of_eventbridge_into_a_queue() {
     let pattern = serde_json::json!({"source": ["trailwatch"], "detail": {"severity": ["high"], "rule": {"id": [{"prefix": "xray-"}]}}});
     let queue = make_queue_behind_rule(&moto, pattern).await;
 
-    let finding = crate::bodies::finding();
+    let finding = crate::foreign::finding();
     let minor = Finding { severity: trailwatch::rule::Severity::Low, id: "0".repeat(32), ..finding.clone() };
     let mut sink = EventBridge::new("bus", Settings::new("eu-1"), local_connector(&moto.url, "us-east-1")).unwrap();
     let outcomes = sink.deliver(&[Arc::new(minor), Arc::new(finding.clone())]).await.unwrap();
@@ -334,6 +334,6 @@ async fn a_bus_that_is_not_there_is_named_and_the_finding_kept() {
     let Some(moto) = Moto::start() else { return };
     let settings = Settings { bus: "nowhere".to_owned(), ..Settings::new("eu-1") };
     let mut sink = EventBridge::new("bus", settings, local_connector(&moto.url, "us-east-1")).unwrap();
-    let outcome = sink.deliver(&[Arc::new(crate::bodies::finding())]).await.unwrap().remove(0);
+    let outcome = sink.deliver(&[Arc::new(crate::foreign::finding())]).await.unwrap().remove(0);
     assert!(matches!(&outcome, Outcome::Retry { reason, .. } if reason.contains("`nowhere`")), "{outcome:?}");
 }
