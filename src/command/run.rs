@@ -16,6 +16,7 @@ use crate::decode::Limits;
 use crate::engine::RuleSet;
 use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary};
 use crate::rule::Rule;
+use crate::source::Source;
 use crate::store::{self, DiskStore, Store};
 
 #[cfg(feature = "aws")]
@@ -32,9 +33,11 @@ mod status;
 mod supervisor;
 
 use log::Log;
+use parts::Sinks;
 use reload::Difference;
 use silence::{Change, Watch};
 use status::Status;
+use supervisor::Hangups;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -84,39 +87,32 @@ struct Daemon {
 
 impl Daemon {
     async fn go(self, rules: Vec<Rule>) -> anyhow::Result<Exit> {
-        let stop = super::stop_on_signal();
+        let (stop, hangups) = (super::stop_on_signal(), Hangups::listen());
         let Some(store) = self.open_state() else { return Ok(Exit::Internal) };
-        let (notify, outbox) = (self.log.notify(), store.outbox());
-        let checkpoints = store.checkpoints();
         let sources = tokio::select! {
-            sources = parts::sources(&self.run.sources, &checkpoints, &notify) => sources,
+            sources = self.sources(&store) => sources,
             () = stop.cancelled() => return Ok(Exit::Interrupted),
         };
-        let sources = match sources {
-            Ok(sources) => sources,
-            Err(error) => {
-                self.log.error(&format!("{error:#}"));
-                return Ok(Exit::SourceFailed);
-            }
-        };
-        let sinks = parts::sinks(&self.run.sinks)?;
-        let far = sinks.far.iter().map(|delivery| Arc::clone(&delivery.route.sink)).collect();
-        let deliveries = sinks.far;
+        let Some(sources) = sources else { return Ok(Exit::SourceFailed) };
+        let Sinks { near, near_routes, far } = parts::sinks(&self.run.sinks)?;
+        self.tell_stranded(&store);
+        let far_names = far.iter().map(|delivery| Arc::clone(&delivery.route.sink)).collect();
+        let outbox = store.outbox();
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
             filter: None,
             sources,
             store: Box::new(store),
-            sinks: sinks.near,
-            couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries, drain: self.run.drain * 3 / 4 }),
+            sinks: near,
+            couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries: far, drain: self.run.drain * 3 / 4 }),
             tap: None,
             limits: Limits::default(),
             bounds: Bounds::default(),
-            notify,
+            notify: self.log.notify(),
             stop: stop.clone(),
         };
         let (handle, running) = pipeline.begin();
-        let status = Arc::new(Status::new(handle, outbox, far));
+        let status = Arc::new(Status::new(handle, outbox, far_names));
         self.open_admin(&status).await?;
         self.tell_start(&status.handle);
         supervisor::ready();
@@ -124,8 +120,14 @@ impl Daemon {
             (summary, ended) = running => Ok(self.end(&summary, &ended, stop.is_cancelled())),
             exit = self.deadline(&stop) => Ok(exit),
             never = self.look_after(&status) => match never {},
-            never = self.reload_on_signal(&status, &sinks.near_routes) => match never {},
+            never = self.reload_when_asked(hangups, &status, &near_routes) => match never {},
         }
+    }
+
+    /// The sources, which go on from the state; `None` after saying why there are none.
+    async fn sources(&self, store: &DiskStore) -> Option<Vec<Arc<dyn Source>>> {
+        let sources = parts::sources(&self.run.sources, &store.checkpoints(), &self.log.notify()).await;
+        sources.map_err(|error| self.log.error(&format!("{error:#}"))).ok()
     }
 
     #[cfg(feature = "aws")]
@@ -158,6 +160,16 @@ impl Daemon {
                 self.log.error(&error.to_string());
                 None
             }
+        }
+    }
+
+    /// Tells of findings that wait for sinks which there are no more.
+    fn tell_stranded(&self, store: &DiskStore) {
+        let known = |sink: &str| self.run.sinks.iter().any(|known| *known.route.sink == *sink);
+        for (sink, number) in store.waiting_by_sink().unwrap_or_default().iter().filter(|(sink, _)| !known(sink)) {
+            let hint = format!("`trailwatch outbox drop --waiting --all --sink {sink}` drops them");
+            let number = count(*number, "finding");
+            self.log.warn(&format!("{number} in the outbox for sink `{sink}`, which is not configured ({hint})"));
         }
     }
 
@@ -199,24 +211,14 @@ impl Daemon {
         }
     }
 
-    /// Reads everything anew whenever SIGHUP asks for it.
-    #[cfg(unix)]
-    async fn reload_on_signal(&self, status: &Status, near: &[Arc<Mutex<Route>>]) -> Infallible {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else { return std::future::pending().await };
+    /// Reads everything anew whenever somebody asks for it.
+    async fn reload_when_asked(&self, mut hangups: Hangups, status: &Status, near: &[Arc<Mutex<Route>>]) -> Infallible {
         loop {
-            if hangups.recv().await.is_none() {
-                return std::future::pending().await;
-            }
+            hangups.next().await;
             supervisor::reloading();
             self.reload(status, near).await;
             supervisor::ready();
         }
-    }
-
-    #[cfg(not(unix))]
-    async fn reload_on_signal(&self, _: &Status, _: &[Arc<Mutex<Route>>]) -> Infallible {
-        std::future::pending().await
     }
 
     /// Takes rules and routes over, if everything is good.

@@ -393,8 +393,7 @@ fn sink(name: &str, _instance: &str, mut section: Section<'_, '_>) -> Option<Sin
     let mut patience = Patience::default();
     let kind = match kind {
         SinkType::Stdout => {
-            let words =
-                [("text", Format::Text), ("json", Format::Json), ("ocsf", Format::Ocsf), ("ecs", Format::Ecs)];
+            let words = [("text", Format::Text), ("json", Format::Json), ("ocsf", Format::Ocsf), ("ecs", Format::Ecs)];
             Some(SinkKind::Stdout(section.choice_or("format", &words, 0)))
         }
         #[cfg(feature = "webhook")]

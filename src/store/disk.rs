@@ -4,6 +4,7 @@
 //! as if there had been none. After an error of the disk redb wants to be opened again, so every use opens the file if
 //! it is not open, and closes it when something failed: a disk that has room again is enough to go on.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,17 @@ impl DiskStore {
         let checkpoints = file.with(read_checkpoints)?;
         let seen = file.with(read_seen)?;
         Ok((Self { file: Arc::new(file), checkpoints, seen }, opened))
+    }
+
+    /// How many findings wait for each sink, also for those that nobody brings them to any more.
+    pub fn waiting_by_sink(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.file.with(|database| {
+            let mut waiting = BTreeMap::new();
+            for row in database.begin_read()?.open_table(OUTBOX)?.iter()? {
+                *waiting.entry(row?.0.value().0.to_owned()).or_default() += 1;
+            }
+            Ok(waiting)
+        })
     }
 
     /// The outbox that the transactions of this store fill.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use trailwatch::config::run::{Followed, SourceKind};
 use trailwatch::config::{self, Configuration, Overlay};
 use trailwatch::rule::Severity;
@@ -104,7 +105,7 @@ fn a_later_layer_counts_for_more() {
         let run = configuration.run.as_ref().unwrap_or_else(|| panic!("{}", drawn(configuration)));
         match &run.sources[0].kind {
             SourceKind::LogGroup(group) => group.what.clone(),
-            SourceKind::Files(_) => panic!("files"),
+            other => panic!("{other:?}"),
         }
     };
     let cases: [(&str, Vec<PathBuf>, &[(&str, &str)], &str); 4] = [
@@ -152,6 +153,21 @@ fn values_are_shown_with_their_origins_and_without_secrets() {
         assert!(!format!("{configuration:?}").replace("https://hooks.example.com/T0/B0", "").contains("s3cr3t"));
     }
     settings("snapshots").bind(|| insta::assert_snapshot!("config-effective", shown));
+}
+
+proptest! {
+    /// However a configuration is damaged, it is read without panic, and what is wrong can be drawn.
+    #[test]
+    fn damaged_text_is_explained(at in 0usize..400, len in 0usize..30, put in "[a-z\\[\\]={}\"'$.\n0é]{0,8}") {
+        let webhook = "[sinks.hook]\ntype = \"webhook\"\nurl = \"https://hooks.example.com/T0/B0\"\nsigning_keys = [\"x\"]\n\
+            headers = { A = \"${env:PATH}\" }\n[silence]\nfactor = 3\n";
+        let mut text: Vec<char> = format!("{GOOD}{webhook}").chars().collect();
+        let (start, end) = (at.min(text.len()), (at + len).min(text.len()));
+        text.splice(start..end, put.chars());
+        let configuration = read_text(&text.iter().collect::<String>(), &[]);
+        let drawn = drawn(&configuration);
+        prop_assert_eq!(configuration.run.is_none(), !drawn.is_empty());
+    }
 }
 
 #[test]

@@ -248,6 +248,10 @@ async fn a_second_signal_stops_at_once() {
     daemon.signal("TERM");
     assert_eq!(daemon.end().await.0, Some(130), "{}", lab.log());
     assert_eq!(lab.waiting("pager").entries, 1, "what was not taken is brought by the next run");
+    lab.configure("[sinks.out]\ntype = \"stdout\"\n");
+    let daemon = lab.start();
+    wait("what is stranded to be told", || lab.log().contains("1 finding in the outbox for sink `pager`")).await;
+    daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,6 @@ pub async fn log_group(
         follow: true,
         checkpoints,
         pattern: group.filter.as_deref(),
-        probe: group.filter.is_some(),
         ..Wanted::default()
     };
     let (group, region) = args.places(&wanted).await?.into_iter().next().context("there is no log group")?;

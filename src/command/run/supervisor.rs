@@ -1,4 +1,4 @@
-//! What the service manager is told: systemd, by `NOTIFY_SOCKET`. Without it nothing is told.
+//! What the service manager is told, and asks for: systemd, by `NOTIFY_SOCKET` and by SIGHUP.
 
 use std::time::Duration;
 
@@ -37,6 +37,33 @@ pub fn watchdog() -> Option<Duration> {
     return sd_notify::watchdog_enabled();
     #[cfg(not(unix))]
     None
+}
+
+/// Wishes to have the configuration read anew.
+pub struct Hangups {
+    #[cfg(unix)]
+    signals: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    /// Takes them from now on; before, SIGHUP ends the process.
+    pub fn listen() -> Self {
+        #[cfg(unix)]
+        return Self { signals: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok() };
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    /// Waits for the next.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signals) = &mut self.signals
+            && signals.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 /// A manager that does not listen is no reason to stop.
