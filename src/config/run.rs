@@ -419,6 +419,7 @@ fn tried(section: &mut Section<'_, '_>) -> Patience {
         wait_min: section.duration("retry_min", by_default.wait_min),
         wait_max: section.duration("retry_max", by_default.wait_max),
         deadline: section.duration("deadline", by_default.deadline),
+        spacing: section.duration("spacing", by_default.spacing),
         ..by_default
     }
 }

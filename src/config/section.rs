@@ -283,7 +283,7 @@ impl<'t, 'r> Section<'t, 'r> {
     /// What a text means; `None`, after a complaint, if it means nothing.
     pub fn parsed<T>(&mut self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let item = self.item(key)?;
-        let text = self.text_of(item, Openness::Open)?;
+        let text = self.text_for(item, Openness::Open, expected)?;
         self.counts(key, item, Openness::Open);
         let parsed = parse(&text);
         if parsed.is_none() {
@@ -368,8 +368,13 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// The text of an item, its references followed.
     fn text_of(&mut self, item: &Item, openness: Openness) -> Option<String> {
+        self.text_for(item, openness, "a string")
+    }
+
+    /// The same, where more can be said of what is expected.
+    fn text_for(&mut self, item: &Item, openness: Openness, expected: &str) -> Option<String> {
         let Value::Text(written) = &item.value else {
-            self.wrong_type(item, "a string");
+            self.wrong_type(item, expected);
             return None;
         };
         match resolve(written, folder(item)) {

@@ -48,6 +48,9 @@ pub struct Patience {
     pub wait_max: Duration,
     /// How old a finding in the outbox may get before it is given up.
     pub deadline: Duration,
+    /// The rate limit: at least this long from one finding to the next, which are then brought one by one. Zero is no
+    /// limit; chat hooks take about one a second.
+    pub spacing: Duration,
 }
 
 impl Default for Patience {
@@ -57,6 +60,7 @@ impl Default for Patience {
             wait_min: Duration::from_secs(1),
             wait_max: Duration::from_secs(300),
             deadline: Duration::from_secs(24 * 3_600),
+            spacing: Duration::ZERO,
         }
     }
 }
@@ -111,7 +115,7 @@ impl Courier {
         self.notify = notify;
         loop {
             match self.round().await {
-                Ok(Next::Again) => {}
+                Ok(Next::Again) => self.pace().await,
                 Ok(Next::Rest(_)) if self.ending.is_cancelled() => return Ok(()),
                 Ok(Next::Rest(nap)) => self.rest(nap).await,
                 Err(gone) => return Err(gone),
@@ -124,6 +128,13 @@ impl Courier {
             () = self.bell.notified(), if self.failures == 0 => {}
             () = self.ending.cancelled() => {}
             () = tokio::time::sleep(nap.min(NAP_MAX)) => {}
+        }
+    }
+
+    /// Keeps to the rate limit, also while it is ending: the receiver's limit does not end with us.
+    async fn pace(&mut self) {
+        if !self.delivery.patience.spacing.is_zero() {
+            tokio::time::sleep(self.delivery.patience.spacing).await;
         }
     }
 
@@ -168,7 +179,7 @@ impl Courier {
             self.tell(NoticeLevel::Warn, text);
         }
         self.failures += 1;
-        Next::Rest(self.wait(self.failures - 1))
+        Next::Rest(self.wait(self.failures - 1).max(self.delivery.patience.spacing))
     }
 
     /// The wait after so many failures, with jitter, so that many couriers do not come at once.
@@ -230,7 +241,8 @@ impl Courier {
 
     async fn due(&mut self) -> Result<Due, StoreError> {
         let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
-        let batch_max = self.delivery.patience.batch_max;
+        let Patience { batch_max, spacing, .. } = self.delivery.patience;
+        let batch_max = if spacing.is_zero() { batch_max } else { 1 };
         blocking(move || outbox.due(&sink, now_ms(), batch_max)).await
     }
 

@@ -309,6 +309,7 @@ const HASTY: Patience = Patience {
     wait_min: Duration::from_millis(1),
     wait_max: Duration::from_millis(20),
     deadline: Duration::from_secs(3_600),
+    spacing: Duration::ZERO,
 };
 
 /// Runs rules over events, with a pager that gets its findings from the outbox.
@@ -318,6 +319,18 @@ async fn run(
     pager: &Pager,
     patience: Patience,
     route: Route,
+) -> Summary {
+    run_draining(folder, numbers, pager, patience, route, Duration::from_secs(20)).await
+}
+
+/// The same, with another time for what is left to bring at the end.
+async fn run_draining(
+    folder: &Path,
+    numbers: std::ops::RangeInclusive<u64>,
+    pager: &Pager,
+    patience: Patience,
+    route: Route,
+    drain: Duration,
 ) -> Summary {
     let events = folder.join("events.jsonl");
     fs::write(&events, numbers.map(|number| event(number) + "\n").collect::<String>()).unwrap();
@@ -329,7 +342,7 @@ async fn run(
         couriers: Some(Couriers {
             outbox: store.outbox(),
             deliveries: vec![SinkDelivery { route, sink: Box::new(pager.clone()), patience }],
-            drain: Duration::from_secs(20),
+            drain,
         }),
         store: Box::new(store),
         sinks: Vec::new(),
@@ -383,6 +396,34 @@ async fn a_sink_that_fails_now_and_then_has_everything_in_the_end() {
     run(folder.path(), 1..=40, &healed, HASTY, everything()).await;
     assert_eq!(healed.brought().len() as u64, left, "and nothing that it has is brought again");
     let mut all = [pager.brought(), healed.brought()].concat();
+    all.sort();
+    all.dedup();
+    assert_eq!(all, ids(1..=40));
+}
+
+/// Waits until a courier that was cut off has let go of the state.
+async fn until_free(folder: &Path) {
+    let free = async {
+        while DiskStore::open(folder, Limits::default()).is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), free).await.expect("the state stays in use");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_with_a_rate_limit_is_brought_one_finding_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let pager = Pager::new(|_, _| Outcome::Delivered);
+    // The second would be due in an hour, and the run ends before.
+    let limited = Patience { spacing: Duration::from_secs(3_600), ..HASTY };
+    run_draining(folder.path(), 1..=40, &pager, limited, everything(), Duration::from_secs(2)).await;
+    let brought = pager.brought();
+    assert!(brought.len() <= 1, "{} are brought", brought.len());
+    until_free(&folder.path().join("state")).await;
+    let faster = Patience { spacing: Duration::from_millis(1), ..HASTY };
+    run(folder.path(), 1..=40, &pager, faster, everything()).await;
+    let mut all = pager.brought();
     all.sort();
     all.dedup();
     assert_eq!(all, ids(1..=40));

@@ -42,8 +42,11 @@ struct Marker<'a> {
     trimmed: &'a [&'a str],
 }
 
+/// A member of a finding, and how it is emptied.
+type Trim = (&'static str, fn(&mut Finding));
+
 /// What is emptied of a finding that is too large, in this order.
-const TRIMS: [(&str, fn(&mut Finding)); 3] = [
+const TRIMS: [Trim; 3] = [
     ("events", |finding| finding.events.clear()),
     ("why", |finding| finding.why.clear()),
     ("group", |finding| finding.group.clear()),

@@ -57,7 +57,7 @@ enum Form {
     Json,
     Preset(fn(&Finding) -> Value),
     PagerDuty(String),
-    Template(template::Template),
+    Template(Box<template::Template>),
 }
 
 impl Writer {
@@ -74,7 +74,7 @@ impl Writer {
                 return Err(SettingsError::new("routing_key", problem));
             }
             Body::PagerDuty { routing_key } => Form::PagerDuty(routing_key),
-            Body::Template { text, escape } => Form::Template(template::Template::new(text, escape)?),
+            Body::Template { text, escape } => Form::Template(Box::new(template::Template::new(text, escape)?)),
         }))
     }
 
