@@ -38,6 +38,8 @@ mod receiver;
 mod rules;
 #[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod run;
+#[cfg(feature = "aws")]
+mod s3;
 mod schema;
 mod shared;
 mod sigma;
