@@ -81,8 +81,8 @@ Exit codes:
        a configuration is broken (config), or state (state verify); a sink that does not take
        the sample (sink test); no such entries (outbox)
   2    the arguments are wrong; also a pattern (rules match)
-  3    done, but some input could not be decoded or read; a rule that no pattern reaches (rules export);
-       not everything could be dealt with in time after a signal (run)
+  3    done, but some input could not be decoded or read; a rule that no pattern reaches
+       (rules export); not everything could be dealt with in time after a signal (run)
   130  interrupted before the end
   253  rules or a configuration cannot be used
   254  AWS, or the way to it, refused

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::run::reload::failed_tests;
 use super::{Exit, complain, count, line, say};
 use crate::config::{self, Configuration, Effective, Overlay, Run};
 use crate::untrusted::Untrusted;
 
 #[derive(Debug, Subcommand)]
 pub enum Config {
-    /// Says everything that is wrong with a configuration and its rules. Connects to nothing.
+    /// Says everything that is wrong with a configuration and its rules, and tests these. Connects to nothing.
     Check(Check),
     /// Prints the values that count, without secrets.
     Show(Show),
@@ -112,6 +113,11 @@ impl Check {
         let loaded = config::rules_with(&run.rules, &run.shared);
         if !loaded.is_good() {
             complain(&loaded);
+            return Exit::Found;
+        }
+        let failed = failed_tests(&loaded.rules);
+        if !failed.is_empty() {
+            failed.iter().for_each(|failed| say("error", failed));
             return Exit::Found;
         }
         let parts = [(run.sources.len(), "source"), (loaded.rules.len(), "rule"), (run.sinks.len(), "sink")];

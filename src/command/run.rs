@@ -27,7 +27,7 @@ mod log;
 #[cfg(feature = "aws")]
 mod metrics;
 pub mod parts;
-mod reload;
+pub mod reload;
 mod silence;
 mod status;
 mod supervisor;

@@ -70,7 +70,7 @@ impl Reading {
             let mut bytes = problem.source.text.clone().into_bytes();
             let places = self.plain_secrets.iter().filter(|place| *place.source == *problem.source);
             for place in places {
-                bytes.get_mut(place.span.clone()).into_iter().for_each(|bytes| blank(bytes));
+                bytes.get_mut(place.span.clone()).into_iter().for_each(blank);
             }
             // Whole characters were replaced, so it is still text.
             let text = String::from_utf8(bytes).unwrap_or_default();

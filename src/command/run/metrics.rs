@@ -37,10 +37,26 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
+/// A count of a source: its name, what it says, and where it stands.
+type SourceCount = (&'static str, &'static str, fn(&SourceReport) -> u64);
+
+/// What is counted of each source.
+const SOURCE_COUNTS: [SourceCount; 9] = [
+    ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
+    ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
+    ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
+    ("source_duplicates", "Deliveries that came again and were not handed over", |report| report.repeats),
+    ("source_calls", "API calls, failed ones included", |report| report.calls),
+    ("source_throttles", "API calls that were throttled", |report| report.throttles),
+    ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
+    ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
+    ("source_unreadable", "Files, objects or parts that could not be read", |report| report.unreadable),
+];
+
 struct Metrics(Registry);
 
 impl Metrics {
-    fn counters<'l>(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
+    fn counters(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
         let family = Family::<Labels, Counter>::default();
         for (labels, count) in rows {
             family.get_or_create(&labels).inc_by(count);
@@ -101,18 +117,7 @@ impl Metrics {
     }
 
     fn sources(&mut self, sources: &[(Arc<str>, SourceReport)]) {
-        let counts: [(&str, &str, fn(&SourceReport) -> u64); 9] = [
-            ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
-            ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
-            ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
-            ("source_duplicates", "Deliveries that came again and were not handed over", |report| report.repeats),
-            ("source_calls", "API calls, failed ones included", |report| report.calls),
-            ("source_throttles", "API calls that were throttled", |report| report.throttles),
-            ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
-            ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
-            ("source_unreadable", "Files, objects or parts that could not be read", |report| report.unreadable),
-        ];
-        for (name, help, count) in counts {
+        for (name, help, count) in SOURCE_COUNTS {
             self.counters(name, help, sources.iter().map(|(source, report)| (labels("source", source), count(report))));
         }
         let lateness =

@@ -38,7 +38,8 @@ pub fn read(config: &ConfigArgs) -> Result<Renewed, Vec<String>> {
     Ok(Renewed { run, effective: configuration.effective, rules: RuleSet::new(loaded.rules) })
 }
 
-fn failed_tests(rules: &[Rule]) -> Vec<String> {
+/// The rules' own tests that fail.
+pub fn failed_tests(rules: &[Rule]) -> Vec<String> {
     let mut failed = Vec::new();
     for rule in rules {
         let outcomes = run_tests(rule).into_iter().filter(|(_, outcome)| !outcome.passed);
