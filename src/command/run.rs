@@ -29,6 +29,7 @@ mod metrics;
 pub mod parts;
 pub mod reload;
 mod silence;
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "it is the admin listener that asks"))]
 mod status;
 mod supervisor;
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(any(feature = "aws", feature = "webhook"))]
 use anyhow::Context as _;
 use futures::future::{BoxFuture, FutureExt};
 
