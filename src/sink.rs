@@ -61,6 +61,7 @@ pub struct SettingsError {
     pub problem: String,
 }
 
+#[cfg(any(feature = "aws", feature = "webhook"))]
 impl SettingsError {
     fn new(setting: &'static str, problem: impl Into<String>) -> Self {
         Self { setting, problem: problem.into() }

@@ -215,6 +215,26 @@ async fn names_that_lead_inside_are_not_spoken_to() {
     assert_eq!(deliver(Settings { allow_private: true, ..settings }, 1).await, [Outcome::Delivered]);
 }
 
+/// Runs itself again in a process of its own, since proxies are named by the environment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_the_environment_is_used_only_if_it_is_asked_for() {
+    let direct = Settings { allow_http: true, ..Settings::new("http://receiver.invalid/hook") };
+    if std::env::var_os("TRAILWATCH_TEST_HAS_PROXY").is_some() {
+        assert!(matches!(deliver(direct.clone(), 1).await[..], [Outcome::Retry { .. }]));
+        assert_eq!(deliver(Settings { use_proxy: true, ..direct }, 1).await, [Outcome::Delivered]);
+        return;
+    }
+    let proxy = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "webhook::a_proxy_of_the_environment_is_used_only_if_it_is_asked_for"]);
+    child.env("TRAILWATCH_TEST_HAS_PROXY", "1").env("NO_PROXY", "").env("no_proxy", "");
+    child.env("HTTP_PROXY", format!("http://{}", proxy.address)).env("http_proxy", format!("http://{}", proxy.address));
+    let output = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let lines: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
+    assert_eq!(lines, ["POST http://receiver.invalid/hook HTTP/1.1"]);
+}
+
 fn problem(change: impl FnOnce(&mut Settings)) -> String {
     let mut settings = Settings::new("https://example.com/hook");
     change(&mut settings);
