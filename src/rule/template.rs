@@ -14,8 +14,12 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Field(Field),
+    /// The value of the first of these that has one.
+    First(Vec<Field>),
 }
+
+/// Stands between the fields of a place.
+const OR: &str = " or ";
 
 /// The longest value that a title shows, in characters.
 const VALUE_WIDTH_MAX: usize = 120;
@@ -39,13 +43,11 @@ impl Template {
                 Some(end) if rest.as_bytes()[brace] == b'{' => end,
                 _ => return Err(lone_brace(at)),
             };
-            let name = &after[..end];
-            let place = at + 1..at + 1 + name.len().max(1);
-            let field = key::field(name).map_err(|problem| Problem { part: Some(place), ..problem })?;
+            let first = fields(&after[..end], at + 1)?;
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
             }
-            parts.push(Part::Field(field));
+            parts.push(Part::First(first));
             rest = &after[end + 1..];
         }
         plain.push_str(rest);
@@ -57,19 +59,19 @@ impl Template {
 
     /// The fields that the template names.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Field(field) => Some(field),
-            Part::Text(_) => None,
+        self.parts.iter().flat_map(|part| match part {
+            Part::First(fields) => fields.as_slice(),
+            Part::Text(_) => &[],
         })
     }
 
-    /// Fills in values; a field that is missing shows as `-`.
+    /// Fills in values; where no field has one stands `-`.
     pub fn render(&self, value: impl Fn(&Field) -> Option<String>) -> String {
         self.parts.iter().fold(String::new(), |mut text, part| {
             match part {
                 Part::Text(plain) => text.push_str(plain),
-                Part::Field(field) => {
-                    let value = value(field).unwrap_or_else(|| "-".to_owned());
+                Part::First(fields) => {
+                    let value = fields.iter().find_map(&value).unwrap_or_else(|| "-".to_owned());
                     text.push_str(&crate::untrusted::shortened(&value, VALUE_WIDTH_MAX));
                 }
             }
@@ -82,7 +84,7 @@ impl Template {
         self.parts.iter().fold(String::new(), |mut text, part| {
             let _ = match part {
                 Part::Text(plain) => write!(text, "{}", plain.replace('{', "{{").replace('}', "}}")),
-                Part::Field(field) => write!(text, "{{{field}}}"),
+                Part::First(fields) => write!(text, "{{{}}}", names(fields)),
             };
             text
         })
@@ -93,11 +95,26 @@ impl Template {
         self.parts.iter().fold(String::new(), |mut text, part| {
             let _ = match part {
                 Part::Text(plain) => write!(text, "{plain}"),
-                Part::Field(field) => write!(text, "{{{field}}}"),
+                Part::First(fields) => write!(text, "{{{}}}", names(fields)),
             };
             text
         })
     }
+}
+
+/// Reads what stands between braces; `at` is where it begins in the template.
+fn fields(names: &str, mut at: usize) -> Result<Vec<Field>, Problem> {
+    let mut fields = Vec::new();
+    for name in names.split(OR) {
+        let place = at..at + name.len().max(1);
+        fields.push(key::field(name).map_err(|problem| Problem { part: Some(place), ..problem })?);
+        at += name.len() + OR.len();
+    }
+    Ok(fields)
+}
+
+fn names(fields: &[Field]) -> String {
+    fields.iter().map(Field::to_string).collect::<Vec<_>>().join(OR)
 }
 
 fn lone_brace(at: usize) -> Problem {
@@ -118,8 +135,27 @@ mod tests {
     }
 
     #[test]
+    fn the_first_field_with_a_value_is_shown() {
+        let text =
+            "group {responseElements.group.groupName or requestParameters.groupName} by {actor.name or eventName}";
+        let template = Template::parse(text).unwrap();
+        let of = |known: &str| template.render(|field| field.to_string().ends_with(known).then(|| "it".to_owned()));
+        assert_eq!(of(".group.groupName"), "group it by -");
+        assert_eq!(of("Parameters.groupName"), "group it by -");
+        assert_eq!(of("eventName"), "group - by it");
+        assert_eq!((template.fields().count(), template.written().as_str()), (4, text));
+    }
+
+    #[test]
     fn says_what_is_wrong() {
-        for (text, at) in [("a {b", 2), ("a } b", 2), ("x {nosuchfield}", 3), ("{}", 1)] {
+        for (text, at) in [
+            ("{eventName or nosuchfield}", 14),
+            ("{eventName or }", 14),
+            ("a {b", 2),
+            ("a } b", 2),
+            ("x {nosuchfield}", 3),
+            ("{}", 1),
+        ] {
             assert_eq!(Template::parse(text).unwrap_err().part.unwrap().start, at, "{text}");
         }
     }
