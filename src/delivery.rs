@@ -41,6 +41,8 @@ pub enum Place {
     Line(u64),
     /// An event of a CloudWatch Logs group.
     LogEvent(Arc<LogPlace>),
+    /// A message of a queue.
+    Message(Arc<MessagePlace>),
 }
 
 /// The coordinates of a CloudWatch Logs event, as `FilterLogEvents` gives them.
@@ -54,6 +56,15 @@ pub struct LogPlace {
     pub timestamp_ms: i64,
     /// When CloudWatch took the event in, in milliseconds since 1970.
     pub ingestion_ms: i64,
+}
+
+/// The coordinates of a message, as SQS gives them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePlace {
+    /// The message's id.
+    pub id: String,
+    /// When it was sent to the queue, in milliseconds since 1970.
+    pub sent_ms: i64,
 }
 
 impl Origin {
@@ -76,22 +87,24 @@ impl Origin {
         Self { source: Arc::clone(&self.source), place }
     }
 
-    /// When the bytes were handed to us by the service, if it said: the log event's timestamp in milliseconds.
+    /// When the service had the bytes, if it said, in milliseconds: the log event's timestamp, or when a message was sent.
     pub fn delivered_ms(&self) -> Option<i64> {
         match &self.place {
             Place::LogEvent(place) => Some(place.timestamp_ms),
+            Place::Message(place) => Some(place.sent_ms),
             _ => None,
         }
     }
 }
 
-/// `NAME`, `NAME:LINE` or `GROUP/STREAM@EVENT_ID`. Not escaped: whoever prints it does that.
+/// `NAME`, `NAME:LINE`, `GROUP STREAM EVENT_ID` or `QUEUE MESSAGE_ID`. Not escaped: whoever prints it does that.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Whole => write!(f, "{}", self.source),
             Place::Line(line) => write!(f, "{}:{line}", self.source),
             Place::LogEvent(place) => write!(f, "{} {} {}", self.source, place.stream, place.event_id),
+            Place::Message(place) => write!(f, "{} {}", self.source, place.id),
         }
     }
 }

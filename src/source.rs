@@ -11,8 +11,16 @@ use crate::delivery::{Delivery, Receipt};
 use crate::store::Checkpoint;
 
 #[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "aws")]
 pub mod cloudwatch_logs;
 pub mod file;
+pub mod layout;
+pub mod notification;
+#[cfg(feature = "aws")]
+mod s3;
+#[cfg(feature = "aws")]
+pub mod sqs;
 
 /// A stream of deliveries with receipts.
 ///
@@ -30,6 +38,9 @@ pub mod file;
 /// 3. [`commit`](Source::commit) with the same receipts once the store holds the findings and the checkpoint. Only
 ///    then may the source acknowledge to the service, or move its position. Receipts may come in any order and in
 ///    any grouping, each once.
+/// 4. [`reject`](Source::reject) in place of `commit`, at the same moment, with the receipts of deliveries in which
+///    nothing could be decoded. A source whose service sets aside what nobody can read leaves it there.
+/// 5. [`close`](Source::close) at the very end, once, also after an error: nothing more will be committed.
 ///
 /// Dropping the future of `next` loses nothing: deliveries not yet handed over are handed over by a later call.
 pub trait Source: Send + Sync {
@@ -44,6 +55,16 @@ pub trait Source: Send + Sync {
 
     /// Takes receipts as committed.
     fn commit<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// Takes receipts as dealt with, of deliveries in which nothing could be decoded.
+    fn reject<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
+        self.commit(receipts)
+    }
+
+    /// Finishes what was committed, and gives back to the service what was not.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// The counts so far.
     fn report(&self) -> SourceReport;
@@ -116,8 +137,22 @@ pub struct SourceReport {
     pub expired_tokens: u64,
     /// Deliveries handed over twice because a bounded memory was full; the sequencer removes them.
     pub memory_overflows: u64,
-    /// Files or parts that could not be read.
+    /// Files, objects or parts that could not be read.
     pub unreadable: u64,
+    /// Messages received from a queue, repeats included.
+    pub messages: u64,
+    /// Messages that had been received before, by whomever.
+    pub received_again: u64,
+    /// Messages that were left to the queue, since something in them could not be read or decoded.
+    pub left: u64,
+    /// Messages that were visible again before the queue could be told what became of them.
+    pub expired: u64,
+    /// Messages by which S3 or CloudTrail tried whether any arrive.
+    pub tests: u64,
+    /// Objects read.
+    pub objects: u64,
+    /// Objects that were passed over, since they hold no events of CloudTrail: digests and what else lies in a bucket.
+    pub passed_over: u64,
     /// The newest timestamp seen, in milliseconds since 1970.
     pub newest_ms: Option<i64>,
     /// The calls a second that the service allows here, and of which this source takes at most half.

@@ -13,13 +13,15 @@
 //! Pages are read one at a time and in order, so memory holds one page, and the keys of what is not settled.
 //! Log streams are never listed: the list lags by up to an hour, and listing is itself a CloudTrail event.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::aws::trouble::{Failure, FailureKind, Trouble};
+use super::aws::{lock, system_clock};
 use super::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
 use crate::delivery::{Delivery, LogPlace, Origin, Place, Receipt};
 use crate::store::Checkpoint;
@@ -27,7 +29,6 @@ use crate::store::Checkpoint;
 mod connect;
 mod group;
 mod memory;
-mod nearest;
 mod newest;
 mod page;
 mod position;
@@ -37,9 +38,9 @@ mod receipts;
 mod refuse;
 mod schedule;
 mod trail;
-mod trouble;
 
-pub use connect::{Access, Connect, connector, load, local_connector};
+pub use super::aws::{Access, Clock, load};
+pub use connect::{Connect, connector, local_connector};
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
 pub use trail::{TrailGroup, find_trail_group};
 
@@ -51,7 +52,6 @@ use position::{Position, SETTLED_AGE_MS};
 use probe::{Change, Probe};
 use receipts::Receipts;
 use schedule::{Plan, Progress, Schedule, Slot, Turn};
-use trouble::{Failure, FailureKind, Trouble};
 
 /// Keys that are remembered where nothing else is said: an hour of 550 events a second, about 100 MB.
 pub const MEMORY_KEYS_MAX: usize = 2_000_000;
@@ -61,9 +61,6 @@ const TRIES_AT_START: u32 = 5;
 
 /// The longest sleep between two looks at the clock, since a computer that was suspended sleeps longer than it knows.
 const NAP_MAX: Duration = Duration::from_millis(500);
-
-/// The time now in milliseconds since 1970. Tests bring their own.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// What to read, and how.
 #[derive(Clone)]
@@ -122,7 +119,7 @@ impl Settings {
             resume: None,
             other_endpoint: false,
             memory_keys_max: MEMORY_KEYS_MAX,
-            clock: Arc::new(system_now_ms),
+            clock: system_clock(),
         }
     }
 }
@@ -634,14 +631,4 @@ fn plan(settings: &Settings, quota: &Quota, now_ms: i64) -> Plan {
 
 fn nap(wait_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(NAP_MAX)
-}
-
-/// A panic elsewhere leaves counts and receipts usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn system_now_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Which log group: a name, or an ARN that may belong to another account.
 
 use super::SettingsError;
+use crate::source::aws::partition;
 
 /// A log group as the user named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +50,6 @@ impl Group {
 fn is_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || ".-_/#".contains(c);
     (1..=512).contains(&text.len()) && text.chars().all(is_allowed)
-}
-
-/// The partition that a region lies in.
-fn partition(region: &str) -> &'static str {
-    match region.split('-').next() {
-        Some("cn") => "aws-cn",
-        Some("us") if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    }
 }
 
 #[cfg(test)]

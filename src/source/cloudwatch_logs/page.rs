@@ -9,7 +9,7 @@ use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use bytes::Bytes;
 
 use super::group::Group;
-use super::trouble::{Failure, FailureKind};
+use crate::source::aws::trouble::{Failure, FailureKind};
 
 /// How long a call may take, whatever the client's own limits are.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,8 +1,8 @@
 //! What a person is told when a call fails: as an error at the start, as a notice later on.
 
-use super::nearest::{did_you_mean, nearest};
-use super::trouble::{Failure, FailureKind};
 use super::{CloudWatchLogs, NoticeLevel, Reader, SourceError};
+use crate::source::aws::nearest::{did_you_mean, nearest};
+use crate::source::aws::trouble::{Failure, FailureKind};
 
 /// Groups that are looked at for near names.
 const GROUPS_MAX: i32 = 50;

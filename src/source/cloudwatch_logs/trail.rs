@@ -5,9 +5,9 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::Trail;
 
-use super::nearest::{did_you_mean, nearest};
-use super::trouble::{Failure, FailureKind};
 use crate::source::SourceError;
+use crate::source::aws::nearest::{did_you_mean, nearest};
+use crate::source::aws::trouble::{Failure, FailureKind};
 
 /// Where a trail delivers to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ const LIKENESS_MIN: f64 = 0.75;
 const NAMES_MAX: usize = 3;
 
 /// The names most like the one wanted, the likest first.
-pub(super) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+pub(in crate::source) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let likeness = |name: &str| strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
     let mut near: Vec<(f64, &str)> = names.into_iter().map(|name| (likeness(name), name)).collect();
     near.retain(|(likeness, _)| *likeness >= LIKENESS_MIN);
@@ -17,7 +17,7 @@ pub(super) fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>
 }
 
 /// A hint that offers names; `None` where none is near.
-pub(super) fn did_you_mean(near: &[&str]) -> Option<String> {
+pub(in crate::source) fn did_you_mean(near: &[&str]) -> Option<String> {
     let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| format!("did you mean {}?", names.join(" or ")))
 }

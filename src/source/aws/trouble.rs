@@ -19,15 +19,15 @@ const FAILURES_UNTOLD: u32 = 1;
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) kind: FailureKind,
+pub(in crate::source) struct Failure {
+    pub(in crate::source) kind: FailureKind,
     /// What the service or the SDK said.
-    pub(super) text: String,
+    pub(in crate::source) text: String,
 }
 
 /// What failures have in common that are dealt with in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FailureKind {
+pub(in crate::source) enum FailureKind {
     /// Too many calls, ours or those of others in the account.
     Throttled,
     /// The service or the way to it is out of order.
@@ -36,7 +36,7 @@ pub(super) enum FailureKind {
     Credentials,
     /// A parameter was refused; maybe the token.
     Parameter,
-    /// There is no such log group.
+    /// There is no such log group, queue or object.
     NotFound,
     /// The credentials do not allow it.
     Denied,
@@ -47,12 +47,12 @@ pub(super) enum FailureKind {
 }
 
 impl Failure {
-    pub(super) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+    pub(in crate::source) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
 
     /// Reads an error of the SDK by its code, since many are not modeled on the operation that raises them.
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    pub(in crate::source) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -87,24 +87,36 @@ fn by_code(code: &str, status: u16) -> FailureKind {
         | "RequestLimitExceeded"
         | "RequestThrottled"
         | "LimitExceededException"
-        | "SlowDown" => FailureKind::Throttled,
+        | "SlowDown"
+        | "OverLimit"
+        | "KmsThrottled"
+        | "KMS.ThrottlingException" => FailureKind::Throttled,
         "ExpiredTokenException"
         | "ExpiredToken"
         | "RequestExpired"
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException" => FailureKind::Credentials,
         "InvalidParameterException" => FailureKind::Parameter,
-        "ResourceNotFoundException" => FailureKind::NotFound,
-        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => FailureKind::Denied,
+        "ResourceNotFoundException"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "NoSuchKey"
+        | "NoSuchBucket" => FailureKind::NotFound,
+        "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "KmsAccessDenied" | "AllAccessDisabled" => {
+            FailureKind::Denied
+        }
         "ServiceUnavailableException"
         | "ServiceUnavailable"
         | "InternalFailure"
         | "InternalServerError"
+        | "InternalError"
         | "InternalServerException" => FailureKind::Unavailable,
         _ => by_status(status),
     }
@@ -142,20 +154,22 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 }
 
 /// The text of one error without what it lists on further lines, such as every way that was tried.
-pub(super) fn brief(error: &(dyn Error + 'static)) -> String {
+pub(in crate::source) fn brief(error: &(dyn Error + 'static)) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     line.trim_end_matches("Attempted:").trim_end_matches([' ', '.', ':']).to_owned()
 }
 
 /// An error and its causes, from the outside in.
-pub(super) fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+pub(in crate::source) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// Failures in a row: how long to wait, and what was said of them.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(in crate::source) struct Trouble {
     kind: Option<FailureKind>,
     failures: u32,
     told: bool,
@@ -170,7 +184,7 @@ impl Default for Trouble {
 
 impl Trouble {
     /// Takes a failure in: how long to wait, and whether it has to be told now.
-    pub(super) fn failed(&mut self, kind: FailureKind) -> (Duration, bool) {
+    pub(in crate::source) fn failed(&mut self, kind: FailureKind) -> (Duration, bool) {
         if self.kind != Some(kind) {
             (self.kind, self.failures) = (Some(kind), 0);
             self.told = false;
@@ -186,17 +200,17 @@ impl Trouble {
     }
 
     /// How many failures there have been in a row.
-    pub(super) fn failures(&self) -> u32 {
+    pub(in crate::source) fn failures(&self) -> u32 {
         self.failures
     }
 
     /// Whether failures of this kind are going on.
-    pub(super) fn is(&self, kind: FailureKind) -> bool {
+    pub(in crate::source) fn is(&self, kind: FailureKind) -> bool {
         self.kind == Some(kind)
     }
 
     /// Takes in that a call went well: whether trouble that was told is over.
-    pub(super) fn over(&mut self) -> bool {
+    pub(in crate::source) fn over(&mut self) -> bool {
         if self.kind.is_none() {
             return false;
         }
@@ -205,7 +219,7 @@ impl Trouble {
 }
 
 /// Waits that grow and never end.
-pub(super) fn backoff() -> ExponentialBackoff {
+pub(in crate::source) fn backoff() -> ExponentialBackoff {
     let builder = ExponentialBuilder::new().with_min_delay(BACKOFF_MIN).with_max_delay(BACKOFF_MAX);
     builder.with_factor(2.0).with_jitter().without_max_times().build()
 }
@@ -222,6 +236,9 @@ mod tests {
             ("ExpiredTokenException", 400, FailureKind::Credentials),
             ("InvalidParameterException", 400, FailureKind::Parameter),
             ("ResourceNotFoundException", 400, FailureKind::NotFound),
+            ("QueueDoesNotExist", 400, FailureKind::NotFound),
+            ("NoSuchKey", 404, FailureKind::NotFound),
+            ("SlowDown", 503, FailureKind::Throttled),
             ("AccessDeniedException", 400, FailureKind::Denied),
             ("", 403, FailureKind::Denied),
             ("ServiceUnavailableException", 503, FailureKind::Unavailable),

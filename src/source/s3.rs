@@ -1,0 +1,3 @@
+//! Objects in buckets.
+
+pub(in crate::source) mod object;
