@@ -21,7 +21,7 @@ use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
 use crate::sink::{Gone, Sink};
-use crate::source::{Notify, Source, SourceError};
+use crate::source::{Notice, NoticeLevel, Notify, Source, SourceError};
 use crate::store::{Outbox, Store};
 
 mod courier;
@@ -31,7 +31,7 @@ pub mod summary;
 
 use courier::Courier;
 pub use courier::{CourierReport, Delivery as SinkDelivery, Patience, Route};
-use evaluate::{Evaluated, Evaluator};
+use evaluate::{Evaluated, Evaluator, Receipts};
 use sequencer::{Outputs, Sequencer};
 pub use summary::Summary;
 
@@ -184,6 +184,7 @@ impl Pipeline {
         drop(groups);
         let failure = join_all_readers(&mut readers).await;
         let (mut summary, finished) = sequencer.finish();
+        join_all(sources.iter().map(|source| source.close())).await;
         gone = gone.and(finished).and(rounds.end(&mut summary).await);
         summary.sources = sources.iter().map(|source| (source.name(), source.report())).collect();
         let ended = match (gone, failure) {
@@ -305,11 +306,17 @@ async fn join_all_readers(readers: &mut JoinSet<Result<(), SourceError>>) -> Opt
     failure
 }
 
-/// Tells every source which of its receipts are committed.
-async fn acknowledge(sources: &[Arc<dyn Source>], receipts: &[Vec<crate::delivery::Receipt>], notify: &Notify) {
-    let told = sources.iter().zip(receipts).filter(|(_, receipts)| !receipts.is_empty());
-    let results = join_all(told.map(|(source, receipts)| source.commit(receipts))).await;
-    for error in results.into_iter().filter_map(Result::err) {
-        notify(crate::source::Notice { level: crate::source::NoticeLevel::Warn, text: error.to_string() });
+/// Tells every source which of its receipts are committed, and which of them stand for what nobody could decode.
+async fn acknowledge(sources: &[Arc<dyn Source>], receipts: &[Receipts], notify: &Notify) {
+    let told = sources.iter().zip(receipts).map(|(source, receipts)| tell(source.as_ref(), receipts));
+    for error in join_all(told).await.into_iter().filter_map(Result::err) {
+        notify(Notice { level: NoticeLevel::Warn, text: error.to_string() });
     }
+}
+
+async fn tell(source: &dyn Source, receipts: &Receipts) -> Result<(), SourceError> {
+    let Receipts { good, undecodable } = receipts;
+    let committed = if good.is_empty() { Ok(()) } else { source.commit(good).await };
+    let rejected = if undecodable.is_empty() { Ok(()) } else { source.reject(undecodable).await };
+    committed.and(rejected)
 }

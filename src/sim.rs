@@ -6,18 +6,22 @@
 //! ```text
 //! Stream ──Planned──▶ Logs.put_visible_at ──▶ Logs ◀── FilterLogEvents ── Endpoint ◀── HTTP ── the AWS SDK
 //!                                              ▲                            │
-//!                                           Faults, Clock                 Trails
+//!                                           Faults, Clock          Trails, Queues, Buckets
 //! ```
 //!
-//! - [`Endpoint`] speaks AWS JSON 1.1 on a loopback port and stops when it is dropped.
+//! - [`Endpoint`] speaks AWS JSON and S3's XML on a loopback port and stops when it is dropped.
 //! - [`Logs`] holds log groups as CloudWatch Logs shows them: paged, with late visibility, tokens bound to a query.
 //! - [`Trails`] holds what CloudTrail says about its trails.
+//! - [`Queues`] holds messages as SQS shows them: hidden once received, visible again in time, moved to dead letters.
+//! - [`Buckets`] holds objects, to be listed and read in ranges.
 //! - [`Faults`] makes chosen calls fail, in a scripted and repeatable way.
 //! - [`Stream`] plans events, each with a [`Label`] that says what a detector should make of it. It is here without the
 //!   feature `aws` as well.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should fail right there"))]
 
+#[cfg(feature = "aws")]
+mod buckets;
 #[cfg(feature = "aws")]
 mod clock;
 #[cfg(feature = "aws")]
@@ -29,11 +33,15 @@ mod ledger;
 #[cfg(feature = "aws")]
 mod logs;
 #[cfg(feature = "aws")]
+mod queues;
+#[cfg(feature = "aws")]
 mod refusal;
 mod stream;
 #[cfg(feature = "aws")]
 mod trails;
 
+#[cfg(feature = "aws")]
+pub use buckets::Buckets;
 #[cfg(feature = "aws")]
 pub use clock::Clock;
 #[cfg(feature = "aws")]
@@ -44,6 +52,8 @@ pub use fault::{Fault, Faults};
 pub use ledger::{REQUESTS_KEPT_MAX, Request};
 #[cfg(feature = "aws")]
 pub use logs::{LogEvent, Logs, limits};
+#[cfg(feature = "aws")]
+pub use queues::Queues;
 pub use stream::{ATTACKS, LOOK_ALIKES, Label, Planned, Stream, Summary, Timing, XRAY_CHANGES};
 #[cfg(feature = "aws")]
 pub use trails::{Trail, TrailStatus, Trails};

@@ -17,7 +17,7 @@ pub struct Evaluated {
     /// The number of the source.
     pub source: usize,
     /// The receipts of the batch.
-    pub receipts: Vec<Receipt>,
+    pub receipts: Receipts,
     /// What was in it, in order.
     pub items: Vec<Item>,
     /// Parts that did not decode, beyond those that are told one by one.
@@ -26,6 +26,28 @@ pub struct Evaluated {
     pub controls: u64,
     /// Its share of the way, to be held until the batch is dealt with.
     pub weight: OwnedSemaphorePermit,
+}
+
+/// Receipts, by what was in their deliveries.
+#[derive(Debug, Clone, Default)]
+pub struct Receipts {
+    /// Of those that held something, or nothing at all.
+    pub good: Vec<Receipt>,
+    /// Of those in which there is something, none of which is an event.
+    pub undecodable: Vec<Receipt>,
+}
+
+impl Receipts {
+    /// Adds others.
+    pub fn extend(&mut self, other: Self) {
+        self.good.extend(other.good);
+        self.undecodable.extend(other.undecodable);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Receipt> {
+        self.good.iter().chain(&self.undecodable).copied().collect()
+    }
 }
 
 /// How many parts of one batch that did not decode are told one by one; garbage may hold millions.
@@ -75,18 +97,22 @@ impl Evaluator {
     pub fn evaluate(&self, source: usize, batch: Vec<Delivery>, weight: OwnedSemaphorePermit) -> Evaluated {
         let mut scratch = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let mut evaluated =
-            Evaluated { source, receipts: Vec::new(), items: Vec::new(), more_rejects: 0, controls: 0, weight };
+            Evaluated { source, receipts: Receipts::default(), items: Vec::new(), more_rejects: 0, controls: 0, weight };
         let mut rejects = 0;
         for delivery in batch {
             let mut decoded = Decoded::default();
             decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
-            evaluated.receipts.push(delivery.receipt);
             evaluated.controls += decoded.controls;
+            let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
             evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, &mut scratch)));
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
             evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
             evaluated.items.extend(decoded.rejects.into_iter().take(told).map(Item::Reject));
+            let holds_event = evaluated.items[before..].iter().any(|item| matches!(item, Item::Event(_)));
+            let holds_reject = evaluated.items.len() > before || evaluated.more_rejects > more_before;
+            let Receipts { good, undecodable } = &mut evaluated.receipts;
+            if holds_reject && !holds_event { undecodable } else { good }.push(delivery.receipt);
         }
         self.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         evaluated

@@ -12,11 +12,10 @@ use tokio::sync::{Notify as Bell, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::courier::Route;
-use super::evaluate::{Evaluated, Item, Judged};
+use super::evaluate::{Evaluated, Item, Judged, Receipts};
 use super::summary::Summary;
 use super::{Bounds, Tap, acknowledge};
 use crate::decode::Reject;
-use crate::delivery::Receipt;
 use crate::event::EventKey;
 use crate::finding::Finding;
 use crate::sink::{Gone, Outcome, Sink};
@@ -52,7 +51,8 @@ pub struct Outputs {
 #[derive(Default)]
 struct Group {
     transaction: Transaction,
-    receipts: Vec<Vec<Receipt>>,
+    /// By source.
+    receipts: Vec<Receipts>,
     events: Vec<Judged>,
     rejects: Vec<Reject>,
     keys: HashSet<EventKey>,
@@ -107,7 +107,7 @@ impl Sequencer {
     }
 
     fn gather(&mut self, batches: Vec<Evaluated>) -> Group {
-        let mut group = Group { receipts: vec![Vec::new(); self.sources.len()], ..Group::default() };
+        let mut group = Group { receipts: vec![Receipts::default(); self.sources.len()], ..Group::default() };
         for batch in batches {
             group.receipts[batch.source].extend(batch.receipts);
             group.weights.push(batch.weight);
@@ -262,8 +262,8 @@ const COMMIT_WAIT_MIN: Duration = Duration::from_millis(50);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Where every source stands once the receipts are committed; a source may have got further without any.
-fn checkpoints(sources: &[Arc<dyn Source>], receipts: &[Vec<Receipt>]) -> Vec<crate::store::Checkpoint> {
-    sources.iter().zip(receipts).filter_map(|(source, receipts)| source.checkpoint(receipts)).collect()
+fn checkpoints(sources: &[Arc<dyn Source>], receipts: &[Receipts]) -> Vec<crate::store::Checkpoint> {
+    sources.iter().zip(receipts).filter_map(|(source, receipts)| source.checkpoint(&receipts.all())).collect()
 }
 
 /// The keys of events that were seen, in two generations: when the newer is full, the older is forgotten.

@@ -1,9 +1,10 @@
-//! The HTTP server: AWS JSON 1.1 on a loopback port.
+//! The HTTP server: AWS JSON and S3's XML on a loopback port.
 //!
-//! One address answers for CloudWatch Logs and for CloudTrail; the target header says which is meant. Signatures are
+//! One address answers for CloudWatch Logs, CloudTrail and SQS, by the target header, and for S3, by path. Signatures are
 //! not checked.
 
 mod cut;
+mod objects;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
-use super::{Fault, Logs, Trails};
+use super::{Buckets, Fault, Logs, Queues, Trails};
 use cut::{CuttableListener, Scissors};
 
 /// Largest request body: a full batch of log events, with room for what JSON escapes add.
@@ -37,6 +38,8 @@ pub struct Endpoint {
     address: SocketAddr,
     logs: Logs,
     trails: Trails,
+    queues: Queues,
+    buckets: Buckets,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
@@ -52,9 +55,17 @@ impl Endpoint {
     pub async fn start_with(logs: Logs, trails: Trails) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let services = Services { logs: logs.clone(), trails: trails.clone(), answered: Arc::default() };
+        let (queues, buckets) = (Queues::new(logs.clock().clone()), Buckets::default());
+        let services = Services {
+            logs: logs.clone(),
+            trails: trails.clone(),
+            queues: queues.clone(),
+            buckets: buckets.clone(),
+            answered: Arc::default(),
+        };
         let router = Router::new()
             .route("/", post(answer))
+            .fallback(answer_for_objects)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(services)
             .into_make_service_with_connect_info::<Scissors>();
@@ -67,7 +78,7 @@ impl Endpoint {
             // An accept that fails is retried within; serving has no other way to fail.
             let _ = serve.await;
         });
-        Ok(Self { address, logs, trails, running: Some(running), server })
+        Ok(Self { address, logs, trails, queues, buckets, running: Some(running), server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -85,6 +96,16 @@ impl Endpoint {
         &self.trails
     }
 
+    /// Gives the queues that this server answers from.
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// Gives the buckets that this server answers from.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
@@ -97,7 +118,23 @@ impl Endpoint {
 struct Services {
     logs: Logs,
     trails: Trails,
+    queues: Queues,
+    buckets: Buckets,
     answered: Arc<AtomicU64>,
+}
+
+async fn answer_for_objects(
+    State(services): State<Services>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let (response, cut) = objects::answer(&services, &method, &uri, &headers).await;
+    if cut {
+        scissors.cut();
+    }
+    response
 }
 
 async fn answer(
@@ -119,7 +156,7 @@ async fn answer(
     if let Some(refusal) = fault.as_ref().and_then(Fault::refusal) {
         return respond(Err(refusal), &request_id, false);
     }
-    let answer = services.carry_out(call, page_cut(fault.as_ref()));
+    let answer = services.carry_out(call, fault.as_ref()).await;
     if let Some(Fault::Delay(delay)) = &fault {
         tokio::time::sleep(*delay).await;
     }
@@ -135,9 +172,13 @@ fn page_cut(fault: Option<&Fault>) -> PageCut {
 }
 
 impl Services {
-    fn carry_out(&self, call: Call, cut: PageCut) -> Result<Value, Refusal> {
+    async fn carry_out(&self, call: Call, fault: Option<&Fault>) -> Result<Value, Refusal> {
         if call.service.starts_with("Logs_") {
-            return self.logs.call(&call.operation, call.body, cut);
+            return self.logs.call(&call.operation, call.body, page_cut(fault));
+        }
+        if call.service == "AmazonSQS" {
+            let half_fails = fault == Some(&Fault::HalfFails);
+            return self.queues.call(&call.operation, call.body, half_fails).await;
         }
         if call.service.starts_with("CloudTrail_") {
             return self.trails.call(&call.operation, call.body);
@@ -190,7 +231,7 @@ fn respond(answer: Result<Value, Refusal>, request_id: &str, truncate: bool) -> 
     if let Some(error_type) = error_type {
         response = response.header("x-amzn-errortype", error_type);
     }
-    let body = if truncate { broken_off(&text) } else { Body::from(text) };
+    let body = if truncate { broken_off(text.as_bytes()) } else { Body::from(text) };
     response.body(body).unwrap_or_else(|_| unsendable())
 }
 
@@ -202,8 +243,8 @@ fn unsendable() -> Response {
 }
 
 /// Makes a body that ends in an error half-way; the server then closes the connection.
-fn broken_off(text: &str) -> Body {
-    let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
+fn broken_off(text: &[u8]) -> Body {
+    let half = Bytes::copy_from_slice(&text[..text.len() / 2]);
     let end = stream::once(async {
         // Lets the server send the first half before it meets the error.
         tokio::task::yield_now().await;

@@ -37,6 +37,8 @@ pub enum Fault {
     Reset,
     /// The answer breaks off in the middle of its body.
     TruncatedBody,
+    /// Every second entry of a batch fails, through no fault of the sender.
+    HalfFails,
 }
 
 impl Fault {
@@ -95,7 +97,7 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Script {
     queues: HashMap<String, VecDeque<Fault>>,
-    every: Option<Every>,
+    every: HashMap<String, Every>,
     bucket: Option<Bucket>,
     throttled: u64,
 }
@@ -123,7 +125,13 @@ impl Faults {
     ///
     /// With a period of 1, [`Fault::EmptyPage`] keeps a reader turning pages for ever.
     pub fn set_every(&self, period: u64, fault: Fault) {
-        lock(&self.script).every = Some(Every { period: period.max(1), fault, seen: 0 });
+        self.set_every_for(DEFAULT_OPERATION, period, fault);
+    }
+
+    /// The same for the calls of a named operation.
+    pub fn set_every_for(&self, operation: &str, period: u64, fault: Fault) {
+        let every = Every { period: period.max(1), fault, seen: 0 };
+        lock(&self.script).every.insert(operation.to_owned(), every);
     }
 
     /// Throttles `FilterLogEvents` above this rate, with a burst of one second's calls. Infinity lifts the limit.
@@ -136,7 +144,7 @@ impl Faults {
     pub fn clear(&self) {
         let mut script = lock(&self.script);
         script.queues.clear();
-        script.every = None;
+        script.every.clear();
         script.bucket = None;
     }
 
@@ -163,7 +171,7 @@ impl Faults {
 
 impl Script {
     fn take(&mut self, operation: &str, now_ms: i64) -> Option<Fault> {
-        let periodic = if operation == DEFAULT_OPERATION { self.periodic() } else { None };
+        let periodic = self.periodic(operation);
         if let Some(fault) = self.queues.get_mut(operation).and_then(VecDeque::pop_front) {
             return Some(fault);
         }
@@ -174,8 +182,8 @@ impl Script {
         over.then_some(Fault::Throttle)
     }
 
-    fn periodic(&mut self) -> Option<Fault> {
-        let every = self.every.as_mut()?;
+    fn periodic(&mut self, operation: &str) -> Option<Fault> {
+        let every = self.every.get_mut(operation)?;
         every.seen += 1;
         every.seen.is_multiple_of(every.period).then(|| every.fault.clone())
     }

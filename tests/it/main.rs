@@ -31,6 +31,8 @@ mod rules;
 mod schema;
 mod shared;
 mod sigma;
+#[cfg(feature = "aws")]
+mod sqs;
 mod state;
 mod trial;
 #[cfg(feature = "aws")]

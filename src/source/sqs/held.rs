@@ -100,8 +100,11 @@ impl Held {
     pub(super) fn take(&mut self, id: &str, handle: String, received: u32, parts: usize, now_ms: i64) -> Taken {
         let hide_ms = Some(now_ms + self.visibility_ms / 2);
         if let Some(message) = self.numbers.get(id).and_then(|number| self.messages.get_mut(number)) {
-            (message.handle, message.received, message.since_ms) = (handle, received, now_ms);
-            message.hide_ms = hide_ms;
+            // Answers of calls side by side may overtake each other; the handle of the last receipt is the one that counts.
+            if received >= message.received {
+                (message.handle, message.received, message.since_ms) = (handle, received, now_ms);
+                message.hide_ms = hide_ms;
+            }
             return Taken::Repeat;
         }
         self.messages_seen += 1;
@@ -178,15 +181,15 @@ impl Held {
         i32::try_from(wait_ms.max(self.visibility_ms) / 1_000).unwrap_or(i32::MAX)
     }
 
-    /// A job is done.
-    pub(super) fn done(&mut self, job: &Job, now_ms: i64) {
+    /// A job that was begun at `began_ms` is done.
+    pub(super) fn done(&mut self, job: &Job, began_ms: i64) {
         if job.need != Need::Hide {
             return self.forget(job.number);
         }
         let visibility_ms = self.visibility_ms;
         if let Some(message) = self.messages.get_mut(&job.number) {
             let until_ms = message.since_ms + HIDDEN_MS_MAX - visibility_ms;
-            let next_ms = now_ms + visibility_ms / 2;
+            let next_ms = began_ms + visibility_ms / 2;
             message.hide_ms = (next_ms < until_ms).then_some(next_ms);
         }
     }
@@ -326,6 +329,7 @@ mod tests {
         assert_eq!(held.take("a", "newer".into(), 2, 1, 70_000), Taken::Repeat);
         held.lost(&hide);
         assert_eq!((held.len(), held.next_ms()), (1, Some(100_000)));
+        assert_eq!(held.take("a", "overtaken".into(), 1, 1, 71_000), Taken::Repeat);
         held.settle(&receipts, false, 80_000);
         assert_eq!(job(&held, 80_000).handle, "newer");
         held.lost(&hide);

@@ -77,12 +77,13 @@ impl Shared {
 
     /// Tells of jobs of one kind, at most ten.
     async fn tell_batch(&self, jobs: &[Job]) {
+        let began_ms = self.now_ms();
         let outcome = match jobs.first().map(|job| job.need) {
             Some(Need::Delete) => self.delete(jobs).await,
             Some(Need::Hide | Need::Leave(_)) => self.change(jobs).await,
             None => return,
         };
-        self.take_outcome(jobs, outcome);
+        self.take_outcome(jobs, outcome, began_ms);
         self.freed.notify_one();
     }
 
@@ -116,7 +117,8 @@ impl Shared {
         call.send().await.map(|output| output.failed).map_err(|error| Failure::of(&error))
     }
 
-    fn take_outcome(&self, jobs: &[Job], outcome: Outcome) {
+    /// The call began at `began_ms`: SQS hides messages from no earlier than that.
+    fn take_outcome(&self, jobs: &[Job], outcome: Outcome, began_ms: i64) {
         let now_ms = self.now_ms();
         let failed = match outcome {
             Ok(failed) => failed,
@@ -131,7 +133,7 @@ impl Shared {
         let mut held = lock(&self.held);
         for job in jobs {
             match failed.iter().find(|entry| entry.id == job.number.to_string()) {
-                None => held.done(job, now_ms),
+                None => held.done(job, began_ms),
                 // The handle is no longer good: the message has been visible again.
                 Some(entry) if entry.sender_fault && !is_throttle(&entry.code) => {
                     held.lost(job);

@@ -32,9 +32,9 @@ impl Queue {
     }
 
     fn of_url(url: &str, rest: &str) -> Option<Self> {
-        let mut parts = rest.trim_end_matches('/').rsplit('/');
-        let (name, account, host) = (parts.next()?, parts.next()?, parts.next_back()?);
-        let account = Some(account.to_owned()).filter(|account| account != host);
+        let (host, path) = rest.trim_end_matches('/').split_once('/')?;
+        let (account, name) = path.rsplit_once('/').map_or((None, path), |(account, name)| (Some(account), name));
+        let account = account.map(str::to_owned);
         Some(Self { name: name.to_owned(), url: Some(url.to_owned()), account, region: region_of_host(host) })
     }
 
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_none_of_them_is_refused() {
-        for text in ["", "a b", "q*", "arn:aws:sns:eu-west-1:1:q", "arn:aws:sqs::1:q", "https://", "a/b", ".fifo"] {
+        for text in ["", "a b", "q*", "arn:aws:sns:eu-west-1:1:q", "arn:aws:sqs::1:q", "https://", "https://h", "a/b", ".fifo"] {
             assert!(Queue::parse(text).is_err(), "{text}");
         }
     }
