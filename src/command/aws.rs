@@ -1,4 +1,4 @@
-//! Log groups as sources: from names, ARNs and trails to what is read.
+//! Log groups and queues as sources: from names, ARNs, URLs and trails to what is read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::{Exit, notify, say};
 use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
 };
+use crate::source::sqs::{self, Sqs};
 use crate::source::{Source, SourceError};
 use crate::store::Checkpoint;
 
@@ -20,7 +21,7 @@ pub struct AwsArgs {
     /// A profile of the AWS configuration.
     #[arg(long)]
     profile: Option<String>,
-    /// The region of the log group.
+    /// The region of the log group or queue.
     #[arg(long)]
     region: Option<String>,
     /// The URL of another endpoint.
@@ -35,13 +36,19 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-/// What is wanted of every log group.
+/// What is wanted of every log group and queue.
 #[derive(Debug, Clone)]
 pub struct Wanted<'w> {
     /// Names and ARNs of groups.
     pub groups: &'w [String],
     /// Names and ARNs of trails.
     pub trails: &'w [String],
+    /// Names, URLs and ARNs of queues.
+    pub queues: &'w [String],
+    /// The buckets that messages may name; empty for any.
+    pub buckets: &'w [String],
+    /// The account that those must belong to.
+    pub bucket_owner: Option<&'w str>,
     /// Where to start.
     pub since: Option<Moment>,
     /// Where to end.
@@ -59,12 +66,45 @@ pub struct Wanted<'w> {
 }
 
 impl AwsArgs {
-    /// Makes a source of each group and trail; what is wrong has been said.
+    /// Makes a source of each group, trail and queue; what is wrong has been said.
     pub async fn sources(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
-        let places = self.places(wanted).await.map_err(|error| {
-            say("error", &error.to_string());
-            Exit::SourceFailed
-        })?;
+        let mut sources = self.log_groups(wanted).await?;
+        sources.extend(self.queues(wanted).await?);
+        Ok(sources)
+    }
+
+    async fn queues(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        let mut seen = HashSet::new();
+        for queue in wanted.queues.iter().filter(|queue| seen.insert(*queue)) {
+            let region = match sqs::region_of(queue) {
+                Some(region) => region,
+                None => self.region_of_config().await.map_err(source_failed)?,
+            };
+            let settings = sqs::Settings {
+                follow: wanted.follow,
+                buckets: wanted.buckets.to_vec(),
+                bucket_owner: wanted.bucket_owner.map(str::to_owned),
+                ..sqs::Settings::new(queue, &region)
+            };
+            let access = Access { region: Some(region), ..self.access() };
+            let source = Sqs::new(settings, sqs::connector(access), notify()).map_err(|error| {
+                say("error", &error.to_string());
+                Exit::Usage
+            })?;
+            say("note", &format!("messages of queue `{}` are deleted once they are shown", source.name()));
+            sources.push(Arc::new(source));
+        }
+        Ok(sources)
+    }
+
+    async fn region_of_config(&self) -> Result<String, SourceError> {
+        let config = load(&self.access()).await?;
+        Ok(config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default())
+    }
+
+    async fn log_groups(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
+        let places = self.places(wanted).await.map_err(source_failed)?;
         let mut quotas: HashMap<String, Arc<Quota>> = HashMap::new();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         for (group, region) in places.clone() {
@@ -122,6 +162,11 @@ impl AwsArgs {
         places.retain(|place| seen.insert(place.clone()));
         Ok(places)
     }
+}
+
+fn source_failed(error: SourceError) -> Exit {
+    say("error", &error.to_string());
+    Exit::SourceFailed
 }
 
 fn region_of_arn(group: &str) -> Option<&str> {

@@ -70,6 +70,8 @@ fn odd(summary: &Summary) -> Option<String> {
         (sum(|report| report.future), "from the future".to_owned()),
         (summary.rejects, "not decoded".to_owned()),
         (sum(|report| report.unreadable), "unreadable".to_owned()),
+        (sum(|report| report.left), "messages left to their queue".to_owned()),
+        (sum(|report| report.expired), "messages visible again before they were deleted".to_owned()),
         (summary.timeless, "without a readable time".to_owned()),
         (summary.keys_forgotten, "keys forgotten (repeats of them are not seen)".to_owned()),
         (sum(|report| report.memory_overflows), "ids forgotten by the source".to_owned()),
@@ -94,6 +96,11 @@ fn late(summary: &Summary) -> String {
 fn calls(report: &SourceReport) -> String {
     let mut text = count(report.calls, "API call");
     for (number, what) in [
+        (report.messages, "messages"),
+        (report.received_again, "received before"),
+        (report.tests, "only tries"),
+        (report.objects, "objects"),
+        (report.passed_over, "passed over"),
         (report.empty_pages, "empty page"),
         (report.throttles, "throttled"),
         (report.retries, "made again"),

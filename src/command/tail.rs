@@ -28,7 +28,7 @@ use crate::store::{self, Checkpoint, DiskStore, MemoryStore, Store};
 #[derive(Debug, Args)]
 pub struct Tail {
     /// Files or folders in place of a log group; `-` is standard input.
-    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "follow"])]
+    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "follow"])]
     paths: Vec<PathBuf>,
     /// The name or ARN of CloudTrail's log group; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
@@ -36,6 +36,16 @@ pub struct Tail {
     /// A trail, whose log group is looked up; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
     trail: Vec<String>,
+    /// An SQS queue of events, or of notifications of CloudTrail's objects in S3; may be repeated. Messages are deleted once
+    /// they are shown.
+    #[arg(long, value_name = "NAME|URL|ARN")]
+    queue: Vec<String>,
+    /// A bucket whose objects may be read when a queue's message names them; may be repeated. Any bucket if not given.
+    #[arg(long, value_name = "NAME", requires = "queue")]
+    bucket: Vec<String>,
+    /// The account that those buckets must belong to.
+    #[arg(long, value_name = "ACCOUNT", requires = "queue")]
+    bucket_owner: Option<String>,
     /// Goes on with what comes.
     #[arg(long, short)]
     follow: bool,
@@ -72,8 +82,14 @@ pub struct Tail {
 impl Tail {
     pub fn run(self) -> anyhow::Result<Exit> {
         let from_files = !self.paths.is_empty();
-        if !from_files && self.log_group.is_empty() && self.trail.is_empty() {
-            say("error", "nothing to read (name a --log-group, a --trail or a file; `trailwatch demo` needs nothing)");
+        let from_groups = !self.log_group.is_empty() || !self.trail.is_empty();
+        if !from_files && !from_groups && self.queue.is_empty() {
+            let hint = "name a --log-group, a --trail, a --queue or a file; `trailwatch demo` needs nothing";
+            say("error", &format!("nothing to read ({hint})"));
+            return Ok(Exit::Usage);
+        }
+        if !from_files && !from_groups && (self.since.is_some() || self.until.is_some() || self.last.is_some()) {
+            say("error", "`--since`, `--until` and `-n` choose from log groups and files; a queue gives what is in it");
             return Ok(Exit::Usage);
         }
         let filter = match self.filter.as_deref().map(|pattern| filter_pattern::parse("--filter", pattern)) {
@@ -131,7 +147,7 @@ impl Tail {
         } else {
             let checkpoints = store.checkpoints();
             let sources = tokio::select! {
-                sources = self.log_groups(&checkpoints, pushed_down.as_deref()) => sources?,
+                sources = self.aws_sources(&checkpoints, pushed_down.as_deref()) => sources?,
                 () = stop.cancelled() => return Err(Ok(Exit::Interrupted)),
             };
             (sources, filter)
@@ -196,7 +212,7 @@ impl Tail {
     }
 
     #[cfg(feature = "aws")]
-    async fn log_groups(
+    async fn aws_sources(
         &self,
         checkpoints: &[Checkpoint],
         pushed_down: Option<&str>,
@@ -204,6 +220,9 @@ impl Tail {
         let wanted = super::aws::Wanted {
             groups: &self.log_group,
             trails: &self.trail,
+            queues: &self.queue,
+            buckets: &self.bucket,
+            bucket_owner: self.bucket_owner.as_deref(),
             since: self.since,
             until: self.until,
             last: self.last,
@@ -221,7 +240,7 @@ impl Tail {
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn log_groups(
+    async fn aws_sources(
         &self,
         _: &[Checkpoint],
         _: Option<&str>,

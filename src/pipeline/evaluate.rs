@@ -96,8 +96,14 @@ impl Evaluator {
     /// Decodes and matches a batch.
     pub fn evaluate(&self, source: usize, batch: Vec<Delivery>, weight: OwnedSemaphorePermit) -> Evaluated {
         let mut scratch = self.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let mut evaluated =
-            Evaluated { source, receipts: Receipts::default(), items: Vec::new(), more_rejects: 0, controls: 0, weight };
+        let mut evaluated = Evaluated {
+            source,
+            receipts: Receipts::default(),
+            items: Vec::new(),
+            more_rejects: 0,
+            controls: 0,
+            weight,
+        };
         let mut rejects = 0;
         for delivery in batch {
             let mut decoded = Decoded::default();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode::{Limits, Reject};
@@ -19,9 +20,10 @@ use trailwatch::delivery::{Delivery, Place, Receipt};
 use trailwatch::engine::RuleSet;
 use trailwatch::event::RawEvent;
 use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
-use trailwatch::rule::Rule;
+use trailwatch::pipeline::{Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary, Tap};
+use trailwatch::rule::{Rule, Severity};
 use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION};
+use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::sqs::{Settings, SettingsError, Sqs, local_connector};
 use trailwatch::source::{Notice, NoticeLevel, Notify, Source, SourceError};
 use trailwatch::store::{DiskStore, MemoryStore, Store, StoreError};
@@ -121,7 +123,8 @@ fn envelope(detail_type: &str, detail: &Value) -> Value {
 }
 
 fn sns(message: &str) -> String {
-    json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:us-east-1:1:t", "Message": message}).to_string()
+    json!({"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:us-east-1:1:t", "Message": message})
+        .to_string()
 }
 
 fn notification(keys: &[&str]) -> String {
@@ -353,7 +356,10 @@ async fn a_body_that_breaks_off_is_gone_on_with() {
     let ranges: Vec<Value> = requests.map(|request| request.body["Range"].clone()).collect();
     assert_eq!(ranges.len(), 3);
     assert_eq!(ranges[0], Value::Null);
-    assert!(ranges[1..].iter().all(|range| range.as_str().is_some_and(|range| range.starts_with("bytes="))), "{ranges:?}");
+    assert!(
+        ranges[1..].iter().all(|range| range.as_str().is_some_and(|range| range.starts_with("bytes="))),
+        "{ranges:?}"
+    );
     assert_eq!((source.report().retries, source.report().objects), (2, 1));
 }
 
@@ -463,8 +469,7 @@ async fn only_allowed_buckets_of_the_right_owner_are_read() {
     let owned = Settings { bucket_owner: Some("444455556666".into()), ..lab.read_once() };
     assert!(take(&lab.source(owned), 1).await.is_empty());
     lab.put(3);
-    let right =
-        Settings { buckets: vec![BUCKET.into()], bucket_owner: Some(ACCOUNT_ID.into()), ..lab.read_once() };
+    let right = Settings { buckets: vec![BUCKET.into()], bucket_owner: Some(ACCOUNT_ID.into()), ..lab.read_once() };
     assert_eq!(take(&lab.source(right), 1).await.len(), 1);
     insta::assert_snapshot!(lab.notice_texts(), @r##"
     s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000001.json.gz: bucket `trail-bucket` is none of those that may be read; the message is left to the queue (allow it, or see who may send to the queue)
@@ -539,7 +544,9 @@ async fn what_goes_wrong_later_is_told_once_and_waited_out() {
     lab.queues().send("plain", "first");
     let source = lab.source(Settings { queue: "plain".into(), ..lab.follow() });
     take(&source, 1).await;
-    for fault in [Fault::access_denied(), Fault::access_denied(), Fault::expired_token(), Fault::Throttle, Fault::Throttle] {
+    for fault in
+        [Fault::access_denied(), Fault::access_denied(), Fault::expired_token(), Fault::Throttle, Fault::Throttle]
+    {
         lab.faults().next_for("ReceiveMessage", fault);
     }
     lab.queues().send("plain", "second");
@@ -567,7 +574,11 @@ fn settings_that_cannot_be_are_refused() {
     };
     let url = "https://sqs.eu-west-1.amazonaws.com/111122223333/q";
     let visibility = Duration::from_secs(43_201);
-    let all = [Settings::new("a b", REGION), Settings::new(url, REGION), Settings { visibility, ..Settings::new("q", REGION) }];
+    let all = [
+        Settings::new("a b", REGION),
+        Settings::new(url, REGION),
+        Settings { visibility, ..Settings::new("q", REGION) },
+    ];
     insta::assert_snapshot!(all.map(|settings| error(settings).to_string()).join("\n"), @r##"
     `a b` is neither the URL, the name nor the ARN of a queue (a URL looks like `https://sqs.us-east-1.amazonaws.com/111122223333/NAME`)
     queue `q` is in `eu-west-1`, not in `us-east-1` (choose its region: `--region eu-west-1`)
@@ -576,17 +587,38 @@ fn settings_that_cannot_be_are_refused() {
     assert!(matches!(error(Settings::new("a b", REGION)), SettingsError::Queue { .. }));
 }
 
-/// Keeps what it is shown: how often each event, and the ids of findings.
+/// Keeps what it is shown or brought: how often each event, and the ids of findings.
 #[derive(Clone, Default)]
 struct Tally(Arc<Mutex<BTreeMap<String, (u32, HashSet<String>)>>>);
+
+impl Tally {
+    fn note(&self, event_id: &str, findings: &[Arc<Finding>]) {
+        let mut seen = self.0.lock().unwrap();
+        let (times, ids) = seen.entry(event_id.to_owned()).or_default();
+        *times += 1;
+        ids.extend(findings.iter().map(|finding| finding.id.clone()));
+    }
+
+    fn events(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys().cloned().collect()
+    }
+}
+
+impl Sink for Tally {
+    fn name(&self) -> &str {
+        "tally"
+    }
+
+    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+        batch.iter().for_each(|finding| self.note(&finding.event_ids[0], std::slice::from_ref(finding)));
+        Box::pin(std::future::ready(Ok(vec![Outcome::Delivered; batch.len()])))
+    }
+}
 
 impl Tap for Tally {
     fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
         let event: Value = serde_json::from_slice(&raw.bytes).unwrap();
-        let mut seen = self.0.lock().unwrap();
-        let (times, ids) = seen.entry(event["eventID"].as_str().unwrap().to_owned()).or_default();
-        *times += 1;
-        ids.extend(findings.iter().map(|finding| finding.id.clone()));
+        self.note(event["eventID"].as_str().unwrap(), findings);
         Ok(())
     }
 
@@ -605,6 +637,15 @@ fn rule() -> Rule {
 }
 
 impl Lab {
+    /// A run whose findings the tally gets from the outbox, as a sink that is far away does.
+    fn run_with_outbox(&self, source: Arc<Sqs>, store: DiskStore, tally: &Tally) -> Pipeline {
+        let route = Route { sink: "tally".into(), min_severity: Severity::Informational, tags: Vec::new() };
+        let patience = Patience { batch_max: 7, ..Patience::default() };
+        let deliveries = vec![SinkDelivery { route, sink: Box::new(tally.clone()), patience }];
+        let couriers = Some(Couriers { outbox: store.outbox(), deliveries, drain: PATIENCE });
+        Pipeline { couriers, tap: None, ..self.pipeline(source, Box::new(store), tally) }
+    }
+
     fn pipeline(&self, source: Arc<Sqs>, store: Box<dyn Store>, tally: &Tally) -> Pipeline {
         Pipeline {
             rules: Arc::new(RuleSet::new(vec![rule()])),
@@ -621,9 +662,9 @@ impl Lab {
         }
     }
 
-    async fn run(&self, settings: Settings, store: Box<dyn Store>, tally: &Tally) -> Summary {
+    async fn run(&self, settings: Settings, tally: &Tally) -> Summary {
         let source = Arc::new(self.source(settings));
-        let (summary, ended) = patiently(self.pipeline(source, store, tally).run()).await;
+        let (summary, ended) = patiently(self.pipeline(source, Box::new(MemoryStore::default()), tally).run()).await;
         assert_eq!(ended, Ended::Finished);
         summary
     }
@@ -665,9 +706,9 @@ async fn every_record_comes_out_once_through_a_storm() {
     lab.storm();
     let tally = Tally::default();
     let settings = Settings { clock: Settings::new("q", REGION).clock, ..lab.read_once() };
-    let summary = lab.run(settings, Box::new(MemoryStore::default()), &tally).await;
+    let summary = lab.run(settings, &tally).await;
+    assert_eq!(tally.events(), expected);
     let seen = tally.0.lock().unwrap();
-    assert_eq!(seen.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(seen.values().all(|(times, ids)| *times == 1 && ids.len() == 1));
     assert_eq!((summary.rejects, summary.events()), (0, 400));
     assert!(summary.duplicates >= 20, "{}", summary.duplicates);
@@ -676,12 +717,12 @@ async fn every_record_comes_out_once_through_a_storm() {
 }
 
 /// Opens the store as soon as the run that was killed has let go of it.
-async fn reopen(folder: &std::path::Path) -> Box<DiskStore> {
+async fn reopen(folder: &std::path::Path) -> DiskStore {
     let opened = async {
         loop {
             match DiskStore::open(folder, trailwatch::store::Limits::default()) {
                 Err(StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
-                opened => return Box::new(opened.unwrap().0),
+                opened => return opened.unwrap().0,
             }
         }
     };
@@ -696,21 +737,22 @@ async fn kills_lose_nothing_and_repeat_under_the_same_ids() {
     let (folder, tally) = (tempfile::tempdir().unwrap(), Tally::default());
     for kill in 1..=3 {
         let (source, store) = (Arc::new(lab.source(lab.follow())), reopen(folder.path()).await);
-        let (alive, seen) = (Arc::downgrade(&source), Arc::clone(&tally.0));
+        let alive = Arc::downgrade(&source);
         tokio::select! {
-            _ = lab.pipeline(source, store, &tally).run() => panic!("a queue that is followed has no end"),
-            () = wait_until(|| seen.lock().unwrap().len() >= kill * 40) => {}
+            _ = lab.run_with_outbox(source, store, &tally).run() => panic!("a queue that is followed has no end"),
+            () = wait_until(|| tally.events().len() >= kill * 40) => {}
         }
         wait_until(|| alive.strong_count() == 0).await;
         lab.advance(120);
     }
     // A call that was under way at a kill may have hidden messages from everybody.
     while !lab.queues().bodies(QUEUE).is_empty() {
-        lab.run(lab.read_once(), reopen(folder.path()).await, &tally).await;
+        let (source, store) = (Arc::new(lab.source(lab.read_once())), reopen(folder.path()).await);
+        patiently(lab.run_with_outbox(source, store, &tally).run()).await;
         lab.advance(120);
     }
+    assert_eq!(tally.events(), expected);
     let seen = tally.0.lock().unwrap();
-    assert_eq!(seen.keys().cloned().collect::<Vec<_>>(), expected);
     assert!(seen.values().all(|(_, ids)| ids.len() == 1), "the ids are the same each time");
 }
 
@@ -724,7 +766,7 @@ async fn a_body_without_an_event_is_never_deleted() {
     lab.send(notification(&[&key_of(1)]));
     lab.send(record(1).to_string() + "\n{broken");
     let tally = Tally::default();
-    let summary = lab.run(lab.read_once(), Box::new(MemoryStore::default()), &tally).await;
+    let summary = lab.run(lab.read_once(), &tally).await;
     assert_eq!((summary.rejects, summary.events()), (4, 1));
     assert_eq!(lab.queues().bodies(QUEUE).len(), 3);
     assert_eq!((summary.sources[0].1.left, lab.queues().deleted(QUEUE)), (3, 2));

@@ -102,7 +102,9 @@ mod tests {
 
     #[test]
     fn what_is_none_of_them_is_refused() {
-        for text in ["", "a b", "q*", "arn:aws:sns:eu-west-1:1:q", "arn:aws:sqs::1:q", "https://", "https://h", "a/b", ".fifo"] {
+        for text in
+            ["", "a b", "q*", "arn:aws:sns:eu-west-1:1:q", "arn:aws:sqs::1:q", "https://", "https://h", "a/b", ".fifo"]
+        {
             assert!(Queue::parse(text).is_err(), "{text}");
         }
     }

@@ -201,7 +201,6 @@ impl Reader {
         // A queue that gives as much as one call may take has more.
         let is_full = messages.len() == MESSAGES_MAX as usize;
         self.polls = if is_full { (self.polls + 1).min(POLLS_MAX) } else { self.polls.saturating_sub(1).max(1) };
-        self.shared.report().empty_pages += u64::from(self.is_empty);
         let mut together = Vec::new();
         for message in messages {
             let goes_alone = message.received > TOGETHER_MAX;
