@@ -84,6 +84,9 @@ fn wrong_arguments() {
         ("rules-bench-time-unreadable", vec!["rules", "bench", "--time", "long"]),
         ("rules-test-coverage-of-too-much", vec!["rules", "test", "--coverage-min", "101", TRAIL_RULE]),
         ("tail-filter-broken", vec!["tail", SCANNED, "--filter", "{ $.eventName == StopLogging }"]),
+        ("tail-file-and-queue", vec!["tail", SCANNED, "--queue", "trail"]),
+        ("tail-since-of-a-queue", vec!["tail", "--queue", "trail", "--since", "10m"]),
+        ("tail-bucket-without-queue", vec!["tail", "--log-group", "trail", "--bucket", "b"]),
         ("tail-pushdown-without-findings", vec!["tail", "-f", "--log-group", "trail", "--pushdown"]),
         (
             "tail-pushdown-of-what-cannot-be-said",

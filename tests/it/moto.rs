@@ -1,18 +1,23 @@
-//! The real binary, following a log group of moto while it fills: every record once.
+//! The real binary, following a log group of moto while it fills, and emptying a queue that a bucket tells of its objects:
+//! every record once.
 //!
 //! moto is a stand-in of other people's making, with faults of its own: pages go stream by stream, and a filter
 //! pattern lets everything through.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use aws_sdk_s3::types::{NotificationConfiguration, QueueConfiguration};
+use aws_sdk_sqs::types::QueueAttributeName;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use trailwatch::sim::{Label, Stream};
 
 const GROUP: &str = "aws-cloudtrail-logs-moto";
@@ -270,4 +275,103 @@ async fn a_group_that_is_not_there_is_named_with_the_nearest_one() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(254), "{said}");
     assert!(said.contains("aws-cloudtrail-logs-mote") && said.contains(GROUP), "{said}");
+}
+
+const QUEUE: &str = "trail-events-moto";
+const BUCKET: &str = "trail-bucket-moto";
+
+impl Moto {
+    fn config(&self) -> aws_config::SdkConfig {
+        aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(&self.url)
+            .build()
+    }
+
+    fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config())
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.config()).force_path_style(true).build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+}
+
+/// A queue that a bucket tells of its objects; its URL.
+async fn make_queue(moto: &Moto) -> String {
+    let queue = moto.sqs().create_queue().queue_name(QUEUE).send().await.unwrap().queue_url.unwrap();
+    moto.s3().create_bucket().bucket(BUCKET).send().await.unwrap();
+    let of_objects = QueueConfiguration::builder()
+        .queue_arn(format!("arn:aws:sqs:us-east-1:123456789012:{QUEUE}"))
+        .events("s3:ObjectCreated:*".into())
+        .build()
+        .unwrap();
+    let notifications = NotificationConfiguration::builder().queue_configurations(of_objects).build();
+    let call = moto.s3().put_bucket_notification_configuration().bucket(BUCKET);
+    call.notification_configuration(notifications).send().await.unwrap();
+    queue
+}
+
+async fn put_object(moto: &Moto, number: usize, records: &[(String, String)]) {
+    let texts: Vec<&str> = records.iter().map(|(_, record)| record.as_str()).collect();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(format!("{{\"Records\":[{}]}}", texts.join(",")).as_bytes()).unwrap();
+    let key = format!("AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/111122223333_CloudTrail_{number}.json.gz");
+    let body = gzip.finish().unwrap();
+    moto.s3().put_object().bucket(BUCKET).key(key).body(body.into()).send().await.unwrap();
+}
+
+fn event_ids(output: &[u8]) -> Vec<String> {
+    let id =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["eventID"].as_str().map(str::to_owned);
+    let mut ids: Vec<String> = std::str::from_utf8(output).unwrap().lines().filter_map(id).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_of_a_queue_and_its_objects_is_printed_once_and_then_gone() {
+    let Some(moto) = Moto::start() else { return };
+    let queue = make_queue(&moto).await;
+    let records = made_up(120);
+    for (number, batch) in records[..90].chunks(30).enumerate() {
+        put_object(&moto, number, batch).await;
+    }
+    for (number, (_, record)) in records[90..].iter().enumerate() {
+        let event =
+            format!("{{\"detail-type\":\"AWS API Call via CloudTrail\",\"source\":\"aws.x\",\"detail\":{record}}}");
+        let wrapped = serde_json::json!({"Type": "Notification", "Message": event}).to_string();
+        let body = if number % 2 == 0 { event } else { wrapped };
+        moto.sqs().send_message().queue_url(&queue).message_body(body).send().await.unwrap();
+    }
+    moto.sqs().send_message().queue_url(&queue).message_body("{poison").send().await.unwrap();
+
+    let output = moto.trailwatch(&["tail", "--queue", QUEUE, "--bucket", BUCKET, "--output", "json"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let mut expected: Vec<String> = records.iter().map(|(id, _)| id.clone()).collect();
+    expected.sort();
+    assert_eq!(event_ids(&output.stdout), expected, "{said}");
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("not JSON"), "{said}");
+
+    // The poison alone is left, hidden for a while.
+    let counts =
+        [QueueAttributeName::ApproximateNumberOfMessages, QueueAttributeName::ApproximateNumberOfMessagesNotVisible];
+    let asked = moto.sqs().get_queue_attributes().queue_url(&queue).set_attribute_names(Some(counts.to_vec()));
+    let left = asked.send().await.unwrap().attributes.unwrap();
+    assert_eq!(counts.map(|count| left[&count].clone()), ["0", "1"], "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_not_there_is_named_with_the_nearest_one() {
+    let Some(moto) = Moto::start() else { return };
+    make_queue(&moto).await;
+    let output = moto.trailwatch(&["tail", "--queue", "trail-event-moto"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(254), "{said}");
+    assert!(said.contains("no queue `trail-event-moto`") && said.contains(QUEUE), "{said}");
 }
