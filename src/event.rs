@@ -347,6 +347,12 @@ impl EventKey {
         }
     }
 
+    /// The recipient's account, where the key is exact.
+    pub fn account(&self) -> Option<u64> {
+        let account = u64::from_be_bytes(*self.0.first_chunk()?);
+        (self.0[0] == 0).then_some(account)
+    }
+
     /// The bytes of the key.
     pub fn as_bytes(&self) -> &[u8; 24] {
         &self.0

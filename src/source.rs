@@ -17,8 +17,9 @@ pub mod cloudwatch_logs;
 pub mod file;
 pub mod layout;
 pub mod notification;
+mod progress;
 #[cfg(feature = "aws")]
-mod s3;
+pub mod s3;
 #[cfg(feature = "aws")]
 pub mod sqs;
 

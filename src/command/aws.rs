@@ -11,6 +11,7 @@ use super::{Exit, notify, say};
 use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
 };
+use crate::source::s3;
 use crate::source::sqs::{self, Sqs};
 use crate::source::{Source, SourceError};
 use crate::store::Checkpoint;
@@ -21,7 +22,7 @@ pub struct AwsArgs {
     /// A profile of the AWS configuration.
     #[arg(long)]
     profile: Option<String>,
-    /// The region of the log group or queue.
+    /// The region of the log group, queue or bucket.
     #[arg(long)]
     region: Option<String>,
     /// The URL of another endpoint.
@@ -96,6 +97,18 @@ impl AwsArgs {
             sources.push(Arc::new(source));
         }
         Ok(sources)
+    }
+
+    /// Makes a source of the objects under `s3://BUCKET/PREFIX`; `None` after saying what is wrong.
+    pub fn objects(&self, url: &str, since: Option<Moment>, until: Option<Moment>) -> Option<s3::Objects> {
+        let Some(settings) = s3::Settings::of_url(url) else {
+            say("error", &format!("`{url}` is no bucket (it looks like `s3://BUCKET/PREFIX`)"));
+            return None;
+        };
+        let now = SystemTime::now();
+        let (since_ms, until_ms) = (since.map(|moment| moment.ms(now)), until.map(|moment| moment.ms(now)));
+        let settings = s3::Settings { since_ms, until_ms, ..settings };
+        Some(s3::Objects::new(settings, s3::connector(self.access()), notify()))
     }
 
     async fn region_of_config(&self) -> Result<String, SourceError> {

@@ -26,7 +26,7 @@ fn text(summary: &Summary) -> String {
     if let Some(odd) = odd(summary) {
         row("odd", &odd);
     }
-    let live = summary.sources.iter().any(|(_, report)| report.calls > 0);
+    let live = summary.sources.iter().any(|(_, report)| report.newest_ms.is_some());
     if let Some(lag) = lag(summary).filter(|_| live) {
         row("lag", &lag);
     }
@@ -72,6 +72,7 @@ fn odd(summary: &Summary) -> Option<String> {
         (sum(|report| report.unreadable), "unreadable".to_owned()),
         (sum(|report| report.left), "messages left to their queue".to_owned()),
         (sum(|report| report.expired), "messages visible again before they were deleted".to_owned()),
+        (summary.misplaced, "in the object of another account".to_owned()),
         (summary.timeless, "without a readable time".to_owned()),
         (summary.keys_forgotten, "keys forgotten (repeats of them are not seen)".to_owned()),
         (sum(|report| report.memory_overflows), "ids forgotten by the source".to_owned()),

@@ -5,17 +5,15 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
-use jiff::Timestamp;
 
-use super::time::{Moment, moment};
+use super::time::{Moment, is_nothing_between, moment, within};
 use super::{Exit, OutputArgs, RuleArgs, line, notify, report, runtime, say, stop_on_signal};
-use crate::condition::{Condition, Field, Test};
+use crate::condition::Condition;
 use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
-use crate::event::{Base, Case, Path, RawEvent};
+use crate::event::RawEvent;
 use crate::finding::Finding;
 use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
 use crate::rule::export::{self, Target};
@@ -101,7 +99,7 @@ impl Tail {
             }
         };
         let Some(rules) = self.rules.load() else { return Ok(Exit::BadRules) };
-        if self.ends_before_it_starts() {
+        if is_nothing_between(self.since, self.until) {
             say("error", "`--until` lies before `--since`: nothing is in between");
             return Ok(Exit::Usage);
         }
@@ -127,11 +125,6 @@ impl Tail {
         Ok(report::exit(&summary, &ended))
     }
 
-    fn ends_before_it_starts(&self) -> bool {
-        let now = std::time::SystemTime::now();
-        matches!((self.since, self.until), (Some(since), Some(until)) if until.ms(now) < since.ms(now))
-    }
-
     async fn tail(
         &self,
         rules: Vec<Rule>,
@@ -143,7 +136,7 @@ impl Tail {
         let Some(store) = self.open_state() else { return Err(Ok(Exit::Internal)) };
         let (sources, filter) = if from_files {
             let files = Files::new(self.paths.clone(), FileLimits::default(), notify());
-            (vec![Arc::new(files) as Arc<dyn Source>], self.within_times(filter).map_err(Err)?)
+            (vec![Arc::new(files) as Arc<dyn Source>], within(filter, self.since, self.until).map_err(Err)?)
         } else {
             let checkpoints = store.checkpoints();
             let sources = tokio::select! {
@@ -191,24 +184,6 @@ impl Tail {
                 None
             }
         }
-    }
-
-    /// Files hold any times, so `--since` and `--until` are part of the filter there.
-    fn within_times(&self, filter: Option<Condition>) -> anyhow::Result<Option<Condition>> {
-        let now = std::time::SystemTime::now();
-        let before = |moment: Moment| -> anyhow::Result<Condition> {
-            let path = Path::parse(Base::EventTime.path(), Case::Sensitive)?;
-            let time = Timestamp::from_millisecond(moment.ms(now)).context("a time out of range")?;
-            Ok(Condition::is(Field::Path(path), Test::Before(time)))
-        };
-        let mut parts: Vec<Condition> = filter.into_iter().collect();
-        if let Some(since) = self.since {
-            parts.push(before(since)?.negated());
-        }
-        if let Some(until) = self.until {
-            parts.push(before(until)?);
-        }
-        Ok((!parts.is_empty()).then(|| Condition::all(parts)))
     }
 
     #[cfg(feature = "aws")]

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
+
+use crate::condition::{Condition, Field, Test};
+use crate::event::{Base, Case, Path};
 
 /// A point in time as a person gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,34 @@ pub fn moment(text: &str) -> Result<Moment, String> {
     time.map(Moment::At).map_err(|_: jiff::Error| {
         "neither a duration such as `10m` or `2h30m` nor a time such as `2026-11-22T05:00:00Z`".to_owned()
     })
+}
+
+/// The filter, and that events are of the time between two moments. Files and objects hold events of any time.
+pub fn within(
+    filter: Option<Condition>,
+    since: Option<Moment>,
+    until: Option<Moment>,
+) -> anyhow::Result<Option<Condition>> {
+    let now = SystemTime::now();
+    let before = |moment: Moment| -> anyhow::Result<Condition> {
+        let path = Path::parse(Base::EventTime.path(), Case::Sensitive)?;
+        let time = Timestamp::from_millisecond(moment.ms(now)).context("a time out of range")?;
+        Ok(Condition::is(Field::Path(path), Test::Before(time)))
+    };
+    let mut parts: Vec<Condition> = filter.into_iter().collect();
+    if let Some(since) = since {
+        parts.push(before(since)?.negated());
+    }
+    if let Some(until) = until {
+        parts.push(before(until)?);
+    }
+    Ok((!parts.is_empty()).then(|| Condition::all(parts)))
+}
+
+/// Whether nothing lies between two moments.
+pub fn is_nothing_between(since: Option<Moment>, until: Option<Moment>) -> bool {
+    let now = SystemTime::now();
+    matches!((since, until), (Some(since), Some(until)) if until.ms(now) < since.ms(now))
 }
 
 #[cfg(test)]

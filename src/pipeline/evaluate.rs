@@ -7,10 +7,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
-use crate::delivery::{Delivery, Receipt};
+use crate::delivery::{Delivery, Origin, Receipt};
 use crate::engine::{RuleId, RuleSet, Scratch};
 use crate::event::{Event, EventKey, EventKind, Fields, Projection, RawEvent, projection_of};
 use crate::finding::Finding;
+use crate::source::layout::TrailFile;
 
 /// What came of a batch.
 pub struct Evaluated {
@@ -71,6 +72,8 @@ pub struct Judged {
     pub time: Option<Timestamp>,
     /// Whether it passes the filter.
     pub wanted: bool,
+    /// Where it came from, if that is the object of another account than its own.
+    pub misplaced: Option<Origin>,
     /// What it led to.
     pub findings: Vec<Arc<Finding>>,
     /// The event itself, if somebody watches.
@@ -109,8 +112,9 @@ impl Evaluator {
             let mut decoded = Decoded::default();
             decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
             evaluated.controls += decoded.controls;
+            let owner = owner(&delivery.origin);
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
-            evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, &mut scratch)));
+            evaluated.items.extend(decoded.events.into_iter().map(|raw| self.judge(raw, owner, &mut scratch)));
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
             evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
@@ -124,7 +128,7 @@ impl Evaluator {
         evaluated
     }
 
-    fn judge(&self, raw: RawEvent, scratch: &mut Scratch) -> Item {
+    fn judge(&self, raw: RawEvent, owner: Option<u64>, scratch: &mut Scratch) -> Item {
         let text = match std::str::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
@@ -137,7 +141,9 @@ impl Evaluator {
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
         let findings = self.findings(matches, text, &key);
-        Item::Event(Judged { key, kind, time, wanted, findings, raw: (self.keep && wanted).then_some(raw) })
+        let is_misplaced = matches!((owner, key.account()), (Some(owner), Some(account)) if owner != account);
+        let misplaced = is_misplaced.then(|| raw.origin.clone());
+        Item::Event(Judged { key, kind, time, wanted, misplaced, findings, raw: (self.keep && wanted).then_some(raw) })
     }
 
     /// Judges the filter, which may name what no rule does.
@@ -164,6 +170,11 @@ impl Evaluator {
             Err(_) => Vec::new(),
         }
     }
+}
+
+/// The account whose events an object of CloudTrail's should hold, by its key.
+fn owner(origin: &Origin) -> Option<u64> {
+    origin.source.strip_prefix("s3://").and_then(TrailFile::of)?.account.parse().ok()
 }
 
 fn reject(raw: RawEvent, reason: Reason) -> Item {

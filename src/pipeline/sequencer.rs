@@ -16,6 +16,7 @@ use super::evaluate::{Evaluated, Item, Judged, Receipts};
 use super::summary::Summary;
 use super::{Bounds, Tap, acknowledge};
 use crate::decode::Reject;
+use crate::delivery::Origin;
 use crate::event::EventKey;
 use crate::finding::Finding;
 use crate::sink::{Gone, Outcome, Sink};
@@ -173,12 +174,25 @@ impl Sequencer {
         self.summary.rejects += group.more_rejects;
         for event in &group.events {
             self.summary.count_event(event.kind, event.time, event.wanted, now);
+            if let Some(origin) = &event.misplaced {
+                self.take_misplaced(origin, event.key.account().unwrap_or_default());
+            }
         }
         for finding in &group.transaction.findings {
             self.summary.count_finding(&finding.rule.id, finding.severity);
         }
         for reject in &group.rejects {
             self.summary.count_reject(reject);
+        }
+    }
+
+    /// CloudTrail writes an account's events under its own key. Somebody else may have written this one.
+    fn take_misplaced(&mut self, origin: &Origin, account: u64) {
+        self.summary.misplaced += 1;
+        if self.summary.misplaced == 1 {
+            let text =
+                format!("{origin}: holds an event of account {account:012}, whose key this is not (who wrote it?)");
+            self.notice(NoticeLevel::Warn, text);
         }
     }
 

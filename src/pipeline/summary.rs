@@ -32,6 +32,8 @@ pub struct Summary {
     pub controls: u64,
     /// Events whose time is missing or cannot be read.
     pub timeless: u64,
+    /// Events that came in the object of another account than their own.
+    pub misplaced: u64,
     /// Parts that did not decode.
     pub rejects: u64,
     /// The first rejects, for a person to look at: at most [`Summary::REJECTS_KEPT`].

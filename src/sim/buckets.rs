@@ -1,6 +1,7 @@
 //! Buckets as S3 shows them to a reader.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -12,9 +13,16 @@ use super::{ACCOUNT_ID, lock};
 const PAGE_MAX: usize = 1_000;
 
 /// The buckets of an account; a handle that is cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Buckets {
     buckets: Arc<Mutex<BTreeMap<String, BTreeMap<String, Bytes>>>>,
+    page_max: Arc<AtomicUsize>,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { buckets: Arc::default(), page_max: Arc::new(AtomicUsize::new(PAGE_MAX)) }
+    }
 }
 
 /// What a request for an object asks for.
@@ -71,6 +79,15 @@ impl Buckets {
         }
     }
 
+    /// Lets pages hold no more keys than that.
+    pub fn set_page_max(&self, page_max: usize) {
+        self.page_max.store(page_max.clamp(1, PAGE_MAX), Ordering::SeqCst);
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        lock(&self.buckets).keys().cloned().collect()
+    }
+
     pub(super) fn get(&self, bucket: &str, key: &str, wanted: &Wanted<'_>) -> Result<Found, Refusal> {
         let buckets = lock(&self.buckets);
         let bytes = of_owner(&buckets, bucket, wanted.owner)?
@@ -93,7 +110,7 @@ impl Buckets {
     pub(super) fn list(&self, bucket: &str, query: &Query<'_>, owner: Option<&str>) -> Result<Page, Refusal> {
         let buckets = lock(&self.buckets);
         let objects = of_owner(&buckets, bucket, owner)?;
-        let count = query.count.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let count = query.count.unwrap_or(PAGE_MAX).min(self.page_max.load(Ordering::SeqCst));
         let mut page = Page::default();
         let mut last = String::new();
         for (key, bytes) in objects.iter().filter(|(key, _)| key.starts_with(query.prefix)) {

@@ -64,7 +64,7 @@ impl Endpoint {
             answered: Arc::default(),
         };
         let router = Router::new()
-            .route("/", post(answer))
+            .route("/", post(answer).get(answer_for_objects))
             .fallback(answer_for_objects)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(services)

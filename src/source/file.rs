@@ -20,10 +20,9 @@ use crate::store::Checkpoint;
 mod document;
 mod input;
 mod lines;
-mod progress;
 mod walk;
 
-pub use progress::Progress;
+pub use super::progress::Progress;
 use walk::Walk;
 
 /// Batches that wait to be taken; each is at most a chunk or a document. Each file that is being read holds two more.

@@ -34,10 +34,12 @@ pub struct TrailFile<'k> {
 /// What a folder of the layout holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Folder {
-    /// Folders of days, of a region, below which keys are in the order of time.
-    Region,
-    /// Something of this layout in which regions are, or may be.
+    /// Something in which events of CloudTrail may be, further down.
     Above,
+    /// The events of an account: folders of regions.
+    Events,
+    /// The events of an account in a region, or some days of them: keys are in the order of days.
+    Region,
     /// Files that hold no events of CloudTrail: digests, other services' logs.
     Other,
 }
@@ -58,14 +60,28 @@ impl<'k> TrailFile<'k> {
 /// What a folder is, by its name from the bucket's root, which ends in a slash.
 pub fn folder(prefix: &str) -> Folder {
     let Some(mut parts) = below_logs(prefix) else { return Folder::Above };
-    let is_region = match account(&mut parts).and_then(|_| parts.next()) {
+    let kind = match account(&mut parts).and_then(|_| parts.next()) {
         None | Some("") => return Folder::Above,
-        Some(name) => match file_kind(name) {
-            Some(FileKind::Events) => parts.next().is_some_and(|region| !region.is_empty()),
-            Some(FileKind::Digest) | None => return Folder::Other,
-        },
+        Some(name) => file_kind(name),
     };
-    if is_region { Folder::Region } else { Folder::Above }
+    match (kind, parts.next()) {
+        (Some(FileKind::Events), None | Some("")) => Folder::Events,
+        (Some(FileKind::Events), Some(_)) => Folder::Region,
+        (Some(FileKind::Digest) | None, _) => Folder::Other,
+    }
+}
+
+/// The folder of an account and region that a folder of days, or their region's own, lies in, with the day appended:
+/// what sorts before all keys of that day and behind those of the day before.
+pub fn before_day(prefix: &str, day: Date) -> Option<String> {
+    let below = below_logs(prefix)?;
+    let depth = match below.clone().next() {
+        Some(first) if first.starts_with("o-") => 4,
+        _ => 3,
+    };
+    let end = prefix.len() - below.clone().map(|part| part.len() + 1).sum::<usize>() + 1;
+    let region = below.take(depth).collect::<Vec<_>>().join("/");
+    Some(format!("{}{region}/{:04}/{:02}/{:02}", &prefix[..end], day.year(), day.month(), day.day()))
 }
 
 /// The parts behind `AWSLogs/`.
@@ -135,7 +151,8 @@ mod tests {
             ("AWSLogs/", Folder::Above),
             ("a/AWSLogs/o-abc/", Folder::Above),
             ("AWSLogs/111122223333/", Folder::Above),
-            ("AWSLogs/111122223333/CloudTrail/", Folder::Above),
+            ("AWSLogs/111122223333/CloudTrail/", Folder::Events),
+            ("AWSLogs/111122223333/CloudTrail-Insight/", Folder::Events),
             ("AWSLogs/111122223333/CloudTrail/eu-west-1/", Folder::Region),
             ("AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1/2026/", Folder::Region),
             ("AWSLogs/111122223333/CloudTrail-Digest/", Folder::Other),
@@ -143,5 +160,17 @@ mod tests {
         ] {
             assert_eq!(folder(prefix), expected, "{prefix}");
         }
+    }
+
+    #[test]
+    fn a_day_begins_behind_the_day_before() {
+        for (prefix, expected) in [
+            ("AWSLogs/1/CloudTrail/eu-west-1/", "AWSLogs/1/CloudTrail/eu-west-1/2026/01/05"),
+            ("a/AWSLogs/1/CloudTrail/eu-west-1/2026/", "a/AWSLogs/1/CloudTrail/eu-west-1/2026/01/05"),
+            ("AWSLogs/o-abc/1/CloudTrail/eu-west-1/2026/01/", "AWSLogs/o-abc/1/CloudTrail/eu-west-1/2026/01/05"),
+        ] {
+            assert_eq!(before_day(prefix, date(2026, 1, 5)).as_deref(), Some(expected), "{prefix}");
+        }
+        assert_eq!(before_day("a/", date(2026, 1, 5)), None);
     }
 }

@@ -195,11 +195,11 @@ fn of_record(record: &Record<'_>) -> Result<Object, &'static str> {
 fn of_trail(bucket: &str, keys: &RawValue) -> What<'static> {
     let one = serde_json::from_str::<String>(keys.get()).map(|key| vec![key]);
     match one.or_else(|_| serde_json::from_str::<Vec<String>>(keys.get())) {
-        Ok(keys) => {
+        Ok(keys) if !bucket.is_empty() && keys.iter().all(|key| !key.is_empty()) => {
             let object = |key| Object { bucket: bucket.to_owned(), key, region: None };
             What::Objects(keys.into_iter().map(object).collect())
         }
-        Err(_) => What::Broken { reason: NO_NAME },
+        _ => What::Broken { reason: NO_NAME },
     }
 }
 
@@ -344,6 +344,7 @@ mod tests {
             (s3("ObjectCreated:Put", "a%FF"), NOT_UTF8),
             (event_bridge("Object Created", ""), NO_NAME),
             (trail(json!([7])), NO_NAME),
+            (trail(json!([""])), NO_NAME),
         ] {
             assert_eq!(read(&body.to_string()), What::Broken { reason }, "{body}");
         }

@@ -1,3 +1,307 @@
-//! Objects in buckets.
+//! The objects under a prefix of a bucket, read once: history as CloudTrail keeps it.
+//!
+//! The decision worth knowing: keys are listed folder by folder, so that accounts' other logs, digests and days that are not
+//! wanted are never listed. Objects are fetched side by side and handed over in the order of their keys, so what comes out
+//! is the same at every run.
+//!
+//! ```text
+//! Walk ─keys─▶ fetching, several at once ─▶ in order ─▶ Delivery ─▶ next()
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::task::JoinHandle;
+
+use super::aws::access::{load_for, local};
+use super::aws::lock;
+use super::aws::trouble::{Failure, FailureKind, Trouble};
+use super::notification::Object;
+use super::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
+use crate::delivery::{Delivery, Origin, Receipt};
+use crate::store::Checkpoint;
 
 pub(in crate::source) mod object;
+mod refuse;
+mod walk;
+
+pub use super::aws::Access;
+pub use super::progress::Progress;
+use object::{Calls, Terms, fetch};
+use walk::{Listed, Walk};
+
+/// Gives a client. The SDK's retries must be off: failures are counted and waited out by the source.
+pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, SourceError>> + Send + Sync>;
+
+/// Makes a [`Connect`] that loads everything anew each time.
+pub fn connector(access: Access) -> Connect {
+    let access = Arc::new(access);
+    Arc::new(move || {
+        let access = Arc::clone(&access);
+        Box::pin(async move {
+            let loaded = load_for(&access, "S3").await?;
+            Ok(client(&loaded.config, loaded.endpoint_url.is_some()))
+        })
+    })
+}
+
+/// Makes a [`Connect`] for a stand-in of AWS on this machine, with credentials that are made up.
+pub fn local_connector(endpoint_url: impl Into<String>, region: impl Into<String>) -> Connect {
+    let client = client(&local(endpoint_url, region), true);
+    Arc::new(move || Box::pin(std::future::ready(Ok(client.clone()))))
+}
+
+/// Other endpoints than AWS's seldom answer to the names of buckets as hosts.
+pub(in crate::source) fn client(config: &aws_config::SdkConfig, is_other_endpoint: bool) -> Client {
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(is_other_endpoint).build();
+    Client::from_conf(config)
+}
+
+/// What to read, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The bucket.
+    pub bucket: String,
+    /// What keys begin with.
+    pub prefix: String,
+    /// The first day of delivery that is wanted, where keys say one; in milliseconds since 1970, of which the day counts.
+    pub since_ms: Option<i64>,
+    /// The last moment of which events are wanted, in milliseconds since 1970. What was delivered within a day after it is
+    /// read too, since events are delivered late.
+    pub until_ms: Option<i64>,
+    /// The account that the bucket must belong to; `None` for any.
+    pub bucket_owner: Option<String>,
+    /// The bytes of an object, as it lies in the bucket; 512 MiB. A larger one is not read.
+    pub object_bytes_max: u64,
+    /// Objects that are fetched at the same time; 8. So many may wait in memory.
+    pub objects_at_once: usize,
+}
+
+impl Settings {
+    /// Settings for everything under `s3://BUCKET/PREFIX`; `None` if it does not look like that.
+    pub fn of_url(url: &str) -> Option<Self> {
+        let rest = url.strip_prefix("s3://")?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        let is_bucket = (3..=63).contains(&bucket.len()) && bucket.chars().all(is_allowed);
+        is_bucket.then(|| Self {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            since_ms: None,
+            until_ms: None,
+            bucket_owner: None,
+            object_bytes_max: 512 << 20,
+            objects_at_once: 8,
+        })
+    }
+
+    fn url(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+}
+
+/// Calls in a row that may fail before the bucket is given up.
+const TRIES_MAX: u32 = 8;
+
+/// Reads the objects under a prefix. See the module's documentation.
+pub struct Objects {
+    settings: Settings,
+    name: Arc<str>,
+    connect: Connect,
+    notify: Notify,
+    progress: Progress,
+    report: Mutex<SourceReport>,
+    reader: tokio::sync::Mutex<Reader>,
+}
+
+/// What was begun and is not finished. Changed only between awaits, so that dropping the future of `next` loses nothing.
+struct Reader {
+    walk: Walk,
+    client: Option<Client>,
+    /// The region that S3 says the bucket is in.
+    region: Option<String>,
+    keys: VecDeque<String>,
+    fetching: VecDeque<(String, JoinHandle<(Calls, Result<Bytes, Failure>)>)>,
+    trouble: Trouble,
+    receipts: u64,
+    found: bool,
+}
+
+impl Objects {
+    /// Makes a source. Nothing is read before the first `next`.
+    pub fn new(settings: Settings, connect: Connect, notify: Notify) -> Self {
+        let reader = Reader {
+            walk: Walk::new(&settings),
+            client: None,
+            region: None,
+            keys: VecDeque::new(),
+            fetching: VecDeque::new(),
+            trouble: Trouble::default(),
+            receipts: 0,
+            found: false,
+        };
+        Self {
+            name: settings.url().into(),
+            settings,
+            connect,
+            notify,
+            progress: Progress::default(),
+            report: Mutex::default(),
+            reader: tokio::sync::Mutex::new(reader),
+        }
+    }
+
+    /// How far reading has got, for a progress bar. The total grows while keys are listed.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    async fn next_batch(&self) -> Result<Option<Vec<Delivery>>, SourceError> {
+        let reader = &mut *self.reader.lock().await;
+        let client = match &reader.client {
+            Some(client) => client.clone(),
+            None => reader.client.insert((self.connect)().await?).clone(),
+        };
+        loop {
+            // Listing goes ahead of fetching, so that there is always something to fetch.
+            if reader.keys.len() < self.settings.objects_at_once && !reader.walk.has_ended() {
+                self.list(reader, &client).await?;
+                continue;
+            }
+            self.begin(reader, &client);
+            let Some((_, task)) = reader.fetching.front_mut() else { break };
+            let (calls, fetched) = match task.await {
+                Ok(done) => done,
+                // Going on would lose an object without a word; a panic here is a defect and has to end the run.
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            let Some((key, _)) = reader.fetching.pop_front() else { break };
+            if let Some(delivery) = self.take(reader, &client, &key, (calls, fetched)) {
+                return Ok(Some(vec![delivery]));
+            }
+        }
+        if !reader.found {
+            self.tell(NoticeLevel::Warn, format!("there is no object to read under {}", self.name));
+        }
+        Ok(None)
+    }
+
+    /// Lists one page of keys.
+    async fn list(&self, reader: &mut Reader, client: &Client) -> Result<(), SourceError> {
+        self.report().calls += 1;
+        match reader.walk.list(client, &self.settings, reader.region.as_deref()).await {
+            Ok(Listed { keys, bytes, passed_over }) => {
+                reader.trouble.over();
+                reader.found |= !keys.is_empty();
+                self.progress.add_total(bytes);
+                self.report().passed_over += passed_over;
+                reader.keys.extend(keys);
+                Ok(())
+            }
+            Err((_, Some(region))) if reader.region.as_ref() != Some(&region) => {
+                reader.region = Some(region);
+                Ok(())
+            }
+            Err((failure, _)) => self.take_failure(reader, client, failure).await,
+        }
+    }
+
+    async fn take_failure(&self, reader: &mut Reader, client: &Client, failure: Failure) -> Result<(), SourceError> {
+        match failure.kind {
+            FailureKind::Throttled => self.report().throttles += 1,
+            FailureKind::Unavailable => self.report().retries += 1,
+            _ => return Err(self.refused(client, &failure).await),
+        }
+        if reader.trouble.failures() + 1 >= TRIES_MAX {
+            return Err(self.refused(client, &failure).await);
+        }
+        let (wait, tell) = reader.trouble.failed(failure.kind);
+        if tell {
+            self.tell(NoticeLevel::Warn, format!("cannot list {}: {failure}; trying again", self.name));
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// Begins to fetch as many objects as there is room for.
+    fn begin(&self, reader: &mut Reader, client: &Client) {
+        while reader.fetching.len() < self.settings.objects_at_once.max(1) {
+            let Some(key) = reader.keys.pop_front() else { return };
+            let object =
+                Object { bucket: self.settings.bucket.clone(), key: key.clone(), region: reader.region.clone() };
+            let terms =
+                Terms { bucket_owner: self.settings.bucket_owner.clone(), bytes_max: self.settings.object_bytes_max };
+            let client = client.clone();
+            let task = tokio::spawn(async move {
+                let mut calls = Calls::default();
+                let fetched = fetch(&client, &object, &terms, &mut calls).await;
+                (calls, fetched)
+            });
+            reader.fetching.push_back((key, task));
+        }
+    }
+
+    /// Takes in an object; what cannot be read is told and counted.
+    fn take(
+        &self,
+        reader: &mut Reader,
+        client: &Client,
+        key: &str,
+        (calls, fetched): (Calls, Result<Bytes, Failure>),
+    ) -> Option<Delivery> {
+        let mut report = self.report();
+        calls.count(&mut report);
+        self.progress.add_file();
+        let origin = Origin::whole(format!("s3://{}/{key}", self.settings.bucket));
+        match fetched {
+            Ok(body) => {
+                report.objects += 1;
+                report.deliveries += 1;
+                report.bytes += body.len() as u64;
+                self.progress.add_read(body.len() as u64);
+                reader.receipts += 1;
+                Some(Delivery { body, origin, receipt: Receipt(reader.receipts) })
+            }
+            Err(failure) => {
+                report.unreadable += 1;
+                drop(report);
+                let hint = self.object_hint(client, &failure);
+                self.tell(NoticeLevel::Error, format!("cannot read `{origin}`: {failure}{hint}"));
+                None
+            }
+        }
+    }
+
+    fn tell(&self, level: NoticeLevel, text: String) {
+        (self.notify)(Notice { level, text });
+    }
+
+    fn report(&self) -> MutexGuard<'_, SourceReport> {
+        lock(&self.report)
+    }
+}
+
+impl Source for Objects {
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
+        Box::pin(self.next_batch())
+    }
+
+    fn checkpoint(&self, _receipts: &[Receipt]) -> Option<Checkpoint> {
+        None
+    }
+
+    fn commit<'a>(&'a self, _receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn report(&self) -> SourceReport {
+        lock(&self.report).clone()
+    }
+}

@@ -28,6 +28,8 @@ mod pushdown;
 #[cfg(feature = "aws")]
 mod readme;
 mod rules;
+#[cfg(feature = "aws")]
+mod s3;
 mod schema;
 mod shared;
 mod sigma;

@@ -106,6 +106,16 @@ impl Source for Script {
         .boxed()
     }
 
+    fn reject<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
+        self.log.note(format!("undecodable {} {}", self.name, numbers(receipts)));
+        async { Ok(()) }.boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.log.note(format!("closed {}", self.name));
+        async {}.boxed()
+    }
+
     fn report(&self) -> SourceReport {
         SourceReport { deliveries: self.receipts.load(Ordering::Relaxed), ..SourceReport::default() }
     }
@@ -116,6 +126,10 @@ impl Script {
         let receipt = Receipt(self.receipts.fetch_add(1, Ordering::Relaxed));
         Delivery { body, origin: Origin::whole(self.name), receipt }
     }
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 fn numbers(receipts: &[Receipt]) -> String {
@@ -367,6 +381,7 @@ async fn nothing_is_shown_delivered_or_acknowledged_before_it_is_stored() {
         "brought 3",
         "committed a 2",
         "finished",
+        "closed a",
     ];
     assert_eq!(log.all(), expected);
 }
@@ -388,7 +403,16 @@ async fn a_transaction_that_fails_is_brought_again_as_it_is() {
         let same = again.findings.iter().zip(&brought[0].findings).all(|(a, b)| Arc::ptr_eq(a, b));
         assert!(same && again.findings.len() == 2, "the findings were made anew");
     }
-    let rest = ["stored a 0,1,2", "shown 1*", "shown 2", "shown 3*", "brought 1,3", "committed a 0,1,2", "finished"];
+    let rest = [
+        "stored a 0,1,2",
+        "shown 1*",
+        "shown 2",
+        "shown 3*",
+        "brought 1,3",
+        "committed a 0,1,2",
+        "finished",
+        "closed a",
+    ];
     assert_eq!(log.all(), [&["store failed"; 3][..], &rest].concat());
     assert_eq!((ran.summary.commit_retries, ran.summary.events(), ran.summary.findings_total()), (3, 3, 2));
     // Said once when it begins and once when it is over, not at each try.
@@ -407,7 +431,7 @@ async fn a_run_that_is_stopped_while_the_store_fails_acknowledges_nothing() {
     let store = Box::new(Faulty { failures: usize::MAX, stop_at, log: log.clone(), ..Faulty::default() });
     let ran = Run { store, ..run }.of([Script::new("a", &log, one_by_one((0..20).map(fire)))]).await;
     assert_eq!(ran.ended, Ended::Finished);
-    assert_eq!(log.all().iter().filter(|entry| *entry != "store failed").collect::<Vec<_>>(), ["finished"]);
+    assert_eq!(log.all().iter().filter(|entry| *entry != "store failed").collect::<Vec<_>>(), ["finished", "closed a"]);
     assert_eq!((ran.summary.events(), ran.summary.findings_total()), (0, 0));
 }
 
@@ -462,7 +486,7 @@ async fn what_does_not_decode_is_counted_shown_and_passed_by() {
     assert_eq!(ran.ended, Ended::Finished);
     assert_eq!((ran.summary.rejects, ran.summary.events()), (3, 1));
     assert_eq!(log.of("rejected"), ["START RequestId", r#"{"eventVersion":"1.11","eventName": }"#, "7"]);
-    assert_eq!(log.of("committed a"), ["0", "1", "2", "3"]);
+    assert_eq!((log.of("undecodable a"), log.of("committed a")), (strings(&["0", "1", "2"]), strings(&["3"])));
     let reasons: Vec<_> = ran.summary.first_rejects.iter().map(|reject| &reject.reason).collect();
     assert!(
         matches!(reasons[..], [Reason::NotJson { .. }, Reason::NotJson { .. }, Reason::NotAnObject { .. }]),
@@ -928,6 +952,34 @@ async fn every_limit_of_decoding_is_reached_and_told() {
             "{name}: {reasons:?}"
         );
         assert!(reasons.iter().all(|reason| expected(reason)), "{name}: {reasons:?}");
-        assert_eq!(log.of("committed a"), ["0"], "{name}");
+        let dealt_with = log.of(if events > 0 { "committed a" } else { "undecodable a" });
+        assert_eq!(dealt_with, ["0"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_without_an_event_is_told_apart_once_it_is_stored() {
+    let log = Log::default();
+    let empty = Bytes::from_static(b"{\"Records\":[]}");
+    let broken_record = Bytes::from_static(b"{\"eventVersion\":\"1.11\",,}");
+    let mixed = Bytes::from([&fire(1)[..], b"\n{broken"].concat());
+    let bodies = vec![quiet(2), Bytes::from_static(b"{broken"), empty, broken_record, mixed];
+    let store = Box::new(Faulty { failures: 1, log: log.clone(), ..Faulty::default() });
+    let ran = Run { store, ..Run::new(&log) }.of([Script::new("s", &log, vec![Step::Batch(bodies)])]).await;
+    assert_eq!((ran.summary.rejects, ran.summary.events()), (3, 2));
+    assert_eq!((log.of("committed s"), log.of("undecodable s")), (strings(&["0,2,4"]), strings(&["1,3"])));
+}
+
+#[tokio::test]
+async fn sources_are_closed_when_all_is_committed_also_after_a_failure() {
+    for last in [Step::Batch(vec![fire(2)]), Step::Fail] {
+        let log = Log::default();
+        let steps = vec![Step::Batch(vec![fire(1)]), last];
+        Run::new(&log).of([Script::new("a", &log, steps), Script::new("b", &log, Vec::new())]).await;
+        let all = log.all();
+        let last_commit = all.iter().rposition(|entry| entry.starts_with("committed")).unwrap();
+        let closed: Vec<_> = all.iter().enumerate().filter(|(_, entry)| entry.starts_with("closed")).collect();
+        assert_eq!(closed.iter().map(|(_, entry)| entry.as_str()).collect::<Vec<_>>(), ["closed a", "closed b"]);
+        assert!(closed.iter().all(|(at, _)| *at > last_commit), "{all:?}");
     }
 }

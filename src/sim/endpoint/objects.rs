@@ -1,4 +1,4 @@
-//! S3's part of the endpoint: `GetObject` and `ListObjectsV2`, with the bucket in the path.
+//! S3's part of the endpoint: `GetObject`, `ListObjectsV2` and `ListBuckets`, with the bucket in the path.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -32,12 +32,19 @@ impl Request {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decoded(name), decoded(&value.replace('+', " ")))
         };
-        let is_get = *method == Method::GET && !bucket.is_empty();
-        is_get.then(|| Self { bucket: decoded(bucket), key: decoded(key), parameters: pairs.map(pair).collect() })
+        (*method == Method::GET).then(|| Self {
+            bucket: decoded(bucket),
+            key: decoded(key),
+            parameters: pairs.map(pair).collect(),
+        })
     }
 
     fn operation(&self) -> &'static str {
-        if self.key.is_empty() { "ListObjectsV2" } else { "GetObject" }
+        match (self.bucket.is_empty(), self.key.is_empty()) {
+            (true, _) => "ListBuckets",
+            (false, true) => "ListObjectsV2",
+            (false, false) => "GetObject",
+        }
     }
 
     fn parameter(&self, name: &str) -> &str {
@@ -67,7 +74,9 @@ pub(super) async fn answer(services: &Services, method: &Method, uri: &Uri, head
     }
     let owner = header("x-amz-expected-bucket-owner");
     let truncate = fault == Some(Fault::TruncatedBody);
-    let answer = if request.key.is_empty() {
+    let answer = if request.bucket.is_empty() {
+        Ok(xml(200, &buckets(&services.buckets.names())))
+    } else if request.key.is_empty() {
         list(services, &request, owner)
     } else {
         let wanted = Wanted { range: header("range"), if_match: header("if-match"), owner };
@@ -114,6 +123,12 @@ fn listing(page: &Page) -> String {
         let _ = write!(text, "<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escaped(prefix));
     }
     text + "</ListBucketResult>"
+}
+
+fn buckets(names: &[String]) -> String {
+    let bucket = |name: &String| format!("<Bucket><Name>{}</Name></Bucket>", escaped(name));
+    let buckets: String = names.iter().map(bucket).collect();
+    format!("<ListAllMyBucketsResult><Buckets>{buckets}</Buckets></ListAllMyBucketsResult>")
 }
 
 fn refuse(refusal: &Refusal) -> Response {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::progress::Progress;
+use crate::source::progress::Progress;
 
 /// The first bytes of gzip.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -22,9 +22,9 @@ use walkdir::WalkDir;
 
 use super::document::{Form, Start, read_some, sniff};
 use super::lines::{Chunk, Lines};
-use super::progress::Progress;
 use super::{FileLimits, STDIN, input, lock};
 use crate::delivery::{Delivery, Origin, Receipt};
+use crate::source::progress::Progress;
 use crate::source::{Notice, NoticeLevel, Notify, SourceReport};
 
 /// What is read in folders, by the end of the name. What is named itself is read whatever it is called.

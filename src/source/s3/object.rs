@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::{Bytes, BytesMut};
 
+use crate::source::SourceReport;
 use crate::source::aws::trouble::{Failure, FailureKind, backoff};
 use crate::source::notification::Object;
 
@@ -33,6 +34,22 @@ pub(in crate::source) struct Calls {
     pub(in crate::source) calls: u64,
     pub(in crate::source) throttles: u64,
     pub(in crate::source) retries: u64,
+}
+
+impl Calls {
+    pub(in crate::source) fn count(self, report: &mut SourceReport) {
+        report.calls += self.calls;
+        report.throttles += self.throttles;
+        report.retries += self.retries;
+    }
+}
+
+/// The region that S3 says a bucket is in, where a call went to another.
+pub(super) fn bucket_region<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let SdkError::ServiceError(answer) = error else { return None };
+    let is_elsewhere = matches!(answer.raw().status().as_u16(), 301 | 307)
+        || matches!(answer.err().code(), Some("AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"));
+    answer.raw().headers().get("x-amz-bucket-region").filter(|_| is_elsewhere).map(str::to_owned)
 }
 
 /// What is there of an object.
@@ -141,7 +158,7 @@ impl Part {
     /// Takes in what can be put right by another call: another region, another version of the object.
     fn turn_round<E>(&mut self, error: &SdkError<E, HttpResponse>) -> Result<(), Failure>
     where
-        E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let failure = Failure::of(error);
         let SdkError::ServiceError(answer) = error else { return Err(failure) };
@@ -150,9 +167,8 @@ impl Part {
             return Err(failure);
         }
         let status = answer.raw().status().as_u16();
-        let region = answer.raw().headers().get("x-amz-bucket-region").map(str::to_owned);
-        if matches!(status, 301 | 307 | 400) && region.is_some() && region != self.region {
-            self.region = region;
+        if let Some(region) = bucket_region(error).filter(|region| self.region.as_ref() != Some(region)) {
+            self.region = Some(region);
             return Ok(());
         }
         if matches!(status, 412 | 416) && !self.bytes.is_empty() {

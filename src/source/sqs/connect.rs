@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use futures::future::BoxFuture;
 
 use crate::source::SourceError;
 use crate::source::aws::access::{Access, load_for, local};
+use crate::source::s3;
 
 /// The clients that a queue is read with.
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ pub fn connector(access: Access) -> Connect {
         let access = Arc::clone(&access);
         Box::pin(async move {
             let sqs = aws_sdk_sqs::Client::new(&load_for(&access, "SQS").await?.config);
-            let s3 = load_for(&access, "S3").await?;
-            Ok(Clients { sqs, s3: s3_client(&s3.config, s3.endpoint_url.is_some()) })
+            let loaded = load_for(&access, "S3").await?;
+            Ok(Clients { sqs, s3: s3::client(&loaded.config, loaded.endpoint_url.is_some()) })
         })
     })
 }
@@ -37,12 +37,6 @@ pub fn connector(access: Access) -> Connect {
 /// Makes a [`Connect`] for a stand-in of AWS on this machine, with credentials that are made up.
 pub fn local_connector(endpoint_url: impl Into<String>, region: impl Into<String>) -> Connect {
     let config = local(endpoint_url, region);
-    let clients = Clients { sqs: aws_sdk_sqs::Client::new(&config), s3: s3_client(&config, true) };
+    let clients = Clients { sqs: aws_sdk_sqs::Client::new(&config), s3: s3::client(&config, true) };
     Arc::new(move || Box::pin(std::future::ready(Ok(clients.clone()))))
-}
-
-/// Other endpoints than AWS's seldom answer to the names of buckets as hosts.
-fn s3_client(config: &SdkConfig, is_other_endpoint: bool) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(is_other_endpoint).build();
-    aws_sdk_s3::Client::from_conf(config)
 }

@@ -9,7 +9,6 @@ use crate::source::aws::partition;
 use crate::source::aws::trouble::{Failure, FailureKind};
 use crate::source::layout::{FileKind, TrailFile};
 use crate::source::notification::Object;
-use crate::source::s3::object::Calls;
 
 /// Messages and objects that are remembered to have been told of.
 const TOLD_MAX: usize = 10_000;
@@ -89,13 +88,6 @@ impl Shared {
             _ => "; the message is left to the queue".to_owned(),
         };
         format!("{failure}{hint}")
-    }
-
-    pub(super) fn count_calls(&self, calls: Calls) {
-        let mut report = self.report();
-        report.calls += calls.calls;
-        report.throttles += calls.throttles;
-        report.retries += calls.retries;
     }
 
     /// Counts what is handed over.

@@ -287,7 +287,7 @@ impl Reader {
 
     fn take_fetched(&mut self, what: &Fetch, calls: Calls, fetched: Result<Bytes, Failure>) {
         self.fetching -= 1;
-        self.shared.count_calls(calls);
+        calls.count(&mut self.shared.report());
         match fetched {
             Ok(body) => {
                 self.shared.report().objects += 1;

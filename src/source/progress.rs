@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of input read and to be read, as they lie on the disk: compressed ones as they are compressed.
+/// Bytes of input read and to be read, as they lie on the disk or in the bucket: compressed ones as they are compressed.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     counts: Arc<Counts>,
@@ -22,7 +22,7 @@ impl Progress {
         self.counts.read_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of all files found so far; standard input adds nothing. Final once the first batch is there.
+    /// Bytes of all files found so far; standard input adds nothing. Of files, final once the first batch is there.
     pub fn total_bytes(&self) -> u64 {
         self.counts.total_bytes.load(Ordering::Relaxed)
     }
@@ -32,15 +32,15 @@ impl Progress {
         self.counts.files.load(Ordering::Relaxed)
     }
 
-    pub(super) fn add_read(&self, bytes: u64) {
+    pub(in crate::source) fn add_read(&self, bytes: u64) {
         self.counts.read_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn add_total(&self, bytes: u64) {
+    pub(in crate::source) fn add_total(&self, bytes: u64) {
         self.counts.total_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn add_file(&self) {
+    pub(in crate::source) fn add_file(&self) {
         self.counts.files.fetch_add(1, Ordering::Relaxed);
     }
 }
