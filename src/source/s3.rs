@@ -124,11 +124,20 @@ struct Reader {
     /// The region that S3 says the bucket is in.
     region: Option<String>,
     keys: VecDeque<String>,
-    fetching: VecDeque<(String, JoinHandle<(Calls, Result<Bytes, Failure>)>)>,
+    fetching: VecDeque<Fetching>,
     trouble: Trouble,
     receipts: u64,
     found: bool,
 }
+
+/// An object on its way.
+struct Fetching {
+    key: String,
+    task: JoinHandle<Fetched>,
+}
+
+/// What fetching took, and what came of it.
+type Fetched = (Calls, Result<Bytes, Failure>);
 
 impl Objects {
     /// Makes a source. Nothing is read before the first `next`.
@@ -172,14 +181,14 @@ impl Objects {
                 continue;
             }
             self.begin(reader, &client);
-            let Some((_, task)) = reader.fetching.front_mut() else { break };
-            let (calls, fetched) = match task.await {
+            let Some(first) = reader.fetching.front_mut() else { break };
+            let fetched = match (&mut first.task).await {
                 Ok(done) => done,
                 // Going on would lose an object without a word; a panic here is a defect and has to end the run.
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
-            let Some((key, _)) = reader.fetching.pop_front() else { break };
-            if let Some(delivery) = self.take(reader, &client, &key, (calls, fetched)) {
+            let Some(Fetching { key, .. }) = reader.fetching.pop_front() else { break };
+            if let Some(delivery) = self.take(reader, &client, &key, fetched) {
                 return Ok(Some(vec![delivery]));
             }
         }
@@ -240,18 +249,12 @@ impl Objects {
                 let fetched = fetch(&client, &object, &terms, &mut calls).await;
                 (calls, fetched)
             });
-            reader.fetching.push_back((key, task));
+            reader.fetching.push_back(Fetching { key, task });
         }
     }
 
     /// Takes in an object; what cannot be read is told and counted.
-    fn take(
-        &self,
-        reader: &mut Reader,
-        client: &Client,
-        key: &str,
-        (calls, fetched): (Calls, Result<Bytes, Failure>),
-    ) -> Option<Delivery> {
+    fn take(&self, reader: &mut Reader, client: &Client, key: &str, (calls, fetched): Fetched) -> Option<Delivery> {
         let mut report = self.report();
         calls.count(&mut report);
         self.progress.add_file();

@@ -350,6 +350,12 @@ async fn every_record_of_a_queue_and_its_objects_is_printed_once_and_then_gone()
     }
     moto.sqs().send_message().queue_url(&queue).message_body("{poison").send().await.unwrap();
 
+    let scanned =
+        moto.trailwatch(&["scan", &format!("s3://{BUCKET}"), "--since", "2020-01-01T00:00Z"]).output().unwrap();
+    let said = String::from_utf8(scanned.stderr).unwrap();
+    assert_eq!(scanned.status.code(), Some(0), "{said}");
+    assert!(said.contains("events     90"), "{said}");
+
     let output = moto.trailwatch(&["tail", "--queue", QUEUE, "--bucket", BUCKET, "--output", "json"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     let mut expected: Vec<String> = records.iter().map(|(id, _)| id.clone()).collect();

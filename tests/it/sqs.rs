@@ -306,10 +306,18 @@ async fn a_message_that_comes_again_while_it_is_held_is_not_handed_over_again() 
     let taken = take(&source, 1).await;
     quietly_until(&source, || source.report().repeats > 0).await;
     lab.queues().set_repeats(QUEUE, u64::MAX);
-    let before = source.report().repeats;
-    quietly_until(&source, || lab.queues().visible(QUEUE) == 0 && source.report().repeats > before).await;
     source.commit(&receipts(&taken)).await.unwrap();
-    wait_until(|| lab.queues().deleted(QUEUE) == 1).await;
+    let again = async {
+        // An answer that is overtaken by the deletion brings it once more; the sequencer knows the event.
+        loop {
+            let taken = take(&source, 1).await;
+            source.commit(&receipts(&taken)).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = again => {}
+        () = wait_until(|| lab.queues().bodies(QUEUE).is_empty()) => {}
+    }
 }
 
 #[tokio::test]
@@ -380,7 +388,9 @@ async fn a_bad_way_is_waited_out() {
     lab.put(1);
     for fault in [Fault::Reset, Fault::unavailable(), Fault::Throttle] {
         lab.faults().next_for("ReceiveMessage", fault.clone());
-        lab.faults().next_for("GetObject", fault.clone());
+        lab.faults().next_for("GetObject", fault);
+    }
+    for fault in [Fault::unavailable(), Fault::internal_failure(), Fault::Throttle] {
         lab.faults().next_for("DeleteMessageBatch", fault);
     }
     let source = lab.source(lab.follow());
@@ -589,7 +599,10 @@ fn settings_that_cannot_be_are_refused() {
 
 /// Keeps what it is shown or brought: how often each event, and the ids of findings.
 #[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, (u32, HashSet<String>)>>>);
+struct Tally(Arc<Mutex<BTreeMap<String, Seen>>>);
+
+/// How often, and under which ids.
+type Seen = (u32, HashSet<String>);
 
 impl Tally {
     fn note(&self, event_id: &str, findings: &[Arc<Finding>]) {
@@ -618,7 +631,7 @@ impl Sink for Tally {
 impl Tap for Tally {
     fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
         let event: Value = serde_json::from_slice(&raw.bytes).unwrap();
-        self.note(event["eventID"].as_str().unwrap(), findings);
+        self.note(event["eventID"].as_str().unwrap_or("none"), findings);
         Ok(())
     }
 
@@ -754,6 +767,34 @@ async fn kills_lose_nothing_and_repeat_under_the_same_ids() {
     assert_eq!(tally.events(), expected);
     let seen = tally.0.lock().unwrap();
     assert!(seen.values().all(|(_, ids)| ids.len() == 1), "the ids are the same each time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_every_detail_type_are_what_is_in_their_envelopes() {
+    let lab = Lab::new().await;
+    let mut number = 0;
+    for detail_type in [
+        "AWS API Call via CloudTrail",
+        "AWS Console Signin via CloudTrail",
+        "AWS Console Sign In via CloudTrail",
+        "AWS Console Action via CloudTrail",
+        "AWS Service Event via CloudTrail",
+        "AWS Network Activity Event via CloudTrail",
+    ] {
+        number += 1;
+        lab.send(envelope(detail_type, &record(number)).to_string());
+    }
+    let mut replayed = envelope("AWS API Call via CloudTrail", &record(number + 1));
+    replayed["replay-name"] = "again".into();
+    lab.send(replayed.to_string());
+    let insight = json!({"eventVersion": "1.07", "eventTime": "2026-11-26T00:05:00Z", "awsRegion": REGION,
+                         "eventID": "e0000000-0000-4000-8000-000000000099", "eventType": "AwsCloudTrailInsight",
+                         "recipientAccountId": ACCOUNT_ID, "eventCategory": "Insight"});
+    lab.send(envelope("AWS Insight via CloudTrail", &insight).to_string());
+    lab.send(envelope("AWS X-Ray Insight Update", &json!({"InsightId": "1-x", "State": "ACTIVE"})).to_string());
+    let summary = lab.run(lab.read_once(), &Tally::default()).await;
+    assert_eq!((summary.records, summary.insights, summary.others), (7, 1, 1));
+    assert_eq!((summary.rejects, lab.queues().deleted(QUEUE)), (0, 9));
 }
 
 #[tokio::test(flavor = "multi_thread")]
