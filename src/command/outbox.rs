@@ -60,8 +60,9 @@ impl ChoiceArgs {
     }
 }
 
+/// Which entries are printed.
 #[derive(Debug, Args)]
-pub struct List {
+pub struct PrintedArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// Only those for this sink.
@@ -70,13 +71,14 @@ pub struct List {
     /// Only those that were given up.
     #[arg(long)]
     dead: bool,
-    /// How it is written.
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    format: Format,
 }
 
-impl List {
-    fn run(self) -> anyhow::Result<Exit> {
+/// Standard output, as entries are written to it.
+type Out = io::BufWriter<anstream::AutoStream<io::Stdout>>;
+
+impl PrintedArgs {
+    /// Prints each entry, those first that were given up.
+    fn print(self, mut write: impl FnMut(&Entry, Shelf, &mut Out) -> io::Result<()>) -> anyhow::Result<Exit> {
         let state = match open(&self.config) {
             Ok(state) => state,
             Err(exit) => return Ok(exit),
@@ -84,21 +86,36 @@ impl List {
         let choice = Choice { sink: self.sink, numbers: Vec::new() };
         let shelves: &[Shelf] = if self.dead { &[Shelf::Dead] } else { &[Shelf::Dead, Shelf::Waiting] };
         let mut out = io::BufWriter::new(anstream::stdout());
-        let mut number = 0;
+        let mut none = true;
         for &shelf in shelves {
             for entry in state.entries(shelf, &choice)? {
-                number += 1;
-                match self.format {
-                    Format::Human => human(&entry, shelf, &mut out)?,
-                    Format::Json => writeln!(out, "{}", UntrustedJson(&summary_json(&entry, shelf).to_string()))?,
-                }
+                none = false;
+                write(&entry, shelf, &mut out)?;
             }
         }
         out.flush()?;
-        if number == 0 {
+        if none {
             say("note", "there are none");
         }
         Ok(Exit::Done)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    printed: PrintedArgs,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<Exit> {
+        self.printed.print(|entry, shelf, out| match self.format {
+            Format::Human => human(entry, shelf, out),
+            Format::Json => writeln!(out, "{}", UntrustedJson(&summary_json(entry, shelf).to_string())),
+        })
     }
 }
 
@@ -204,30 +221,12 @@ impl Drop {
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
-    config: ConfigArgs,
-    /// Only those for this sink.
-    #[arg(long, value_name = "NAME")]
-    sink: Option<String>,
-    /// Only those that were given up.
-    #[arg(long)]
-    dead: bool,
+    printed: PrintedArgs,
 }
 
 impl Export {
     fn run(self) -> anyhow::Result<Exit> {
-        let state = match open(&self.config) {
-            Ok(state) => state,
-            Err(exit) => return Ok(exit),
-        };
-        let choice = Choice { sink: self.sink, numbers: Vec::new() };
-        let shelves: &[Shelf] = if self.dead { &[Shelf::Dead] } else { &[Shelf::Dead, Shelf::Waiting] };
-        let mut out = io::BufWriter::new(anstream::stdout());
-        for &shelf in shelves {
-            for entry in state.entries(shelf, &choice)? {
-                writeln!(out, "{}", UntrustedJson(&entry_json(&entry, shelf).to_string()))?;
-            }
-        }
-        out.flush()?;
-        Ok(Exit::Done)
+        let whole = |entry: &Entry, shelf| entry_json(entry, shelf).to_string();
+        self.printed.print(|entry, shelf, out| writeln!(out, "{}", UntrustedJson(&whole(entry, shelf))))
     }
 }
