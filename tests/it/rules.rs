@@ -77,7 +77,7 @@ fn every_shipped_rule_names_its_schema() {
 /// What the generator calls everyday, and what it plants to look like an attack, is the benign budget: nothing of it is
 /// worth a look today. What it plants as a change or an attack is found.
 #[test]
-fn the_generator_s_everyday_is_quiet_and_its_attacks_are_not() {
+fn everyday_events_are_quiet_and_attacks_are_not() {
     let rules = RuleSet::new(shipped());
     let mut scratch = Scratch::default();
     let mut counts = HashMap::new();
