@@ -258,10 +258,13 @@ impl<'w> At<'_, 'w> {
         if self.is_element { &[] } else { &self.node().positions }
     }
 
-    /// Keeps a value for every field that ends here.
+    /// Keeps a value for every field that ends here, of an element for those of which elements are values.
     fn keep(&mut self, kind: Kind) {
         for &field in &self.node().fields {
-            self.walker.fields.push(field, kind);
+            let is_part = self.is_element && self.walker.projection.paths[field.0 as usize].is_of_whole_arrays();
+            if !is_part {
+                self.walker.fields.push(field, kind);
+            }
         }
     }
 
@@ -328,9 +331,9 @@ impl<'w> At<'_, 'w> {
     fn array<E>(&mut self, read: impl FnOnce(&mut Self) -> Result<u32, E>) -> Result<(), E> {
         let first = self.walker.fields.slots.len();
         self.keep(Kind::Array(0));
+        let after = self.walker.fields.slots.len();
         let count = read(self)?;
-        let kept = self.node().fields.len();
-        for slot in &mut self.walker.fields.slots[first..first + kept] {
+        for slot in &mut self.walker.fields.slots[first..after] {
             slot.kind = Kind::Array(count);
         }
         Ok(())

@@ -132,7 +132,7 @@ impl<'r> Linter<'r> {
     fn at_predicate(&self, predicate: &Predicate, message: impl Into<String>) -> Diagnostic {
         match self.rule.place_of(predicate) {
             Some(Written { source, span }) => Diagnostic::new(&source, span, message),
-            None => self.at(0..0, message),
+            None => self.at(self.rule.id_place(), message),
         }
     }
 
@@ -220,7 +220,8 @@ impl<'r> Linter<'r> {
         let place = (|| {
             let name = predicate.field.to_string();
             let text = &self.rule.source.text;
-            let detection = text.find("detection").unwrap_or(0);
+            let start = self.rule.start;
+            let detection = start + text[start..].find("detection").unwrap_or(0);
             let is_key = |at: &usize| {
                 let inside = text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '.');
                 *at >= detection && !inside && text[at + name.len()..].starts_with([':', '|'])
@@ -228,7 +229,7 @@ impl<'r> Linter<'r> {
             let start = text.match_indices(&name).map(|(at, _)| at).find(is_key)?;
             Some(start..start + name.len())
         })();
-        self.at(place.unwrap_or(0..0), message)
+        self.at(place.unwrap_or_else(|| self.rule.id_place()), message)
     }
 
     /// What is odd about lines inside a value, whose place is that of the whole.

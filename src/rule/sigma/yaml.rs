@@ -221,15 +221,42 @@ fn explain(source: &Arc<SourceText>, error: &ScanError) -> Diagnostic {
             say("this escape means nothing in double quotes").hint("single quotes take a backslash as it is")
         }
         ErrorKind::RecursionLimitExceeded => say(&format!("nested more than {NESTING_MAX} deep")),
-        ErrorKind::MappingValueNotAllowed => say("a second `:` on the line").hint("put the value into quotes"),
+        ErrorKind::MappingValueNotAllowed => match key_above(&source.text, at) {
+            Some(key) => Diagnostic::new(source, key, "a key without `:`").hint("write `:` behind it"),
+            None => say("a second `:` on the line").hint("put the value into quotes"),
+        },
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
             say("this stands further left or right than what it belongs to").hint("indent members of one map alike")
         }
         _ => match source.text[at..].chars().next().filter(|sign| "%@`".contains(*sign)) {
             Some(sign) => say(&format!("a value cannot begin with `{sign}`")).hint("put the value into quotes"),
+            None if open_list(&source.text, at).is_some() => {
+                let open = open_list(&source.text, at).unwrap_or(at);
+                let problem = Diagnostic::new(source, open..open + 1, "this list is not closed");
+                problem.hint("write `]` behind its last value")
+            }
             None => say(&format!("this is not YAML: {}", error.info().lines().next().unwrap_or(""))),
         },
     }
+}
+
+/// The key that the line above the place consists of, if it lacks its `:` and what follows belongs to it.
+fn key_above(text: &str, at: usize) -> Option<Range<usize>> {
+    let line_start = text[..at].rfind('\n')?;
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let above = text[..line_start].lines().next_back()?;
+    let start = line_start - above.len() + indent(above);
+    let is_key = !above.contains([':', '#', '"', '\'']) && !above.trim_start().starts_with('-');
+    let goes_deeper = indent(above) < indent(&text[line_start + 1..]);
+    let key = above.trim();
+    (is_key && goes_deeper && !key.is_empty()).then(|| start..start + key.len())
+}
+
+/// Where a list in brackets begins that is not closed on its own line, and lies before the place.
+fn open_list(text: &str, at: usize) -> Option<usize> {
+    let open = text[..at].rfind('[')?;
+    let between = &text[open..at];
+    (between.contains('\n') && !between.contains(']')).then_some(open)
 }
 
 #[cfg(test)]
