@@ -723,6 +723,32 @@ mod tests {
     }
 
     #[test]
+    fn of_whole_arrays_no_element_is_a_value() {
+        let text = r#"{"a":["x",[1],{"b":["y"]}],"b":"z","c":{"b":[[2],3]}}"#;
+        let path = |text| Path::parse(text, Case::Sensitive).unwrap();
+        let singled_out = path("a").with_positions(vec![(0, 0)]).unwrap().of_whole_arrays();
+        let wholes = ["a", "a.b", "b", "c.b"].map(|text| path(text).of_whole_arrays());
+        let projection = Projection::new(wholes.into_iter().chain([path("a"), path("c.b"), singled_out]).collect());
+        let mut fields = Fields::default();
+        for spelt in [text.to_owned(), text.replace("\"z\"", "\"\\u007a\"")] {
+            projection.read(&spelt, &mut fields).unwrap();
+            let found = |n| fields.values(&spelt, FieldId(n)).map(|value| format!("{value:?}")).collect::<Vec<_>>();
+            let expected = [
+                vec!["Array(3)"],
+                vec!["Array(1)"],
+                vec!["String(\"z\")"],
+                vec!["Array(2)"],
+                vec!["Array(3)", "String(\"x\")", "Array(1)", "Integer(1)", "Object"],
+                vec!["Array(2)", "Array(1)", "Integer(2)", "Integer(3)"],
+                vec!["String(\"x\")"],
+            ];
+            for (n, expected) in expected.iter().enumerate() {
+                assert_eq!(found(n as u32), *expected, "path {n} of {spelt}");
+            }
+        }
+    }
+
+    #[test]
     fn a_spelling_that_counts_lives_beside_one_that_does_not() {
         let text = r#"{"eventName":1,"EVENTNAME":2,"eventname":3}"#;
         let found = read(

@@ -425,7 +425,7 @@ impl Reader<'_> {
             DeValue::Table(table) => Some(self.lines(self.header_or(span, value), table)),
             DeValue::Array(tables) if matches!(tables.iter().as_slice(), [only] if only.get_ref().is_table()) => {
                 let problem = self.problem(value.span(), format!("`{name}` is one table, not a list of them"));
-                problem.hint = Some(format!("write `[{name}]`, with one bracket"));
+                problem.hint = Some("write its header with one bracket on each side".to_owned());
                 None
             }
             DeValue::Array(tables) if tables.iter().all(|element| element.get_ref().is_table()) => {

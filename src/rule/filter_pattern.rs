@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn patterns_mean_what_the_service_means() {
         let event = r#"{"eventName":"PutObject","n":10,"id":"10","t":true,"z":null,"a":[{"b":"x"},{"b":"y"}],"c.d":"e",
-                "m":[[1,2],[3]],"d']e":1}"#;
+                "m":[[1,2],[3]],"d']e":1,"s":["x","y"],"e":[],"v":[null]}"#;
         for (pattern, expected) in [
             (r#"{ $.eventName = "PutObject" }"#, true),
             ("{ $.eventName = PutObject }", true),
@@ -476,6 +476,21 @@ mod tests {
             ("{ $.a[2].b NOT EXISTS }", true),
             ("{ $.a[2].b != y }", true),
             ("{ $.eventName[0] = * }", false),
+            ("{ $.s = x }", false),
+            ("{ $.s = * }", false),
+            ("{ $.s != x }", false),
+            ("{ $.s != z }", false),
+            ("{ $.s NOT EXISTS }", false),
+            ("{ $.e NOT EXISTS }", false),
+            ("{ $.v IS NULL }", false),
+            ("{ $.v[*] IS NULL }", true),
+            ("{ $.s[*] = y }", true),
+            ("{ $.s[*] != x }", true),
+            ("{ $.s[0] = x }", true),
+            ("{ $.s[1] = x }", false),
+            ("{ $.m[0] = 1 }", false),
+            ("{ $.a = * }", false),
+            ("{ $.a.b = x }", true),
             ("{ $.m[1][0] = 3 }", true),
             ("{ $.m[0][0] = 3 }", false),
             (r#"{ $.["d']e"] = 1 }"#, true),

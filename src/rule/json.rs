@@ -89,6 +89,7 @@ impl<'t> Stumble<'t> {
                 "expected `:`" if self.next() == Some('=') => Found::new(self.sign(), "`=` stands where `:` belongs"),
                 "expected `:`" => Found::new(self.sign(), "`:` is missing before this"),
                 "invalid number" => self.number(),
+                "recursion limit exceeded" => Found::new(self.sign(), "nested too deeply"),
                 other => Found::new(self.sign(), other),
             },
         }
