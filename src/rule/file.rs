@@ -310,7 +310,12 @@ impl Reader<'_> {
         message: &str,
         example: &str,
     ) {
-        if self.whole && !has(table, name, known) && !self.misplaced.iter().any(|misplaced| misplaced == name) {
+        let is_wrapped = known.contains(&"id") && ["rule", "rules"].iter().any(|wrapper| table.contains_key(*wrapper));
+        if self.whole
+            && !is_wrapped
+            && !has(table, name, known)
+            && !self.misplaced.iter().any(|misplaced| misplaced == name)
+        {
             self.problem(place.clone(), message).hint = Some(format!("add `{example}`"));
         }
     }
@@ -384,9 +389,23 @@ impl Reader<'_> {
         }
     }
 
+    /// A string of a list; a number there was meant to be one.
+    fn quoted(&mut self, value: &Value<'_>) -> Option<At<String>> {
+        let text = self.text(value, "a string");
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return text,
+        };
+        if let Some(problem) = self.problems.last_mut() {
+            problem.hint = Some(format!("put it into quotes: `\"{number}\"`"));
+        }
+        text
+    }
+
     fn texts(&mut self, value: &Value<'_>) -> Vec<At<String>> {
         if let DeValue::Array(array) = value.get_ref() {
-            return array.iter().filter_map(|element| self.text(element, "a string")).collect();
+            return array.iter().filter_map(|element| self.quoted(element)).collect();
         }
         self.wrong_type(value, "a list of strings");
         if let (DeValue::String(text), Some(problem)) = (value.get_ref(), self.problems.last_mut()) {
@@ -656,7 +675,17 @@ const ALIASES: [(&str, &str); 7] = [
 ];
 
 /// Keys that other tools have for what is written otherwise here.
-const FOREIGN_KEYS: [(&str, &str); 8] = [
+const FOREIGN_KEYS: [(&str, &str); 18] = [
+    ("rule", ONE_A_FILE),
+    ("rules", ONE_A_FILE),
+    ("count", ONE_EVENT),
+    ("distinct", ONE_EVENT),
+    ("sequence", ONE_EVENT),
+    ("threshold", ONE_EVENT),
+    ("timeframe", ONE_EVENT),
+    ("window", ONE_EVENT),
+    ("enabled", "a rule is in use as long as its file is in the folder"),
+    ("disabled", "a rule is in use as long as its file is in the folder"),
     ("name", "a rule's name is its `id`, and what heads its findings the `title`"),
     ("or", "blocks of which any may hold are `[[either]]`"),
     ("any", "blocks of which any may hold are `[[either]]`"),
@@ -666,6 +695,9 @@ const FOREIGN_KEYS: [(&str, &str); 8] = [
     ("logsource", "Sigma rules are read from files that end in `.yml`"),
     ("query", "lines such as `eventName = \"StopLogging\"` stand below `[match]`"),
 ];
+
+const ONE_A_FILE: &str = "a file is one rule, whose keys stand above all tables: `id = \"…\"`";
+const ONE_EVENT: &str = "a rule judges one event at a time";
 
 /// The key that is probably meant.
 fn meant<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {

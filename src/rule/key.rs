@@ -197,7 +197,7 @@ const ALIASES: [(&str, &str); 18] = [
 ];
 
 /// What other tools have modifiers for and is written otherwise here.
-const FOREIGN: [(&str, &str); 9] = [
+const FOREIGN: [(&str, &str); 10] = [
     ("equals", "a line without a modifier compares whole values: leave it out"),
     ("eq", "a line without a modifier compares whole values: leave it out"),
     ("is", "a line without a modifier compares whole values: leave it out"),
@@ -207,6 +207,7 @@ const FOREIGN: [(&str, &str); 9] = [
     ("or", "a list is any of its values: leave it out"),
     ("and", "a list with `|all` is all of its values"),
     ("base64", "values in base64 are not decoded"),
+    ("i", "to ignore the case of letters write `|nocase`"),
 ];
 
 /// A key's modifiers, as far as they have been read.
@@ -234,6 +235,7 @@ pub fn parse(text: &str, scope: Scope) -> Result<Key, Problem> {
         return Err(Problem::new("spaces in a key").hint(format!("write `\"{}\"`", tight.join("|"))));
     }
     let field = match name {
+        "" if text.starts_with('|') => return Err(Problem::new("a field is missing before `|`").at(at)),
         Field::ANYWHERE => Field::Anywhere,
         name => scope.field(name).map_err(|problem| match problem.part {
             None => problem.at(at),
@@ -444,6 +446,9 @@ fn unknown_modifier(unknown: &str) -> Problem {
     };
     if let Some((_, hint)) = FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(unknown)) {
         return problem.hint(*hint);
+    }
+    if let Some((word @ ("any" | "json"), inside)) = unknown.split_once('.') {
+        return problem.hint(format!("what is inside stands on the right: `\"…|{word}\" = {{ {inside} = … }}`"));
     }
     let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(unknown)).map(|&(_, name)| name);
     problem

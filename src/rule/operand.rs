@@ -121,6 +121,10 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
     let nocase = key.shape.nocase;
     match (key.shape.operator, operand) {
         (Operator::Compare(comparison), Operand::Number(text)) => Ok(Test::Number(comparison, number(text)?)),
+        (Operator::Compare(_), Operand::Text(text)) if text.parse::<jiff::Timestamp>().is_ok() => {
+            Err(Problem::new("expected a number")
+                .hint("of times the hour and the day are compared, with `|hour` and `|weekday`"))
+        }
         (Operator::Compare(_), other) => Err(without_quotes(Problem::new("expected a number"), other)),
         (Operator::Equals, Operand::Text(text)) => {
             if key.is_checked() {
@@ -212,6 +216,10 @@ fn check_text(field: &Field, text: &str) -> Result<(), Problem> {
         return Err(Problem::new(format!("`{text}` is no account")).label("an account has twelve digits"));
     }
     let Field::Derived(derived) = field else { return Ok(()) };
+    if let (Derived::Service, Some((service, _))) = (derived, text.split_once('.')) {
+        return Err(Problem::new(format!("`{field}` is never `{text}`"))
+            .hint(format!("it is the name without the domain: write `{service}`")));
+    }
     if derived.is_flag() {
         return Err(Problem::new(format!("`{field}` is true or false")).hint("leave the quotes out"));
     }

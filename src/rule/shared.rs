@@ -102,7 +102,7 @@ impl SharedText {
     pub fn of(name: &Path, bytes: &[u8], origin: Origin) -> Option<Self> {
         let text = super::without_mark(std::str::from_utf8(bytes).ok()?.to_owned());
         // Most files are rules, which need not be read twice.
-        if super::sigma::is_named(name) || !["lists", "selections", "exception"].iter().any(|key| text.contains(key)) {
+        if super::sigma::is_named(name) || !["list", "selection", "exception"].iter().any(|key| text.contains(key)) {
             return None;
         }
         let source = Arc::new(SourceText { name: name.display().to_string(), text });

@@ -249,6 +249,9 @@ impl Place<'_> {
             date if date.split('/').count() == 3 && date.bytes().all(|b| b.is_ascii_digit() || b == b'/') => {
                 problem.hint("a date is written as `2027-01-31`, without quotes")
             }
+            _ if self.source.text[self.line()].trim_start().starts_with("expires") => {
+                problem.hint("a date is written as `2027-01-31`, without quotes")
+            }
             _ => self.say("a string needs quotes").hint(format!("write `\"{text}\"`")),
         }
     }
