@@ -65,11 +65,11 @@ fn no_braces(source: &Arc<SourceText>) -> Diagnostic {
     let word = whole.split_whitespace().next().unwrap_or_default();
     let problem = complaint(source, start..start + word.len(), "a JSON filter pattern stands in braces");
     let name = whole.trim_start_matches('.');
-    let is_field = |known: &&str| name.strip_prefix(*known).is_some_and(|rest| rest.starts_with([' ', '.', '=', '!']));
+    let is_field = |known: &str| name.strip_prefix(known).is_some_and(|rest| rest.starts_with([' ', '.', '=', '!']));
     problem.hint(match whole.chars().next() {
         Some('[') => "space-delimited patterns are not for JSON: write `{ $.eventName = \"…\" }`".to_owned(),
         Some('$') => format!("write `{{ {whole} }}`"),
-        _ if RECORD_FIELDS.iter().any(|known| is_field(&known)) => format!("write `{{ $.{name} }}`"),
+        _ if RECORD_FIELDS.iter().any(|known| is_field(known)) => format!("write `{{ $.{name} }}`"),
         _ => "write `{ $.eventName = \"…\" }`".to_owned(),
     })
 }
