@@ -561,17 +561,7 @@ impl Reader<'_> {
                 "name" => file.name = self.text(value, "a string"),
                 "owner" => file.owner = self.text(value, "a string"),
                 "reason" => file.reason = self.text(value, "a string"),
-                "expires" => match value.get_ref() {
-                    DeValue::Datetime(time) => file.expires = Some((time.to_string(), value.span())),
-                    DeValue::String(text) => {
-                        self.wrong_type(value, "a date such as `2027-01-31`, without quotes");
-                        let is_date = text.parse::<jiff::civil::Date>().is_ok();
-                        if let (true, Some(problem)) = (is_date, self.problems.last_mut()) {
-                            problem.hint = Some(format!("write `{text}`"));
-                        }
-                    }
-                    _ => self.wrong_type(value, "a date such as `2027-01-31`, without quotes"),
-                },
+                "expires" => file.expires = self.date(value),
                 "when" => file.when = self.block("when", key.span(), value),
                 name if names_field(name) => {
                     has_field = true;
@@ -590,6 +580,18 @@ impl Reader<'_> {
             self.require(table, &file.span, known, "when", "an exception needs `when`", example);
         }
         file
+    }
+
+    fn date(&mut self, value: &Value<'_>) -> Option<At<String>> {
+        if let DeValue::Datetime(time) = value.get_ref() {
+            return Some((time.to_string(), value.span()));
+        }
+        self.wrong_type(value, "a date such as `2027-01-31`, without quotes");
+        let quoted = value.get_ref().as_str().filter(|text| text.parse::<jiff::civil::Date>().is_ok());
+        if let (Some(date), Some(problem)) = (quoted, self.problems.last_mut()) {
+            problem.hint = Some(format!("write `{date}`"));
+        }
+        None
     }
 
     fn alert(&mut self, value: &Value<'_>, file: &mut RuleFile) {

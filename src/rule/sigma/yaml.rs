@@ -128,6 +128,11 @@ impl<'s> Reader<'s> {
             return Err(self.problem(span, format!("nested more than {NESTING_MAX} deep")));
         }
         match event {
+            // To YAML the lines are one text, which nobody means.
+            Event::Scalar(_, ScalarStyle::Plain, ..) if self.is_dashes(&span) => {
+                let problem = Diagnostic::new(self.source, span.start..span.start + 1, "a space is missing behind `-`");
+                Err(Box::new(problem.hint("write each value of a list as `- value`")))
+            }
             Event::Scalar(text, style, ..) => {
                 let kind = if style == ScalarStyle::Plain { plain(&text) } else { Kind::Text };
                 Ok(Node { value: Value::Scalar(Scalar { text: text.into_owned(), kind }), span })
@@ -140,6 +145,12 @@ impl<'s> Reader<'s> {
             }
             _ => Err(self.problem(span, "expected a value")),
         }
+    }
+
+    /// Whether lines stand there that each begin with a dash.
+    fn is_dashes(&self, span: &Range<usize>) -> bool {
+        let text = self.source.text.get(span.clone()).unwrap_or_default();
+        text.contains('\n') && text.lines().all(|line| line.trim_start().starts_with('-'))
     }
 
     fn list(&mut self, start: Range<usize>, depth: usize) -> Read<Node> {
