@@ -165,6 +165,9 @@ impl<'r> Linter<'r> {
             match &predicate.test {
                 Test::Within(within) => self.inside(predicate, within),
                 Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
+                Test::StartsWith(text) => self.star_in_part(predicate, text.as_str(), "", "*"),
+                Test::EndsWith(text) => self.star_in_part(predicate, text.as_str(), "*", ""),
+                Test::Contains(text) => self.star_in_part(predicate, text.as_str(), "*", "*"),
                 _ => self.roundabout(predicate, predicate),
             }
         });
@@ -266,6 +269,17 @@ impl<'r> Linter<'r> {
         let key = if key.contains('|') { format!("\"{key}\"") } else { key };
         let diagnostic = self.at_predicate(place, "this regular expression asks for a plain text");
         self.add(LintCode::PlainRegex, diagnostic.hint(format!("write `{key} = {text:?}`")));
+    }
+
+    /// A `*` in a part of a name, none of which has one.
+    fn star_in_part(&mut self, predicate: &Predicate, text: &str, before: &str, after: &str) {
+        let is_name = ["eventName", "eventSource", "awsRegion"].iter().any(|name| is_named(&predicate.field, name));
+        if is_name && text.contains('*') {
+            let (field, glob) = (&predicate.field, format!("{before}{text}{after}").replace("**", "*"));
+            let message = format!("`{field}` never has `{text}` in it: `*` stands for itself");
+            let diagnostic = self.at_predicate(predicate, message);
+            self.add(LintCode::PlainStar, diagnostic.hint(format!("write `\"{field}|glob\" = {glob:?}`")));
+        }
     }
 
     fn text(&mut self, predicate: &Predicate, text: &str) {
