@@ -13,6 +13,7 @@ use jiff::civil::Date;
 
 use crate::condition::line::{Node, Tree};
 use crate::condition::{Condition, Field, Predicate};
+use crate::event::dictionary;
 
 mod compile;
 pub mod diagnostic;
@@ -22,6 +23,7 @@ mod expression;
 mod file;
 pub mod filter_pattern;
 pub mod import;
+mod json;
 mod key;
 pub mod lint;
 mod list;
@@ -71,6 +73,8 @@ pub struct Rule {
     pub tests: Vec<RuleTest>,
     /// Where it was written.
     pub source: Arc<SourceText>,
+    /// Where in it the rule begins, in bytes: a file of Sigma's may hold several.
+    pub start: usize,
 }
 
 /// Where something was written.
@@ -168,6 +172,17 @@ impl Severity {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|severity| severity.as_str() == name)
     }
+
+    /// The word that is probably meant by one that is none.
+    fn meant(name: &str) -> Option<&'static str> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "info" | "notice" | "debug" => "informational",
+            "warn" | "warning" | "moderate" => "medium",
+            "error" | "major" => "high",
+            "crit" | "fatal" | "emergency" => "critical",
+            other => return dictionary::nearest(other, Self::ALL.map(Self::as_str)),
+        })
+    }
 }
 
 impl fmt::Display for Severity {
@@ -261,7 +276,7 @@ impl Rule {
     pub fn id_place(&self) -> Range<usize> {
         // A Sigma rule's id is the name of its file.
         if self.is_sigma() {
-            return 0..0;
+            return self.start..self.start;
         }
         let (document, _) = syntax::read(&self.source);
         document.get_ref().get("id").map_or(0..0, |id| id.span())

@@ -301,7 +301,12 @@ fn strings(record: &RawValue) -> Vec<Seen> {
 fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
     let mut ends = Vec::new();
     lead(raw, path, depth, &mut ends);
-    ends.into_iter().for_each(|end| flatten(end, found));
+    for end in ends {
+        match path.is_of_whole_arrays() {
+            true => found.push(Seen::of_raw(end)),
+            false => flatten(end, found),
+        }
+    }
 }
 
 /// A value; of an array, itself and each of its elements.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Field;
 use super::explain::{Scope, Seen, elements, raw_values};
+use super::list::Membership;
 
 mod confine;
 pub mod document;
@@ -27,6 +28,8 @@ pub struct Policy {
     pub grants_external: Option<bool>,
     /// Accounts, organizations and networks that do not count as another's.
     pub trusted: Vec<String>,
+    /// Lists of such.
+    pub trusted_lists: Vec<Membership>,
     /// It names one of these principals.
     pub principals: Vec<Glob>,
     /// It allows some call that one of these fits.
@@ -109,7 +112,8 @@ impl fmt::Display for Policy {
         let flags = [("grants_public", self.grants_public), ("grants_external", self.grants_external)];
         let mut parts: Vec<String> =
             flags.iter().filter_map(|(name, flag)| Some(format!("{name} = {}", (*flag)?))).collect();
-        let trusted: Vec<&str> = self.trusted.iter().map(String::as_str).collect();
+        let lists = self.trusted_lists.iter().map(|membership| membership.list.name());
+        let trusted: Vec<&str> = self.trusted.iter().map(String::as_str).chain(lists).collect();
         let lists = self.lists().map(|(name, globs)| (name, globs.iter().map(Glob::as_str).collect::<Vec<_>>()));
         for (name, list) in std::iter::once(("trusted", trusted)).chain(lists).filter(|(_, list)| !list.is_empty()) {
             parts.push(format!("{name} = {}", serde_json::Value::from(list).to_string().replace("\",\"", "\", \"")));

@@ -11,6 +11,8 @@ pub struct Path {
     segments: Box<[Box<str>]>,
     /// Behind which segment an array stands of which one element is meant, and which; in writing order.
     positions: Box<[(usize, u32)]>,
+    /// Whether an array at its end is one value, whose elements are not.
+    whole: bool,
     case: Case,
 }
 
@@ -81,12 +83,13 @@ impl Path {
             return Err(PathError::TooLong);
         }
         let segments = segments.into_iter().map(String::into_boxed_str).collect();
-        Ok(Self { segments, positions: Box::default(), case })
+        Ok(Self { segments, positions: Box::default(), whole: false, case })
     }
 
     /// Makes a path of names joined by dots, of whatever number; names may be empty.
     pub fn joined(text: &str) -> Self {
-        Self { segments: text.split('.').map(Box::from).collect(), positions: Box::default(), case: Case::Joined }
+        let segments = text.split('.').map(Box::from).collect();
+        Self { segments, positions: Box::default(), whole: false, case: Case::Joined }
     }
 
     /// What stands for names of any number, also none, in paths of ours.
@@ -108,7 +111,7 @@ impl Path {
     pub fn above_any_depth(&self) -> Option<Self> {
         let above = self.segments.iter().take_while(|segment| !self.is_any_depth(segment));
         let segments: Box<[Box<str>]> = above.cloned().collect();
-        (!segments.is_empty()).then_some(Self { segments, positions: Box::default(), case: self.case })
+        (!segments.is_empty()).then_some(Self { segments, positions: Box::default(), whole: false, case: self.case })
     }
 
     /// Adds positions in arrays, each with the number of the name that it stands behind, in order.
@@ -117,6 +120,16 @@ impl Path {
             return Err(PathError::TooLong);
         }
         Ok(Self { positions: positions.into_boxed_slice(), ..self })
+    }
+
+    /// The path to the same fields, of which an array is one value and its elements are none.
+    pub fn of_whole_arrays(self) -> Self {
+        Self { whole: true, ..self }
+    }
+
+    /// Whether the elements of an array at its end are not values.
+    pub fn is_of_whole_arrays(&self) -> bool {
+        self.whole
     }
 
     /// The names, outermost first; never empty. Without the positions, so all that the path leads to, and more.
@@ -146,6 +159,7 @@ impl Path {
         let same = |number: usize| self.case.same(&self.segments[number], &other.segments[number]);
         self.case == other.case
             && self.positions == other.positions
+            && self.whole == other.whole
             && self.segments.len() == other.segments.len()
             && (0..self.segments.len()).all(same)
     }

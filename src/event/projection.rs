@@ -258,10 +258,13 @@ impl<'w> At<'_, 'w> {
         if self.is_element { &[] } else { &self.node().positions }
     }
 
-    /// Keeps a value for every field that ends here.
+    /// Keeps a value for every field that ends here, of an element for those of which elements are values.
     fn keep(&mut self, kind: Kind) {
         for &field in &self.node().fields {
-            self.walker.fields.push(field, kind);
+            let is_part = self.is_element && self.walker.projection.paths[field.0 as usize].is_of_whole_arrays();
+            if !is_part {
+                self.walker.fields.push(field, kind);
+            }
         }
     }
 
@@ -328,9 +331,9 @@ impl<'w> At<'_, 'w> {
     fn array<E>(&mut self, read: impl FnOnce(&mut Self) -> Result<u32, E>) -> Result<(), E> {
         let first = self.walker.fields.slots.len();
         self.keep(Kind::Array(0));
+        let after = self.walker.fields.slots.len();
         let count = read(self)?;
-        let kept = self.node().fields.len();
-        for slot in &mut self.walker.fields.slots[first..first + kept] {
+        for slot in &mut self.walker.fields.slots[first..after] {
             slot.kind = Kind::Array(count);
         }
         Ok(())
@@ -716,6 +719,32 @@ mod tests {
             let found = |field| fields.values(text, FieldId(field)).map(|v| format!("{v:?}")).collect::<Vec<_>>();
             assert_eq!(found(3), expected, "{names} {positions:?}");
             assert_eq!(found(1).len(), 7, "the whole is read as without it: {:?}", found(1));
+        }
+    }
+
+    #[test]
+    fn of_whole_arrays_no_element_is_a_value() {
+        let text = r#"{"a":["x",[1],{"b":["y"]}],"b":"z","c":{"b":[[2],3]}}"#;
+        let path = |text| Path::parse(text, Case::Sensitive).unwrap();
+        let singled_out = path("a").with_positions(vec![(0, 0)]).unwrap().of_whole_arrays();
+        let wholes = ["a", "a.b", "b", "c.b"].map(|text| path(text).of_whole_arrays());
+        let projection = Projection::new(wholes.into_iter().chain([path("a"), path("c.b"), singled_out]).collect());
+        let mut fields = Fields::default();
+        for spelt in [text.to_owned(), text.replace("\"z\"", "\"\\u007a\"")] {
+            projection.read(&spelt, &mut fields).unwrap();
+            let found = |n| fields.values(&spelt, FieldId(n)).map(|value| format!("{value:?}")).collect::<Vec<_>>();
+            let expected = [
+                vec!["Array(3)"],
+                vec!["Array(1)"],
+                vec!["String(\"z\")"],
+                vec!["Array(2)"],
+                vec!["Array(3)", "String(\"x\")", "Array(1)", "Integer(1)", "Object"],
+                vec!["Array(2)", "Array(1)", "Integer(2)", "Integer(3)"],
+                vec!["String(\"x\")"],
+            ];
+            for (n, expected) in expected.iter().enumerate() {
+                assert_eq!(found(n as u32), *expected, "path {n} of {spelt}");
+            }
         }
     }
 

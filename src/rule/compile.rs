@@ -54,6 +54,7 @@ pub(super) fn compile(
         group_by,
         tests,
         source: Arc::clone(source),
+        start: 0,
     })
 }
 
@@ -207,11 +208,7 @@ impl Compiler<'_> {
             let names = Severity::ALL.map(Severity::as_str);
             let problem = Problem::new(format!("unknown severity `{name}`"))
                 .label(format!("expected one of {}", names.join(", ")));
-            let near = match name.as_str() {
-                "info" => Some("informational"),
-                other => nearest(other, names),
-            };
-            self.complain(span, problem.near(near));
+            self.complain(span, problem.near(Severity::meant(name)));
         }
         found
     }
@@ -489,7 +486,7 @@ impl Compiler<'_> {
             Operand::Text(name) if key.shape.operator == Operator::In => {
                 let shared = self.shared;
                 let list = self.used(span, shared.list(name))?;
-                self.ok(span, operand::membership(key, list))
+                self.ok(span, operand::membership(key, &list))
             }
             other => self.ok(span, operand::line(key, other)).map(|condition| self.in_zone(key, condition)),
         }
@@ -497,12 +494,16 @@ impl Compiler<'_> {
 
     /// Reads what is asked of a policy, and complains of all that is wrong with it.
     fn policy(&mut self, block: &Block) -> Option<Policy> {
-        let problems = match policy::read(block) {
-            Ok(policy) => return Some(policy),
-            Err(problems) => problems,
-        };
-        problems.into_iter().for_each(|(span, problem)| self.complain(&span, problem));
-        None
+        match policy::read(block, self.shared) {
+            Ok(policy) => {
+                self.broken |= policy.is_none();
+                policy
+            }
+            Err(problems) => {
+                problems.into_iter().for_each(|(span, problem)| self.complain(&span, problem));
+                None
+            }
+        }
     }
 
     /// Hours and days are those of the file's zone.

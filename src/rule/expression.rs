@@ -179,7 +179,8 @@ impl<'t> Parser<'t> {
             Some("all") => true,
             other => {
                 let how_many = other.unwrap_or("").to_owned();
-                return Err(self.error(format!("`{how_many} of`")).label("expected `1 of` or `all of`"));
+                let problem = self.error(format!("`{how_many} of` is not known"));
+                return Err(problem.label("expected `1 of` or `all of`"));
             }
         };
         self.at += 2;
@@ -395,7 +396,7 @@ mod tests {
             ("(sel or sel_a", "this `(` is not closed", 0..1),
             ("sel)", "this `)` closes nothing", 3..4),
             ("and sel", "`and` does not belong here", 0..3),
-            ("2 of sel*", "`2 of`", 0..1),
+            ("2 of sel*", "`2 of` is not known", 0..1),
             ("1 of", "the condition ends too early", 3..4),
             ("sell", "there is no selection `sell`", 0..4),
             ("1 of x*", "no selection fits `x*`", 0..7),

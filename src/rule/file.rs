@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, SourceText};
+use super::json;
 use crate::event::Derived;
 use crate::event::dictionary::{RECORD_FIELDS, nearest};
 
@@ -229,6 +230,8 @@ struct Reader<'r> {
     whole: bool,
     /// Keys of the rule that were found, and complained about, in one of its tables.
     misplaced: Vec<String>,
+    /// Whether it reads a rule that has no `id` where it belongs.
+    lacks_id: bool,
     /// In how many tables of lines within lines the reader is.
     depth: usize,
     problems: &'r mut Vec<Diagnostic>,
@@ -239,7 +242,7 @@ const LINES_DEPTH_MAX: usize = 8;
 
 impl<'r> Reader<'r> {
     fn new(source: &'r Arc<SourceText>, whole: bool, problems: &'r mut Vec<Diagnostic>) -> Self {
-        Reader { source, whole, misplaced: Vec::new(), depth: 0, problems }
+        Reader { source, whole, misplaced: Vec::new(), lacks_id: false, depth: 0, problems }
     }
 }
 
@@ -257,6 +260,7 @@ impl Reader<'_> {
             problem.hint = Some("a rule has at least an `id`, a `title`, a `severity` and a `[match]`".to_owned());
             return file;
         }
+        self.lacks_id = !has(table, "id", &RULE_KEYS);
         for (key, value) in table {
             match key.get_ref().as_ref() {
                 "lists" | "exception" => {
@@ -306,7 +310,12 @@ impl Reader<'_> {
         message: &str,
         example: &str,
     ) {
-        if self.whole && !has(table, name, known) && !self.misplaced.iter().any(|misplaced| misplaced == name) {
+        let is_wrapped = known.contains(&"id") && ["rule", "rules"].iter().any(|wrapper| table.contains_key(*wrapper));
+        if self.whole
+            && !is_wrapped
+            && !has(table, name, known)
+            && !self.misplaced.iter().any(|misplaced| misplaced == name)
+        {
             self.problem(place.clone(), message).hint = Some(format!("add `{example}`"));
         }
     }
@@ -324,7 +333,8 @@ impl Reader<'_> {
         let either = table.get("either").map(|value| value.get_ref());
         let no_blocks = matches!(either, Some(DeValue::Array(blocks)) if blocks.is_empty());
         let others = ["condition", "selections", "event_pattern", "filter_pattern"];
-        let has_condition = others.iter().any(|name| has(table, name, &RULE_KEYS));
+        let has_foreign = FOREIGN_KEYS.iter().any(|(key, _)| table.contains_key(*key));
+        let has_condition = has_foreign || others.iter().any(|name| has(table, name, &RULE_KEYS));
         if self.whole && !has_condition && (no_blocks || !has(table, "either", &RULE_KEYS)) {
             let problem = self.problem(empty, "the rule has nothing to match");
             problem.hint = Some("write at least one line below `[match]`: `eventName = \"StopLogging\"`".to_owned());
@@ -333,11 +343,22 @@ impl Reader<'_> {
 
     fn unknown_key(&mut self, key: &Key<'_>, known: &[&str]) {
         let name = key.get_ref().as_ref();
-        if HEAD_KEYS.contains(&name) {
+        if self.is_of_the_head(name) && !known.contains(&"id") {
             return self.misplaced(key);
         }
-        let problem = Diagnostic::new(self.source, key.span(), format!("unknown key `{name}`"));
-        self.problems.push(problem.expecting(name, known));
+        let near = meant(name, known);
+        let problem = self.problem(key.span(), format!("unknown key `{name}`"));
+        let foreign = FOREIGN_KEYS.iter().find(|(foreign, _)| *foreign == name).filter(|_| known.contains(&"id"));
+        match (near, foreign) {
+            (Some(near), _) => problem.hint = Some(format!("did you mean `{near}`?")),
+            (None, Some((_, hint))) => problem.hint = Some((*hint).to_owned()),
+            (None, None) => problem.label = format!("expected one of {}", known.join(", ")),
+        }
+    }
+
+    /// Whether a key that stands in a table belongs above all tables. An event may have an `id`, but no rule is without.
+    fn is_of_the_head(&self, name: &str) -> bool {
+        HEAD_KEYS.contains(&name) || (name == "id" && self.lacks_id)
     }
 
     fn misplaced(&mut self, key: &Key<'_>) {
@@ -368,9 +389,23 @@ impl Reader<'_> {
         }
     }
 
+    /// A string of a list; a number there was meant to be one.
+    fn quoted(&mut self, value: &Value<'_>) -> Option<At<String>> {
+        let text = self.text(value, "a string");
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => return text,
+        };
+        if let Some(problem) = self.problems.last_mut() {
+            problem.hint = Some(format!("put it into quotes: `\"{number}\"`"));
+        }
+        text
+    }
+
     fn texts(&mut self, value: &Value<'_>) -> Vec<At<String>> {
         if let DeValue::Array(array) = value.get_ref() {
-            return array.iter().filter_map(|element| self.text(element, "a string")).collect();
+            return array.iter().filter_map(|element| self.quoted(element)).collect();
         }
         self.wrong_type(value, "a list of strings");
         if let (DeValue::String(text), Some(problem)) = (value.get_ref(), self.problems.last_mut()) {
@@ -407,6 +442,11 @@ impl Reader<'_> {
     fn block(&mut self, name: &str, span: Range<usize>, value: &Value<'_>) -> Option<Block> {
         match value.get_ref() {
             DeValue::Table(table) => Some(self.lines(self.header_or(span, value), table)),
+            DeValue::Array(tables) if matches!(tables.iter().as_slice(), [only] if only.get_ref().is_table()) => {
+                let problem = self.problem(value.span(), format!("`{name}` is one table, not a list of them"));
+                problem.hint = Some("write its header with one bracket on each side".to_owned());
+                None
+            }
             DeValue::Array(tables) if tables.iter().all(|element| element.get_ref().is_table()) => {
                 let problem = self.problem(value.span(), format!("there may be only one `{name}`"));
                 let more = if name == "match" { "[[either]]" } else { "[[except]]" };
@@ -459,7 +499,7 @@ impl Reader<'_> {
             let name = if above.is_empty() { key.get_ref().to_string() } else { format!("{above}.{}", key.get_ref()) };
             match value.get_ref() {
                 // Elements have fields of all names.
-                _ if self.depth == 0 && HEAD_KEYS.contains(&name.as_str()) => self.misplaced(key),
+                _ if self.depth == 0 && self.is_of_the_head(&name) => self.misplaced(key),
                 DeValue::Table(inner) if inner.is_empty() => {
                     self.problem(value.span(), format!("nothing is said about `{name}`"));
                 }
@@ -521,10 +561,7 @@ impl Reader<'_> {
                 "name" => file.name = self.text(value, "a string"),
                 "owner" => file.owner = self.text(value, "a string"),
                 "reason" => file.reason = self.text(value, "a string"),
-                "expires" => match value.get_ref() {
-                    DeValue::Datetime(time) => file.expires = Some((time.to_string(), value.span())),
-                    _ => self.wrong_type(value, "a date such as `2027-01-31`, without quotes"),
-                },
+                "expires" => file.expires = self.date(value),
                 "when" => file.when = self.block("when", key.span(), value),
                 name if names_field(name) => {
                     has_field = true;
@@ -543,6 +580,18 @@ impl Reader<'_> {
             self.require(table, &file.span, known, "when", "an exception needs `when`", example);
         }
         file
+    }
+
+    fn date(&mut self, value: &Value<'_>) -> Option<At<String>> {
+        if let DeValue::Datetime(time) = value.get_ref() {
+            return Some((time.to_string(), value.span()));
+        }
+        self.wrong_type(value, "a date such as `2027-01-31`, without quotes");
+        let quoted = value.get_ref().as_str().filter(|text| text.parse::<jiff::civil::Date>().is_ok());
+        if let (Some(date), Some(problem)) = (quoted, self.problems.last_mut()) {
+            problem.hint = Some(format!("write `{date}`"));
+        }
+        None
     }
 
     fn alert(&mut self, value: &Value<'_>, file: &mut RuleFile) {
@@ -602,13 +651,9 @@ impl Reader<'_> {
     }
 
     fn not_json(&mut self, span: Range<usize>, text: &str, error: &serde_json::Error) {
-        let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        let at = (before + error.column().saturating_sub(1)).min(text.len());
-        let exact = self.source.text.get(span.clone()).is_some_and(|written| written.contains(text));
-        let message = error.to_string();
-        let reason = if exact { message.split(" at line ").next().unwrap_or("") } else { &message };
-        let place = self.source.place(&span, text, exact.then_some(at..at + 1).as_ref());
-        self.problem(place, format!("the event is not JSON: {reason}"));
+        let problem = json::problem("event", text, error);
+        let place = self.source.place(&span, text, problem.part.as_ref());
+        self.problems.push(problem.at_place(self.source, place));
     }
 }
 
@@ -617,7 +662,50 @@ fn has(table: &Table<'_>, name: &str, known: &[&str]) -> bool {
     table
         .keys()
         .map(|key| key.get_ref().as_ref())
-        .any(|key: &str| key == name || (!known.contains(&key) && nearest(key, known.iter().copied()) == Some(name)))
+        .any(|key: &str| key == name || (!known.contains(&key) && meant(key, known) == Some(name)))
+}
+
+/// What other tools call our keys.
+const ALIASES: [(&str, &str); 7] = [
+    ("level", "severity"),
+    ("priority", "severity"),
+    ("pattern", "event_pattern"),
+    ("filter", "filter_pattern"),
+    ("detection", "match"),
+    ("exclude", "except"),
+    ("ignore", "except"),
+];
+
+/// Keys that other tools have for what is written otherwise here.
+const FOREIGN_KEYS: [(&str, &str); 18] = [
+    ("rule", ONE_A_FILE),
+    ("rules", ONE_A_FILE),
+    ("count", ONE_EVENT),
+    ("distinct", ONE_EVENT),
+    ("sequence", ONE_EVENT),
+    ("threshold", ONE_EVENT),
+    ("timeframe", ONE_EVENT),
+    ("window", ONE_EVENT),
+    ("enabled", "a rule is in use as long as its file is in the folder"),
+    ("disabled", "a rule is in use as long as its file is in the folder"),
+    ("name", "a rule's name is its `id`, and what heads its findings the `title`"),
+    ("or", "blocks of which any may hold are `[[either]]`"),
+    ("any", "blocks of which any may hold are `[[either]]`"),
+    ("and", "lines that must all hold stand below `[match]`"),
+    ("all", "lines that must all hold stand below `[match]`"),
+    ("not", "what must not hold is a line with `|not`, or an `[[except]]` block"),
+    ("logsource", "Sigma rules are read from files that end in `.yml`"),
+    ("query", "lines such as `eventName = \"StopLogging\"` stand below `[match]`"),
+];
+
+const ONE_A_FILE: &str = "a file is one rule, whose keys stand above all tables: `id = \"…\"`";
+const ONE_EVENT: &str = "a rule judges one event at a time";
+
+/// The key that is probably meant.
+fn meant<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|&(_, ours)| ours);
+    let alias = alias.and_then(|ours| known.iter().copied().find(|known| *known == ours));
+    alias.or_else(|| nearest(name, known.iter().copied()))
 }
 
 /// Whether the first name of a key is that of a field.

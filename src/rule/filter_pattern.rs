@@ -14,6 +14,7 @@ use super::diagnostic::{Diagnostic, SourceText};
 use crate::condition::{
     Comparison, Condition, Field, Literal, Number, Pattern, Test, Text, test::may_be_number_or_flag,
 };
+use crate::event::dictionary::RECORD_FIELDS;
 
 mod regex;
 mod token;
@@ -40,17 +41,12 @@ pub fn parse(name: &str, text: &str) -> Result<Condition, Diagnostic> {
 /// [`Condition::visit`].
 pub(super) fn read(source: &Arc<SourceText>) -> Result<(Condition, Vec<Range<usize>>), Diagnostic> {
     let text = source.text.as_str();
+    if !text.trim_start().starts_with('{') {
+        return Err(no_braces(source));
+    }
     let tokens = token::tokens(source)?;
     let mut parser = Parser { source, tokens, at: 0, places: Vec::new(), regexes: 0, every: 0 };
-    parser.expect(&Token::Open, "a JSON filter pattern stands in braces").map_err(|problem| {
-        match text.trim_start() {
-            whole if whole.starts_with('[') => {
-                problem.hint("space-delimited patterns are not for JSON: write `{ $.eventName = \"…\" }`")
-            }
-            whole if whole.starts_with('$') => problem.hint(format!("write `{{ {} }}`", text.trim())),
-            _ => problem.hint("write `{ $.eventName = \"…\" }`"),
-        }
-    })?;
+    parser.expect(&Token::Open, "a JSON filter pattern stands in braces")?;
     let condition = parser.alternatives(0)?;
     parser.expect(&Token::Close, "expected `&&`, `||` or `}`")?;
     match parser.peek() {
@@ -60,6 +56,22 @@ pub(super) fn read(source: &Arc<SourceText>) -> Result<(Condition, Vec<Range<usi
         }
         Some(_) => Err(parser.error("the pattern has ended before this")),
     }
+}
+
+/// The complaint about a pattern of another kind, or one whose braces were left out.
+fn no_braces(source: &Arc<SourceText>) -> Diagnostic {
+    let whole = source.text.trim();
+    let start = source.text.len() - source.text.trim_start().len();
+    let word = whole.split_whitespace().next().unwrap_or_default();
+    let problem = complaint(source, start..start + word.len(), "a JSON filter pattern stands in braces");
+    let name = whole.trim_start_matches('.');
+    let is_field = |known: &str| name.strip_prefix(known).is_some_and(|rest| rest.starts_with([' ', '.', '=', '!']));
+    problem.hint(match whole.chars().next() {
+        Some('[') => "space-delimited patterns are not for JSON: write `{ $.eventName = \"…\" }`".to_owned(),
+        Some('$') => format!("write `{{ {whole} }}`"),
+        _ if RECORD_FIELDS.iter().any(|known| is_field(known)) => format!("write `{{ $.{name} }}`"),
+        _ => "write `{ $.eventName = \"…\" }`".to_owned(),
+    })
 }
 
 fn complaint(source: &Arc<SourceText>, span: Range<usize>, message: &str) -> Diagnostic {
@@ -115,9 +127,14 @@ impl Parser<'_> {
         }
         let problem = self.error(message);
         Err(match self.peek() {
+            None if *token == Token::ParenClose => problem.hint("write `)` for every `(`, and `}` at the end"),
+            None => problem.hint("write `}` at the end"),
+            Some(Token::Close) => problem.hint("write `)` for every `(`"),
+            Some(Token::ParenClose) => problem.hint("this `)` has no `(`: take it out"),
+            Some(Token::Selector(..)) => problem.hint("write `&&` or `||` before it"),
             Some(Token::Word(word)) if word.eq_ignore_ascii_case("and") => problem.hint("write `&&`"),
             Some(Token::Word(word)) if word.eq_ignore_ascii_case("or") => problem.hint("write `||`"),
-            Some(Token::Word(word)) if word == "," => problem.hint("write `&&` or `||`"),
+            Some(Token::Word(word)) if matches!(word.as_str(), "," | ";") => problem.hint("write `&&` or `||`"),
             Some(Token::Word(_)) if matches!(self.before(), Some(Token::Word(_))) => {
                 problem.hint("a string of several words stands in double quotes")
             }
@@ -159,7 +176,21 @@ impl Parser<'_> {
                     Some(Token::Word(word)) if word.eq_ignore_ascii_case("not") => {
                         problem.hint("there is no `NOT ( … )`; write `!=`, or `NOT EXISTS` behind a selector")
                     }
-                    Some(Token::Word(word)) => problem.hint(format!("write `$.{word}`")),
+                    Some(Token::Word(word)) => {
+                        problem.hint(format!("write `$.{}`", word.trim_start_matches(['@', '.'])))
+                    }
+                    Some(Token::Quoted(text)) if matches!(self.before(), Some(Token::And | Token::Or)) => {
+                        problem.hint(format!("each comparison has its selector: `$.eventName = \"{text}\"`"))
+                    }
+                    Some(Token::Quoted(_)) if self.source.text.contains("\":") => {
+                        problem.hint("event patterns are EventBridge's; a filter pattern is `{ $.eventName = \"…\" }`")
+                    }
+                    Some(Token::Quoted(text)) => {
+                        problem.hint(format!("a field is named by a selector: `$.eventName = \"{text}\"`"))
+                    }
+                    Some(Token::Close) if matches!(self.before(), Some(Token::Open)) => {
+                        problem.hint("write for example `{ $.eventName = \"*\" }`")
+                    }
                     Some(Token::Close | Token::ParenClose) if matches!(self.before(), Some(Token::And | Token::Or)) => {
                         problem.hint("something is missing behind the last sign")
                     }
@@ -215,25 +246,41 @@ impl Parser<'_> {
 
     fn no_operator(&self) -> Diagnostic {
         let problem = self.error("expected `=`, `!=`, `<`, `>`, `<=`, `>=`, `IS` or `NOT EXISTS`");
-        let hint = match self.peek() {
+        problem.hint(match self.peek() {
             Some(Token::Word(word)) => match word.to_ascii_lowercase().as_str() {
                 "exists" => "the language has only `NOT EXISTS`; for the opposite write `= \"*\"`",
+                "does" => "what is not there is `NOT EXISTS`",
                 "in" => "write `( $.a = one || $.a = two )`",
                 "like" | "contains" | "matches" | "startswith" | "endswith" => "write `= \"*text*\"` or `= %regex%`",
-                ":" => "write `=`",
-                _ => return problem,
+                "between" => "write `( $.a >= 1 && $.a <= 5 )`",
+                "eq" | "is" | "equals" | ":" => "write `=`",
+                "ne" | "neq" => "write `!=`",
+                "gt" | "gte" | "lt" | "lte" => "write `>`, `>=`, `<` or `<=`",
+                _ => "an operator is missing before this",
             },
             Some(Token::Regex(_)) => "write `= %regex%`",
-            _ => return problem,
-        };
-        problem.hint(hint)
+            Some(Token::ParenOpen) => "there are no functions; write `= \"*text*\"` or `= %regex%`",
+            Some(Token::Quoted(_)) => "an operator is missing before this",
+            _ => "for a field that is there, with any value, write `= \"*\"`",
+        })
     }
 
     /// Past the operator, which has been seen.
     fn not_exists(&mut self, field: Field) -> Result<Condition, Diagnostic> {
         self.at += 1;
         if !self.word("EXISTS") {
-            return Err(self.error("expected `EXISTS`").hint("unequal is written `!=`"));
+            let problem = self.error("expected `EXISTS`");
+            let word = match self.peek() {
+                Some(Token::Word(word)) => word.to_ascii_lowercase(),
+                _ => String::new(),
+            };
+            return Err(problem.hint(match word.as_str() {
+                "null" => "for what is there and not null write `= \"*\"`",
+                "in" => "write `( $.a != one && $.a != two )`",
+                "like" | "contains" | "matches" | "startswith" | "endswith" => "write `!= \"*text*\"`",
+                "exist" | "existing" => "did you mean `EXISTS`?",
+                _ => "unequal is written `!=`",
+            }));
         }
         self.at += 1;
         Ok(Condition::is(field, Test::Exists).negated())
@@ -251,11 +298,11 @@ impl Parser<'_> {
             "FALSE" => Test::Equals(Literal::Bool(false)),
             other => {
                 let problem = self.error("expected `NULL`, `TRUE` or `FALSE`");
-                return Err(match other {
-                    "NOT" => problem.hint("there is no `IS NOT`; for what is there write `= \"*\"`"),
-                    "MISSING" | "EMPTY" | "ABSENT" => problem.hint("what is not there is `NOT EXISTS`"),
-                    _ => problem,
-                });
+                return Err(problem.hint(match other {
+                    "NOT" => "there is no `IS NOT`: for what is there write `= \"*\"`, for what differs `!=`",
+                    "MISSING" | "EMPTY" | "ABSENT" => "what is not there is `NOT EXISTS`",
+                    _ => "what is equal to a string is written `= \"…\"`",
+                }));
             }
         };
         self.at += 1;
@@ -281,7 +328,7 @@ impl Parser<'_> {
                 return Err(match found {
                     Some(Token::ParenOpen) => problem.hint("each value has its selector: `( $.a = one || $.a = two )`"),
                     Some(Token::Selector(..)) => problem.hint("two fields cannot be compared with each other"),
-                    _ => problem,
+                    _ => problem.hint("for any value write `\"*\"`"),
                 });
             }
         };
@@ -324,7 +371,8 @@ impl Parser<'_> {
             return Err(match self.peek() {
                 Some(Token::Quoted(text)) if number(text).is_some() => problem.hint("leave the quotes out"),
                 Some(Token::Quoted(_)) => problem.hint("strings, times among them, have no order here"),
-                _ => problem,
+                Some(Token::Selector(..)) => problem.hint("two fields cannot be compared with each other"),
+                _ => problem.hint("numbers are written `500`, `-1.5` or `10e3`"),
             });
         };
         self.at += 1;
@@ -382,7 +430,7 @@ mod tests {
     #[test]
     fn patterns_mean_what_the_service_means() {
         let event = r#"{"eventName":"PutObject","n":10,"id":"10","t":true,"z":null,"a":[{"b":"x"},{"b":"y"}],"c.d":"e",
-                "m":[[1,2],[3]],"d']e":1}"#;
+                "m":[[1,2],[3]],"d']e":1,"s":["x","y"],"e":[],"v":[null]}"#;
         for (pattern, expected) in [
             (r#"{ $.eventName = "PutObject" }"#, true),
             ("{ $.eventName = PutObject }", true),
@@ -428,6 +476,21 @@ mod tests {
             ("{ $.a[2].b NOT EXISTS }", true),
             ("{ $.a[2].b != y }", true),
             ("{ $.eventName[0] = * }", false),
+            ("{ $.s = x }", false),
+            ("{ $.s = * }", false),
+            ("{ $.s != x }", false),
+            ("{ $.s != z }", false),
+            ("{ $.s NOT EXISTS }", false),
+            ("{ $.e NOT EXISTS }", false),
+            ("{ $.v IS NULL }", false),
+            ("{ $.v[*] IS NULL }", true),
+            ("{ $.s[*] = y }", true),
+            ("{ $.s[*] != x }", true),
+            ("{ $.s[0] = x }", true),
+            ("{ $.s[1] = x }", false),
+            ("{ $.m[0] = 1 }", false),
+            ("{ $.a = * }", false),
+            ("{ $.a.b = x }", true),
             ("{ $.m[1][0] = 3 }", true),
             ("{ $.m[0][0] = 3 }", false),
             (r#"{ $.["d']e"] = 1 }"#, true),

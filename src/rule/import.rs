@@ -1,5 +1,6 @@
 //! Rules of other tools, translated into files of ours, with an honest word about each.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::write::{self, Named};
@@ -71,7 +72,7 @@ pub fn import(dialect: Dialect, name: &Path, bytes: Vec<u8>) -> Vec<Imported> {
 }
 
 fn of_sigma(name: &Path, text: String) -> Vec<Imported> {
-    let (reading, details) = sigma::read_whole(name, text, &Shared::default());
+    let (reading, details) = sigma::read_whole(name, text, &Shared::assuming_lists());
     let file = name.display().to_string();
     let Reading { rules, problems, left_out } = reading;
     let several = rules.len() + left_out.len() > 1;
@@ -79,8 +80,9 @@ fn of_sigma(name: &Path, text: String) -> Vec<Imported> {
     for (rule, detail) in rules.iter().zip(details) {
         let mut comments = vec![format!("Translated from the Sigma rule {file}")];
         comments.extend(detail.author.map(|author| format!("Author of the Sigma rule: {author}")));
+        let changes = detail.changes.into_iter().chain(lists_of(rule)).collect();
         let name = if several { format!("{file}: {}", rule.title.unfilled()) } else { file.clone() };
-        imported.push(Imported { name, outcome: written(rule, &detail.selections, &comments, detail.changes) });
+        imported.push(Imported { name, outcome: written(rule, &detail.selections, &comments, changes) });
     }
     for rule in left_out {
         imported.push(Imported { name: file.clone(), outcome: Outcome::LeftOut(rule.reason) });
@@ -96,6 +98,19 @@ fn of_sigma(name: &Path, text: String) -> Vec<Imported> {
     imported
 }
 
+/// What is to be done about the lists that a rule names and that come with no rule.
+fn lists_of(rule: &Rule) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    rule.condition.visit(&mut |predicate| {
+        if let Test::In(membership) = &predicate.test {
+            names.insert(membership.list.name().to_owned());
+        }
+    });
+    let needs =
+        |name| format!("the list `{name}` must be provided: declare `[lists.{name}]` in a file beside the rule");
+    names.into_iter().map(needs).collect()
+}
+
 /// Writes a rule, and reads it again, since our own reader is the judge of what our language has.
 fn written(rule: &Rule, named: &[Named], comments: &[String], changes: Vec<String>) -> Outcome {
     let body = match write::rule(rule, named) {
@@ -104,7 +119,8 @@ fn written(rule: &Rule, named: &[Named], comments: &[String], changes: Vec<Strin
     };
     let comments: String = comments.iter().map(|comment| format!("# {}\n", in_one_line(comment))).collect();
     let text = format!("{comments}\n{body}");
-    match Rule::parse(Path::new(&format!("{}.toml", rule.id)), text.clone()) {
+    let name = format!("{}.toml", rule.id);
+    match Rule::parse_with(Path::new(&name), text.clone(), &Shared::assuming_lists()) {
         Ok(_) => Outcome::Written { id: rule.id.clone(), text, changes },
         Err(problems) => Outcome::Refused(problems.iter().map(|problem| problem.message.clone()).collect()),
     }
@@ -180,6 +196,7 @@ fn of_pattern(file: &str, title: &str, pattern: &str) -> Outcome {
         group_by: Vec::new(),
         tests: Vec::new(),
         source: std::sync::Arc::new(SourceText { name: file.to_owned(), text: pattern.to_owned() }),
+        start: 0,
     };
     let comments = [format!("Translated from the filter pattern {}", in_one_line(pattern))];
     written(&rule, &[], &comments, changes)

@@ -175,7 +175,7 @@ pub(super) const MODIFIERS: [&str; 24] = [
 ];
 
 /// Names that other tools have for our modifiers.
-const ALIASES: [(&str, &str); 15] = [
+const ALIASES: [(&str, &str); 18] = [
     ("starts_with", "startswith"),
     ("prefix", "startswith"),
     ("ends_with", "endswith"),
@@ -191,6 +191,23 @@ const ALIASES: [(&str, &str); 15] = [
     ("anything-but", "not"),
     ("in_table", "in"),
     ("lookup", "in"),
+    ("not_in", "not"),
+    ("count", "len"),
+    ("ip", "cidr"),
+];
+
+/// What other tools have modifiers for and is written otherwise here.
+const FOREIGN: [(&str, &str); 10] = [
+    ("equals", "a line without a modifier compares whole values: leave it out"),
+    ("eq", "a line without a modifier compares whole values: leave it out"),
+    ("is", "a line without a modifier compares whole values: leave it out"),
+    ("between", "write two lines, one with `|gte` and one with `|lte`"),
+    ("cased", "case counts without it: leave it out"),
+    ("missing", "write `|exists` and `false`"),
+    ("or", "a list is any of its values: leave it out"),
+    ("and", "a list with `|all` is all of its values"),
+    ("base64", "values in base64 are not decoded"),
+    ("i", "to ignore the case of letters write `|nocase`"),
 ];
 
 /// A key's modifiers, as far as they have been read.
@@ -218,6 +235,7 @@ pub fn parse(text: &str, scope: Scope) -> Result<Key, Problem> {
         return Err(Problem::new("spaces in a key").hint(format!("write `\"{}\"`", tight.join("|"))));
     }
     let field = match name {
+        "" if text.starts_with('|') => return Err(Problem::new("a field is missing before `|`").at(at)),
         Field::ANYWHERE => Field::Anywhere,
         name => scope.field(name).map_err(|problem| match problem.part {
             None => problem.at(at),
@@ -274,7 +292,15 @@ impl Scope {
 }
 
 fn path(name: &str) -> Result<Path, Problem> {
-    let path = Path::parse(name, Case::Insensitive).map_err(|error| Problem::new(error.to_string()))?;
+    let path = Path::parse(name, Case::Insensitive).map_err(|error| match name.strip_prefix('.') {
+        Some(rest) => Problem::new(error.to_string()).hint(format!("paths begin without a dot: `{rest}`")),
+        None => Problem::new(error.to_string()),
+    })?;
+    if let Some(name) = path.segments().iter().find(|name| has_position(name)) {
+        let bare = name.split('[').next().unwrap_or_default();
+        return Err(Problem::new(format!("`{name}` is no name of a field"))
+            .hint(format!("paths go through arrays: write `{bare}`; lines about one element stand in `|any`")));
+    }
     let depths = path.segments().iter().filter(|segment| path.is_any_depth(segment)).count();
     let mut pairs = path.segments().windows(2);
     if depths > Path::ANY_DEPTHS_MAX || pairs.any(|pair| pair.iter().all(|segment| path.is_any_depth(segment))) {
@@ -286,6 +312,12 @@ fn path(name: &str) -> Result<Path, Problem> {
             .hint("say which field is meant, at whatever depth: `requestParameters.**.cidrIp`"));
     }
     Ok(path)
+}
+
+/// Whether a name ends as in other languages the elements of an array are asked for: `items[0]`, `items[*]`, `items[]`.
+fn has_position(name: &str) -> bool {
+    let inside = name.strip_suffix(']').and_then(|name| name.split_once('[')).map(|(_, inside)| inside);
+    inside.is_some_and(|inside| inside == "*" || inside.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl<'t> Reading<'t> {
@@ -412,6 +444,12 @@ fn unknown_modifier(unknown: &str) -> Problem {
         "" => Problem::new("a modifier is missing after `|`"),
         unknown => Problem::new(format!("unknown modifier `{unknown}`")),
     };
+    if let Some((_, hint)) = FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(unknown)) {
+        return problem.hint(*hint);
+    }
+    if let Some((word @ ("any" | "json"), inside)) = unknown.split_once('.') {
+        return problem.hint(format!("what is inside stands on the right: `\"…|{word}\" = {{ {inside} = … }}`"));
+    }
     let alias = ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(unknown)).map(|&(_, name)| name);
     problem
         .near_or(alias.or_else(|| nearest(unknown, MODIFIERS)), || format!("expected one of {}", MODIFIERS.join(", ")))
@@ -461,6 +499,12 @@ fn unknown_field(name: &str, first: &str) -> Problem {
             .near_or(nearest(name, family.iter().copied()), || format!("expected one of {}", family.join(", ")));
     }
     let problem = Problem::new(format!("no record has a field `{first}`")).at(0..first.len());
+    if let Some(rest) = name.strip_prefix("$.") {
+        return problem.hint(format!("fields stand without `$.` here: `{rest}`"));
+    }
+    if first.eq_ignore_ascii_case("not") {
+        return problem.hint("modifiers stand behind the field: `\"eventName|not\"`");
+    }
     if let Some(near) = nearest(first, RECORD_FIELDS.iter().copied()) {
         return problem.hint(format!("did you mean `{near}{}`?", name.get(first.len()..).unwrap_or("")));
     }

@@ -132,7 +132,7 @@ impl<'r> Linter<'r> {
     fn at_predicate(&self, predicate: &Predicate, message: impl Into<String>) -> Diagnostic {
         match self.rule.place_of(predicate) {
             Some(Written { source, span }) => Diagnostic::new(&source, span, message),
-            None => self.at(0..0, message),
+            None => self.at(self.rule.id_place(), message),
         }
     }
 
@@ -165,6 +165,9 @@ impl<'r> Linter<'r> {
             match &predicate.test {
                 Test::Within(within) => self.inside(predicate, within),
                 Test::Equals(Literal::Text(text)) if !text.nocase() => self.text(predicate, text.as_str()),
+                Test::StartsWith(text) => self.star_in_part(predicate, text.as_str(), "", "*"),
+                Test::EndsWith(text) => self.star_in_part(predicate, text.as_str(), "*", ""),
+                Test::Contains(text) => self.star_in_part(predicate, text.as_str(), "*", "*"),
                 _ => self.roundabout(predicate, predicate),
             }
         });
@@ -220,7 +223,8 @@ impl<'r> Linter<'r> {
         let place = (|| {
             let name = predicate.field.to_string();
             let text = &self.rule.source.text;
-            let detection = text.find("detection").unwrap_or(0);
+            let start = self.rule.start;
+            let detection = start + text[start..].find("detection").unwrap_or(0);
             let is_key = |at: &usize| {
                 let inside = text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '.');
                 *at >= detection && !inside && text[at + name.len()..].starts_with([':', '|'])
@@ -228,7 +232,7 @@ impl<'r> Linter<'r> {
             let start = text.match_indices(&name).map(|(at, _)| at).find(is_key)?;
             Some(start..start + name.len())
         })();
-        self.at(place.unwrap_or(0..0), message)
+        self.at(place.unwrap_or_else(|| self.rule.id_place()), message)
     }
 
     /// What is odd about lines inside a value, whose place is that of the whole.
@@ -265,6 +269,17 @@ impl<'r> Linter<'r> {
         let key = if key.contains('|') { format!("\"{key}\"") } else { key };
         let diagnostic = self.at_predicate(place, "this regular expression asks for a plain text");
         self.add(LintCode::PlainRegex, diagnostic.hint(format!("write `{key} = {text:?}`")));
+    }
+
+    /// A `*` in a part of a name, none of which has one.
+    fn star_in_part(&mut self, predicate: &Predicate, text: &str, before: &str, after: &str) {
+        let is_name = ["eventName", "eventSource", "awsRegion"].iter().any(|name| is_named(&predicate.field, name));
+        if is_name && text.contains('*') {
+            let (field, glob) = (&predicate.field, format!("{before}{text}{after}").replace("**", "*"));
+            let message = format!("`{field}` never has `{text}` in it: `*` stands for itself");
+            let diagnostic = self.at_predicate(predicate, message);
+            self.add(LintCode::PlainStar, diagnostic.hint(format!("write `\"{field}|glob\" = {glob:?}`")));
+        }
     }
 
     fn text(&mut self, predicate: &Predicate, text: &str) {

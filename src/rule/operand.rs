@@ -25,7 +25,7 @@ pub(super) fn line(key: &Key, operand: &Operand) -> Result<Condition, Problem> {
     match (key.shape.operator, operand) {
         (Operator::Exists, Operand::Bool(wanted)) => either(*wanted, Test::Exists),
         (Operator::Null, Operand::Bool(wanted)) => either(*wanted, Test::Null),
-        (Operator::Exists | Operator::Null, _) => Err(Problem::new("expected `true` or `false`, without quotes")),
+        (Operator::Exists | Operator::Null, other) => Err(no_flag(other)),
         (_, Operand::List(_)) => {
             Err(Problem::new("a list within a list").hint("put its values into the list around it"))
         }
@@ -52,7 +52,7 @@ pub(super) fn line(key: &Key, operand: &Operand) -> Result<Condition, Problem> {
 
 /// That a field is in a list.
 pub(super) fn membership(key: &Key, list: &Arc<List>) -> Result<Condition, Problem> {
-    if key.shape.nocase && !matches!(list.values(), Values::Texts(_)) {
+    if key.shape.nocase && !matches!(list.values(), Values::Texts(_) | Values::Unknown) {
         return Err(Problem::new(format!("`nocase`, and the list `{}` holds no strings", list.name()))
             .label("networks have no letters, and case counts in a list of globs"));
     }
@@ -91,7 +91,21 @@ fn measured(measure: Measure, shape: &Shape, operand: &Operand) -> Result<Test, 
             }
             Ok(if measure == Measure::Hour { Test::Hour(comparison, number) } else { Test::Length(comparison, number) })
         }
+        (Measure::Hour, Operand::Text(text)) if text.contains(['-', ':']) => {
+            Err(Problem::new("expected a whole number from 0 to 23")
+                .hint("write a list of hours, or two lines with `|hour|gte` and `|hour|lt`"))
+        }
         (_, other) => Err(without_quotes(Problem::new("expected a whole number"), other)),
+    }
+}
+
+fn no_flag(operand: &Operand) -> Problem {
+    let problem = Problem::new("expected `true` or `false`, without quotes");
+    match operand {
+        Operand::Text(text) if matches!(text.to_ascii_lowercase().as_str(), "true" | "false") => {
+            problem.hint(format!("write `{}`", text.to_ascii_lowercase()))
+        }
+        _ => problem,
     }
 }
 
@@ -107,6 +121,10 @@ fn plain(key: &Key, operand: &Operand) -> Result<Test, Problem> {
     let nocase = key.shape.nocase;
     match (key.shape.operator, operand) {
         (Operator::Compare(comparison), Operand::Number(text)) => Ok(Test::Number(comparison, number(text)?)),
+        (Operator::Compare(_), Operand::Text(text)) if text.parse::<jiff::Timestamp>().is_ok() => {
+            Err(Problem::new("expected a number")
+                .hint("of times the hour and the day are compared, with `|hour` and `|weekday`"))
+        }
         (Operator::Compare(_), other) => Err(without_quotes(Problem::new("expected a number"), other)),
         (Operator::Equals, Operand::Text(text)) => {
             if key.is_checked() {
@@ -198,6 +216,10 @@ fn check_text(field: &Field, text: &str) -> Result<(), Problem> {
         return Err(Problem::new(format!("`{text}` is no account")).label("an account has twelve digits"));
     }
     let Field::Derived(derived) = field else { return Ok(()) };
+    if let (Derived::Service, Some((service, _))) = (derived, text.split_once('.')) {
+        return Err(Problem::new(format!("`{field}` is never `{text}`"))
+            .hint(format!("it is the name without the domain: write `{service}`")));
+    }
     if derived.is_flag() {
         return Err(Problem::new(format!("`{field}` is true or false")).hint("leave the quotes out"));
     }

@@ -1,11 +1,14 @@
 //! What stands on the right of `|policy`: a table that says what one statement must be like.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::Shared;
 use super::file::{At, Block, Line, Operand};
 use super::key::Problem;
-use crate::condition::Policy;
+use crate::condition::list::{Membership, Values};
 use crate::condition::policy::Glob;
+use crate::condition::{List, Policy};
 use crate::event::dictionary::nearest;
 use crate::event::identity::is_account;
 
@@ -26,16 +29,23 @@ pub(super) const POLICY_KEYS: [&str; 10] = [
 /// A place, and what is wrong there.
 type Complaint = (Range<usize>, Problem);
 
-/// Reads a table. What is wrong comes with its places.
-pub(super) fn read(block: &Block) -> Result<Policy, Vec<Complaint>> {
+/// Reads a table. What is wrong comes with its places. `None` if a list that it names is broken.
+pub(super) fn read(block: &Block, shared: &Shared) -> Result<Option<Policy>, Vec<Complaint>> {
     let (mut policy, mut problems) = (Policy::default(), Vec::new());
+    let mut is_whole = true;
     for line in &block.lines {
-        read_line(line, &mut policy, &mut problems);
+        match line.key.0.as_str() {
+            "trusted" => {
+                let trusted = texts(&line.operand, &mut problems, |text| Trusted::of(text, shared));
+                is_whole &= trusted.into_iter().all(|trusted| trusted.add_to(&mut policy));
+            }
+            _ => read_line(line, &mut policy, &mut problems),
+        }
     }
     if problems.is_empty() {
         problems.extend(check(block, &policy));
     }
-    if problems.is_empty() { Ok(policy) } else { Err(problems) }
+    if problems.is_empty() { Ok(is_whole.then_some(policy)) } else { Err(problems) }
 }
 
 fn read_line(line: &Line, policy: &mut Policy, problems: &mut Vec<Complaint>) {
@@ -43,16 +53,15 @@ fn read_line(line: &Line, policy: &mut Policy, problems: &mut Vec<Complaint>) {
     match name {
         "grants_public" => policy.grants_public = flag(operand, problems),
         "grants_external" => policy.grants_external = flag(operand, problems),
-        "trusted" => policy.trusted = texts(operand, problems, check_trusted, str::to_owned),
-        "principals" => policy.principals = texts(operand, problems, check_principal, Glob::cased),
-        "allows" => policy.allows = texts(operand, problems, |text| check_action(text, "allows_all"), Glob::nocase),
-        "allows_all" => policy.allows_all = texts(operand, problems, |text| check_action(text, ""), Glob::nocase),
-        "resources" => policy.resources = texts(operand, problems, |text| check_resource(text, false), Glob::cased),
+        "principals" => policy.principals = globs(operand, problems, check_principal, Glob::cased),
+        "allows" => policy.allows = globs(operand, problems, |text| check_action(text, "allows_all"), Glob::nocase),
+        "allows_all" => policy.allows_all = globs(operand, problems, |text| check_action(text, ""), Glob::nocase),
+        "resources" => policy.resources = globs(operand, problems, |text| check_resource(text, false), Glob::cased),
         "resources_all" => {
-            policy.resources_all = texts(operand, problems, |text| check_resource(text, true), Glob::cased);
+            policy.resources_all = globs(operand, problems, |text| check_resource(text, true), Glob::cased);
         }
-        "has_condition" => policy.has_condition = texts(operand, problems, check_key, Glob::nocase),
-        "lacks_condition" => policy.lacks_condition = texts(operand, problems, check_key, Glob::nocase),
+        "has_condition" => policy.has_condition = globs(operand, problems, check_key, Glob::nocase),
+        "lacks_condition" => policy.lacks_condition = globs(operand, problems, check_key, Glob::nocase),
         unknown => {
             let problem = Problem::new(format!("unknown key `{unknown}`"))
                 .near_or(nearest(unknown, POLICY_KEYS), || format!("expected one of {}", POLICY_KEYS.join(", ")));
@@ -71,7 +80,8 @@ fn check(block: &Block, policy: &Policy) -> Option<Complaint> {
         let problem = Problem::new("nothing is asked of the policy");
         return Some((block.span.clone(), problem.hint("add for example `grants_external = true`")));
     }
-    if !policy.trusted.is_empty() && policy.grants_external.is_none() {
+    let trusts = !policy.trusted.is_empty() || !policy.trusted_lists.is_empty();
+    if trusts && policy.grants_external.is_none() {
         let problem = Problem::new("`trusted` says nothing without `grants_external`");
         return Some((block.span.clone(), problem.hint("add `grants_external = true`")));
     }
@@ -93,12 +103,17 @@ fn flag((operand, span): &At<Operand>, problems: &mut Vec<Complaint>) -> Option<
 }
 
 /// A string, or a list of strings, each of which is checked.
-fn texts<T>(
+fn globs(
     operand: &At<Operand>,
     problems: &mut Vec<Complaint>,
     check: impl Fn(&str) -> Result<(), Problem>,
-    make: fn(&str) -> T,
-) -> Vec<T> {
+    make: fn(&str) -> Glob,
+) -> Vec<Glob> {
+    texts(operand, problems, |text| check(text).map(|()| make(text)))
+}
+
+/// A string, or a list of strings, of which each is made into something.
+fn texts<T>(operand: &At<Operand>, problems: &mut Vec<Complaint>, make: impl Fn(&str) -> Result<T, Problem>) -> Vec<T> {
     let all = match &operand.0 {
         Operand::List(list) => list.as_slice(),
         _ => std::slice::from_ref(operand),
@@ -109,7 +124,7 @@ fn texts<T>(
     let mut texts = Vec::new();
     for (operand, span) in all {
         let checked = match operand {
-            Operand::Text(text) => check(text).map(|()| texts.push(make(text))),
+            Operand::Text(text) => make(text).map(|made| texts.push(made)),
             Operand::Number(text) => Err(Problem::new("expected a string").hint(format!("quote it: `\"{text}\"`"))),
             _ => Err(Problem::new("expected a string, or a list of strings")),
         };
@@ -118,16 +133,43 @@ fn texts<T>(
     texts
 }
 
-/// An account, an organization, a network of ours, or S3's id of an account.
-fn check_trusted(text: &str) -> Result<(), Problem> {
-    let canonical = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    match is_account(text) || canonical || ["o-", "vpc-", "vpce-"].iter().any(|start| text.starts_with(start)) {
-        true => Ok(()),
-        false if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') => {
-            Err(Problem::new(format!("`{text}` is no account")).label("an account has twelve digits"))
+/// Who does not count as another.
+enum Trusted {
+    /// An account, an organization, a network of ours, or S3's id of an account.
+    Scope(String),
+    /// A list of such; `None` if it is broken.
+    List(Option<Arc<List>>),
+}
+
+impl Trusted {
+    fn of(text: &str, shared: &Shared) -> Result<Self, Problem> {
+        let canonical = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_account(text) || canonical || ["o-", "vpc-", "vpce-"].iter().any(|start| text.starts_with(start)) {
+            return Ok(Self::Scope(text.to_owned()));
         }
-        false => Err(Problem::new(format!("`{text}` is nothing that can be trusted"))
-            .label("expected an account, `o-…`, `vpc-…`, `vpce-…` or a canonical user id")),
+        if text.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+            return Err(Problem::new(format!("`{text}` is no account")).label("an account has twelve digits"));
+        }
+        let list = shared.list(text).map_err(|problem| {
+            problem.label("expected an account, `o-…`, `vpc-…`, `vpce-…`, a canonical user id or the name of a list")
+        })?;
+        match list.as_ref().map(|list| list.values()) {
+            Some(Values::Networks(_)) => {
+                Err(Problem::new(format!("the list `{text}` holds networks"))
+                    .label("accounts and the like are trusted"))
+            }
+            _ => Ok(Self::List(list)),
+        }
+    }
+
+    /// Whether it could be added.
+    fn add_to(self, policy: &mut Policy) -> bool {
+        match self {
+            Self::Scope(scope) => policy.trusted.push(scope),
+            Self::List(Some(list)) => policy.trusted_lists.push(Membership { list, nocase: false }),
+            Self::List(None) => return false,
+        }
+        true
     }
 }
 

@@ -233,7 +233,7 @@ fn policy_key(key: &str) -> Value {
     match key {
         "grants_public" => json!({ "type": "boolean", "description": "Whether it lets everyone in." }),
         "grants_external" => json!({ "type": "boolean", "description": "Whether it lets in another account." }),
-        "trusted" => strings("Accounts, organizations and networks that do not count as another's."),
+        "trusted" => strings("Accounts, organizations, networks and names of lists that do not count as another's."),
         "principals" => strings("It names one of these: `*`, an account, `arn:…`, `service:…`, `federated:…`."),
         "allows" => strings("It allows some call that one of these fits: `s3:Get*`."),
         "allows_all" => strings("It allows every call that any of these fits: `*`."),

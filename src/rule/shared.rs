@@ -17,6 +17,7 @@ use super::file::shared::{SharedFile, is_shared};
 use super::key::Problem;
 use super::{Exception, Lint, LintCode, Rule, Written, expression, lint, list, syntax};
 use crate::condition::line::Line;
+use crate::condition::list::Values;
 use crate::condition::{Condition, List, Pattern, Zone};
 use crate::event::dictionary::nearest;
 
@@ -26,6 +27,8 @@ pub struct Shared {
     lists: BTreeMap<String, Entry<Arc<List>>>,
     selections: BTreeMap<String, Entry<SharedSelection>>,
     exceptions: Vec<SharedException>,
+    /// Whether a list that is not there is taken to be provided later.
+    assumes_lists: bool,
 }
 
 #[derive(Debug)]
@@ -99,7 +102,7 @@ impl SharedText {
     pub fn of(name: &Path, bytes: &[u8], origin: Origin) -> Option<Self> {
         let text = super::without_mark(std::str::from_utf8(bytes).ok()?.to_owned());
         // Most files are rules, which need not be read twice.
-        if super::sigma::is_named(name) || !["lists", "selections", "exception"].iter().any(|key| text.contains(key)) {
+        if super::sigma::is_named(name) || !["list", "selection", "exception"].iter().any(|key| text.contains(key)) {
             return None;
         }
         let source = Arc::new(SourceText { name: name.display().to_string(), text });
@@ -109,6 +112,11 @@ impl SharedText {
 }
 
 impl Shared {
+    /// Shares nothing, and takes every list that a rule names to be provided later.
+    pub(super) fn assuming_lists() -> Self {
+        Self { assumes_lists: true, ..Self::default() }
+    }
+
     /// Reads files; `open` gives the text of a table that a file names.
     pub fn read(
         texts: &[SharedText],
@@ -221,9 +229,10 @@ impl Shared {
     }
 
     /// The list of a name; `Ok(None)` if it is broken.
-    pub(super) fn list(&self, name: &str) -> Result<Option<&Arc<List>>, Problem> {
+    pub(super) fn list(&self, name: &str) -> Result<Option<Arc<List>>, Problem> {
         match self.lists.get(name) {
-            Some(entry) => Ok(entry.value.as_ref()),
+            Some(entry) => Ok(entry.value.clone()),
+            None if self.assumes_lists => Ok(Some(Arc::new(List::new(name, Values::Unknown)))),
             None => {
                 Err(unknown("list", name, self.lists.keys(), "with `values = […]`; values themselves need no list"))
             }
@@ -304,6 +313,11 @@ fn unknown<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n String> +
     let problem = Problem::new(format!("there is no {what} `{name}`"));
     if let Some(near) = nearest(name, known.clone().map(String::as_str)) {
         return problem.near(Some(near));
+    }
+    if let (true, Some((stem, "csv" | "txt" | "json"))) = (what == "list", name.rsplit_once('.')) {
+        return problem
+            .label("a list is named here, not a file")
+            .hint(format!("declare it in a file beside the rules: `[lists.{stem}]`, with `file = \"{name}\"`"));
     }
     let names: Vec<&str> = known.take(NAMES_SHOWN_MAX).map(String::as_str).collect();
     let problem = if names.is_empty() { problem } else { problem.label(format!("there are {}", names.join(", "))) };

@@ -162,6 +162,7 @@ impl Reader<'_> {
             group_by: Vec::new(),
             tests: Vec::new(),
             source: Arc::clone(self.source),
+            start: document.span.start,
         })))
     }
 
@@ -262,7 +263,7 @@ impl Reader<'_> {
             let problem = Problem::new(format!("unknown level `{name}`"));
             self.complain(
                 &node.span,
-                problem.near_or(nearest(name, names), || format!("expected one of {}", names.join(", "))),
+                problem.near_or(Severity::meant(name), || format!("expected one of {}", names.join(", "))),
             );
         }
         found

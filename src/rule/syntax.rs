@@ -18,18 +18,14 @@ use super::file::{ALERT_KEYS, EXCEPTION_KEYS, RULE_KEYS, TEST_KEYS};
 pub struct Form<'f> {
     /// Keys of its outermost table. A broken text with none of them is no such file at all.
     pub keys: &'f [&'f [&'f str]],
-    /// What such a file looks like.
-    pub example: &'f str,
+    /// What to do about a text that is no such file.
+    pub no_toml: fn(&str) -> &'static str,
     /// Whether it has lines about events, which may stand in several blocks.
     pub has_lines: bool,
 }
 
 /// Rules, and what they share.
-const RULES: Form<'_> = Form {
-    keys: &[&RULE_KEYS, &SHARED_KEYS],
-    example: "a rule is written in TOML: `id = \"…\"`, `title = \"…\"`, `severity = \"…\"`, `[match]`",
-    has_lines: true,
-};
+const RULES: Form<'_> = Form { keys: &[&RULE_KEYS, &SHARED_KEYS], no_toml, has_lines: true };
 
 /// Reads the TOML of a file of rules; says what is wrong with it, at most once a line.
 pub(super) fn read(source: &Arc<SourceText>) -> (Spanned<DeTable<'_>>, Vec<Diagnostic>) {
@@ -42,12 +38,35 @@ pub fn read_as<'s>(source: &'s Arc<SourceText>, form: &Form<'_>) -> (Spanned<DeT
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let known = document.get_ref().keys().any(|key| form.keys.iter().any(|keys| keys.contains(&&**key.get_ref())));
     if let (Some(first), false) = (errors.first(), known) {
-        let problem = Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML").hint(form.example);
+        let problem = Diagnostic::new(source, first.span().unwrap_or(0..0), "this is not TOML")
+            .hint((form.no_toml)(&source.text));
         return (Spanned::new(0..0, DeTable::new()), vec![problem]);
     }
+    let line = |error: &Error| source.text[..error.span().map_or(0, |span| span.start)].matches('\n').count();
+    errors.dedup_by_key(|error| line(error));
     let mut problems: Vec<Diagnostic> = errors.iter().map(|error| explain(source, form, error)).collect();
-    problems.dedup_by_key(|problem| problem.position().0);
+    problems.dedup_by(|later, earlier| follows(earlier, later));
     (document, problems)
+}
+
+/// Whether a complaint is about the rest of a string that the earlier one says is not closed, or about the same line.
+fn follows(earlier: &Diagnostic, later: &Diagnostic) -> bool {
+    let (line, next) = (earlier.position().0, later.position().0);
+    let is_rest = earlier.message == NOT_CLOSED && next == line + 1 && self::line(later).matches('"').count() % 2 == 1;
+    line == next || is_rest
+}
+
+const NOT_CLOSED: &str = "this string is not closed";
+
+/// What to do about a file of another language.
+fn no_toml(text: &str) -> &'static str {
+    if text.trim_start().starts_with('{') {
+        return "a rule is written in TOML; an event pattern stands in it as `event_pattern = '''{…}'''`";
+    }
+    match text.contains("logsource:") || text.contains("detection:") {
+        true => "Sigma rules are read from files that end in `.yml`",
+        false => "a rule is written in TOML: `id = \"…\"`, `title = \"…\"`, `severity = \"…\"`, `[match]`",
+    }
 }
 
 /// Puts the complaints about a file together: of the others only those that do not follow from TOML's.
@@ -57,7 +76,11 @@ pub fn together(mut syntax: Vec<Diagnostic>, mut others: Vec<Diagnostic>) -> Vec
         // Below a broken header nothing stands in the table that it was written for.
         let is_header = |problem: &&Diagnostic| line(problem).trim_start().starts_with('[');
         let end = syntax.iter().find(is_header).map_or(usize::MAX, |problem| problem.span.start);
-        others.retain(|problem| problem.span.start < end && !lines.contains(&problem.position().0));
+        // What TOML's reader made up stands nowhere.
+        let is_made_up = |problem: &Diagnostic| problem.span.is_empty() && problem.span.start == 0;
+        others.retain(|problem| {
+            problem.span.start < end && !is_made_up(problem) && !lines.contains(&problem.position().0)
+        });
     }
     syntax.extend(others);
     syntax.sort_by_key(|problem| problem.span.start);
@@ -85,10 +108,13 @@ fn explain(source: &Arc<SourceText>, form: &Form<'_>, error: &Error) -> Diagnost
         "invalid date" | "invalid time" | "invalid datetime" | "invalid date-time" => place.no_date(expected),
         "missing escaped value" => place.no_escape(),
         _ if what.starts_with("invalid") && what.ends_with("string") => place.string(what, expected),
+        "extra `=`" => place.say("`==` is not of this language").hint("write `=`"),
+        "unexpected key or value" => place.behind_a_value(),
         "unclosed array" => place.say("this list is not closed").hint("write `]` behind its last value"),
         "unclosed inline table" => place.say("this table is not closed").hint("write `}` behind its last value"),
         "unclosed table" => place.say("this header is not closed").hint("write `]` behind its name"),
         "unclosed array table" => place.say("this header is not closed").hint("write `]]` behind its name"),
+        "missing comma between array elements" if place.is_key() => place.list_not_closed(),
         "missing comma between array elements" | "missing comma between key-value pairs" => {
             place.say("a comma is missing before this")
         }
@@ -109,7 +135,7 @@ struct Place<'s> {
 }
 
 /// The quotes of print, which programs for letters put in the place of those that are typed.
-const TYPOGRAPHIC: [char; 7] = ['“', '”', '„', '‘', '’', '«', '»'];
+pub(super) const TYPOGRAPHIC: [char; 7] = ['“', '”', '„', '‘', '’', '«', '»'];
 
 fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
@@ -230,8 +256,47 @@ impl Place<'_> {
             "no" | "off" => problem.hint("a flag is `false`; a string needs quotes"),
             word @ ("true" | "false") => problem.hint(format!("write `{word}`")),
             "null" | "nil" | "none" if !self.form.has_lines => problem.hint("TOML has no null: leave the line out"),
-            "null" | "nil" | "none" => problem.hint("TOML has no null: a field that is null is `\"…|null\" = true`"),
+            "null" | "nil" | "none" => {
+                let key = self.source.text[self.line()].split('=').next().unwrap_or_default();
+                let key = key.trim().trim_matches(['"', '\'']);
+                problem.hint(format!(
+                    "TOML has no null: a field that is null is `\"{key}|null\" = true`, one that is missing \
+                     `\"{key}|exists\" = false`"
+                ))
+            }
+            date if date.split('/').count() == 3 && date.bytes().all(|b| b.is_ascii_digit() || b == b'/') => {
+                problem.hint("a date is written as `2027-01-31`, without quotes")
+            }
+            _ if self.source.text[self.line()].trim_start().starts_with("expires") => {
+                problem.hint("a date is written as `2027-01-31`, without quotes")
+            }
             _ => self.say("a string needs quotes").hint(format!("write `\"{text}\"`")),
+        }
+    }
+
+    /// Whether a key begins here, with its `=`.
+    fn is_key(&self) -> bool {
+        let line = self.source.text[self.span.start..self.line().end].split(['"', '\'']).next().unwrap_or_default();
+        line.split_once('=').is_some_and(|(key, _)| key.trim().chars().all(|c| is_bare(c) || c == '.'))
+    }
+
+    fn list_not_closed(&self) -> Diagnostic {
+        let open = self.before().rfind('[').unwrap_or(self.span.start);
+        self.at(open..open + 1).say("this list is not closed").hint("write `]` behind its last value")
+    }
+
+    /// Something behind a value that has ended.
+    fn behind_a_value(&self) -> Diagnostic {
+        let line = &self.source.text[self.line()];
+        let value = line.split_once('=').map_or("", |(_, value)| value.trim());
+        match self.after().chars().next() {
+            Some(',') => self
+                .say("several values stand in brackets")
+                .hint(format!("write `[{}]`", value.trim_end_matches([',', ' ']))),
+            Some(';') => self.say("`;` does not end a line of TOML").hint("take it out"),
+            _ => self
+                .say("something stands behind the value")
+                .hint("a line has one value, of which several stand in brackets: `[\"a\", \"b\"]`"),
         }
     }
 
@@ -270,7 +335,10 @@ impl Place<'_> {
             Some(open) => self.at(open..open + quotes.len()),
             None => self.at(self.span.clone()),
         }
-        .say("this string is not closed")
-        .hint(format!("write `{quotes}` at its end"))
+        .say(NOT_CLOSED)
+        .hint(match quotes.len() {
+            1 => format!("write `{quotes}` at its end; a string over several lines stands in `{}`", quotes.repeat(3)),
+            _ => format!("write `{quotes}` at its end"),
+        })
     }
 }

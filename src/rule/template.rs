@@ -90,6 +90,17 @@ impl Template {
         })
     }
 
+    /// The template as a list shows it: in place of a value the last name of the first field that may have it.
+    pub fn outline(&self) -> String {
+        self.parts.iter().fold(String::new(), |mut text, part| {
+            let _ = match part {
+                Part::Text(plain) => write!(text, "{plain}"),
+                Part::First(fields) => write!(text, "{{{}}}", fields.first().map(short_name).unwrap_or_default()),
+            };
+            text
+        })
+    }
+
     /// The template with its fields' names in place of values.
     pub fn unfilled(&self) -> String {
         self.parts.iter().fold(String::new(), |mut text, part| {
@@ -115,6 +126,15 @@ fn fields(names: &str, mut at: usize) -> Result<Vec<Field>, Problem> {
 
 fn names(fields: &[Field]) -> String {
     fields.iter().map(Field::to_string).collect::<Vec<_>>().join(OR)
+}
+
+/// The name without what it is a member of; that of a derived field is short as it is.
+fn short_name(field: &Field) -> String {
+    let name = field.to_string();
+    match field {
+        Field::Derived(_) => name,
+        _ => name.rsplit('.').next().unwrap_or_default().to_owned(),
+    }
 }
 
 fn lone_brace(at: usize) -> Problem {
@@ -144,6 +164,7 @@ mod tests {
         assert_eq!(of("Parameters.groupName"), "group it by -");
         assert_eq!(of("eventName"), "group - by it");
         assert_eq!((template.fields().count(), template.written().as_str()), (4, text));
+        assert_eq!(template.outline(), "group {groupName} by {actor.name}");
     }
 
     #[test]

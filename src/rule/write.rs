@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::Rule;
 use crate::condition::{Comparison, Condition, Field, Literal, Predicate, Test, test::How};
-use crate::event::Derived;
+use crate::event::{Derived, Path};
 
 /// The parts of a rule that had names where it comes from.
 pub(super) type Named = (String, Condition);
@@ -61,6 +61,9 @@ fn check_names(condition: &Condition) -> Result<(), String> {
 fn check_name(field: &Field) -> Result<(), String> {
     match field {
         Field::Path(path) if path.has_positions() => Err(format!("`{path}` names an element by its position")),
+        Field::Path(path) if !path.is_deep() && path.segments().iter().any(|name| &**name == Path::ANY_DEPTH) => {
+            Err(format!("`{path}` has a name that stands for any number of names here"))
+        }
         Field::Path(path) if Derived::named(&path.to_string()).is_some() => {
             Err(format!("`{path}` is worked out here, and would not be read from the record"))
         }

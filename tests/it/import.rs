@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use trailwatch::condition::{Condition, holds};
 use trailwatch::event::{Event, Fields, projection_of};
 use trailwatch::rule::import::{Dialect, Imported, Outcome, import, is_named};
-use trailwatch::rule::{self, Rule, filter_pattern};
+use trailwatch::rule::shared::{Origin, SharedText};
+use trailwatch::rule::{self, Rule, Shared, filter_pattern};
 
 use crate::engine::{event, sigma_rule};
 
@@ -97,6 +98,58 @@ fn a_rule_and_its_translation_agree_on_recorded_events() {
                 }
             }
         }
+    }
+}
+
+/// Placeholders are told by name, and what was translated asks the list that is then provided.
+#[test]
+fn placeholders_are_translated_into_lists_and_what_has_no_words_is_refused() {
+    let lists =
+        "[lists.admins]\nvalues = [\"Ann\", \"b*\"]\n[lists.office]\ntype = \"cidr\"\nvalues = [\"10.0.0.0/8\"]";
+    let lists = SharedText::of(Path::new("lists.toml"), lists.as_bytes(), Origin::Named).unwrap();
+    let (shared, problems) = Shared::read(&[lists], |_, _| Err("there is none".to_owned()));
+    assert_eq!(problems, []);
+    let sigma = |line: &str| {
+        format!(
+            "title: t\nlogsource: {{product: aws, service: cloudtrail}}\ndetection: {{a: {{{line}}}, condition: a}}\n"
+        )
+    };
+    let events: Vec<String> = ["Ann", "ANN", "Anna", "b*", "bob", "10.1.1.1", "11.1.1.1"]
+        .iter()
+        .flat_map(|value| [format!(r#"{{"errorCode":"{value}"}}"#), format!(r#"{{"errorCode":["x","{value}"]}}"#)])
+        .chain(["{}".to_owned()])
+        .collect();
+    for (line, written, named) in [
+        ("'errorCode|expand': '%admins%'", "\"errorCode|nocase|in\" = \"admins\"", &["admins"][..]),
+        ("'errorCode|cased|expand': '%admins%'", "\"errorCode|in\" = \"admins\"", &["admins"]),
+        ("'errorCode|expand|neq': '%admins%'", "\"errorCode|not|nocase|in\" = \"admins\"", &["admins"]),
+        ("'errorCode|cidr|expand': '%office%'", "\"errorCode|in\" = \"office\"", &["office"]),
+    ] {
+        let text = sigma(line);
+        let imported = import(Dialect::Sigma, Path::new("x.yml"), text.clone().into());
+        let [Imported { outcome: Outcome::Written { text: toml, changes, .. }, .. }] = &imported[..] else {
+            panic!("{line}: {imported:?}")
+        };
+        assert!(toml.contains(written), "{line}: {toml}");
+        let needs =
+            |name| format!("the list `{name}` must be provided: declare `[lists.{name}]` in a file beside the rule");
+        named.iter().for_each(|name| assert!(changes.contains(&needs(name)), "{line}: {changes:?}"));
+        let original = &rule::read_with(Path::new("x.yml"), text.into(), &shared).rules[0];
+        let import = Rule::parse_with(Path::new("x.toml"), toml.clone(), &shared).unwrap();
+        for event in &events {
+            let (a, b) = (judge(&original.condition, event), judge(&import.condition, event));
+            assert_eq!(a, b, "{line} on {event}");
+        }
+    }
+    for (line, reason) in [
+        ("'errorCode|contains|expand': '%admins%'", "cannot be said in our lines"),
+        ("'errorCode|endswith|expand': '%admins%'", "cannot be said in our lines"),
+        ("'requestParameters.**.x': a", "stands for any number of names here"),
+        ("'requestParameters.x[0]': a", "is no name of a field"),
+    ] {
+        let imported = import(Dialect::Sigma, Path::new("x.yml"), sigma(line).into());
+        let [Imported { outcome: Outcome::Refused(reasons), .. }] = &imported[..] else { panic!("{imported:?}") };
+        assert!(reasons[0].contains(reason), "{line}: {reasons:?}");
     }
 }
 

@@ -66,6 +66,22 @@ fn oddities_of_what_is_shared() -> Vec<LintCode> {
 }
 
 #[test]
+fn each_rule_of_a_file_is_told_of_at_its_own_place() {
+    let rule = |field: &str| {
+        format!(
+            "title: t\nlogsource: {{product: aws, service: cloudtrail}}\ndetection:\n    a: {{{field}: x, eventName: y}}\n    condition: a\n"
+        )
+    };
+    let text = [rule("eventNmae"), rule("awsRegion"), rule("eventNmae")].join("---\n");
+    let reading = rule::read(Path::new("several.yml"), text.into_bytes());
+    let told = |rule: &Rule| -> Vec<(&str, (usize, usize))> {
+        lints("", rule).iter().map(|lint| (lint.code.as_str(), lint.diagnostic.position())).collect()
+    };
+    let places: Vec<_> = reading.rules.iter().map(told).collect();
+    assert_eq!(places, [vec![("unknown-field", (4, 9))], vec![], vec![("unknown-field", (16, 9))]]);
+}
+
+#[test]
 fn lint_codes_stand_in_order() {
     assert!(LintCode::ALL.is_sorted_by_key(|code| code.as_str()));
 }

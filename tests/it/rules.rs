@@ -1,11 +1,14 @@
 //! Every shipped rule, held to its own tests, and its tests to what they are worth.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use trailwatch::config;
 use trailwatch::engine::trial::coverage::coverage;
 use trailwatch::engine::trial::run_tests;
-use trailwatch::rule::Rule;
+use trailwatch::engine::{RuleSet, Scratch};
+use trailwatch::rule::{Rule, Severity};
+use trailwatch::sim::{Label, Stream};
 
 /// The rule files below a folder of this repository, without those of what rules share.
 pub fn rule_files(folder: &str) -> Vec<PathBuf> {
@@ -69,4 +72,29 @@ fn every_shipped_rule_names_its_schema() {
     for rule in shipped() {
         assert!(rule.source.text.starts_with("#:schema ../../docs/rule.schema.json\n"), "{}", rule.id);
     }
+}
+
+/// What the generator calls everyday, and what it plants to look like an attack, is the benign budget: nothing of it is
+/// worth a look today. What it plants as a change or an attack is found.
+#[test]
+fn everyday_events_are_quiet_and_attacks_are_not() {
+    let rules = RuleSet::new(shipped());
+    let mut scratch = Scratch::default();
+    let mut counts = HashMap::new();
+    for planned in (0..4).flat_map(|seed| Stream::new(seed).take(2_500)) {
+        if planned.label == Label::Broken {
+            continue;
+        }
+        let found = rules.evaluate(&planned.message, &mut scratch).unwrap().matches;
+        let found: Vec<&Rule> = found.iter().map(|id| rules.rule(*id)).collect();
+        let loud: Vec<&str> =
+            found.iter().filter(|rule| rule.severity >= Severity::Medium).map(|rule| rule.id.as_str()).collect();
+        if planned.label.is_of_interest() {
+            assert!(!found.is_empty(), "{:?}: {}", planned.label, planned.message);
+        } else {
+            assert!(loud.is_empty(), "{loud:?}: {:?}: {}", planned.label, planned.message);
+        }
+        *counts.entry(planned.label.is_of_interest()).or_insert(0) += 1;
+    }
+    assert!(counts[&false] > 9_000 && counts[&true] > 50, "{counts:?}");
 }

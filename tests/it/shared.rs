@@ -227,6 +227,48 @@ fn what_stands_beside_a_rule_that_is_named_is_found() {
 }
 
 #[test]
+fn who_is_trusted_may_stand_in_a_list() {
+    let lists = "[lists.ours]\ntype = \"account\"\nvalues = [\"444455556666\"]
+        [lists.organizations]\nvalues = [\"o-a1b2c3d4e5\"]
+        [lists.many]\ntype = \"glob\"\nvalues = [\"7777*\"]
+        [lists.networks]\ntype = \"cidr\"\nvalues = [\"10.0.0.0/8\"]";
+    let line = |trusted: &str| {
+        rule(&format!(
+            "[match]\n\"requestParameters.policy|policy\" = {{ grants_external = true, trusted = {trusted} }}"
+        ))
+    };
+    let event = |statement: &str| {
+        format!(
+            r#"{{"recipientAccountId":"111122223333","requestParameters":{{"policy":{{"Statement":{{"Effect":"Allow","Action":"*",{statement}}}}}}}}}"#
+        )
+    };
+    let [listed, organization, other] = [
+        r#""Principal":{"AWS":"arn:aws:iam::444455556666:root"}"#,
+        r#""Principal":"*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-a1b2c3d4e5"}}"#,
+        r#""Principal":{"AWS":"777788889999"}"#,
+    ]
+    .map(event);
+    for (trusted, matched, others) in [
+        ("\"ours\"", [&organization, &other], vec![&listed]),
+        ("[\"ours\", \"organizations\"]", [&other, &other], vec![&listed, &organization]),
+        ("[\"444455556666\", \"many\"]", [&organization, &organization], vec![&listed, &other]),
+        ("\"trusted_accounts\"", [&listed, &other], vec![]),
+    ] {
+        let matched = matched.map(String::as_str);
+        let others: Vec<&str> = others.into_iter().map(String::as_str).collect();
+        let declared = format!("{lists}\n[lists.trusted_accounts]\nvalues = []\nmay_be_empty = true");
+        check(&[("l.toml", &declared), ("r.toml", &line(trusted))], &matched, &others);
+    }
+    for (trusted, told) in
+        [("\"networks\"", "the list `networks` holds networks"), ("\"ourss\"", "there is no list `ourss`")]
+    {
+        let folder = folder(&[("l.toml", lists), ("r.toml", &line(trusted))]);
+        let problems = config::rules(&[folder.path().to_owned()]).problems;
+        assert_eq!(problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), [told]);
+    }
+}
+
+#[test]
 fn bounds_of_lists_are_told() {
     let many = |number: usize| (0..number).map(|n| format!("\"a{n}\"")).collect::<Vec<_>>().join(",");
     for (list, number, told) in

@@ -160,7 +160,10 @@ impl<'j> Judge<'j> {
     }
 
     fn is_trusted(&self, scope: &str) -> bool {
-        self.account == Some(scope) || self.policy.trusted.iter().any(|trusted| trusted == scope)
+        let Policy { trusted, trusted_lists, .. } = self.policy;
+        self.account == Some(scope)
+            || trusted.iter().any(|trusted| trusted == scope)
+            || trusted_lists.iter().any(|list| list.holds(scope))
     }
 
     /// Holds the keys of conditions against those asked for.

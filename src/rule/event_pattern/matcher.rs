@@ -85,14 +85,47 @@ fn matcher(raw: &RawValue) -> Read<'_, Matcher> {
         "exists" => match value.get() {
             "true" => Test::Strictly(Strict::Leaf),
             "false" => return Ok(Matcher::Missing),
-            _ => return wrong(value, Problem::new("`exists` is `true` or `false`, without quotes")),
+            other => {
+                let problem = Problem::new("`exists` is `true` or `false`, without quotes");
+                let flag = other.trim_matches('"').to_ascii_lowercase();
+                let is_flag = matches!(flag.as_str(), "true" | "false");
+                return wrong(value, if is_flag { problem.hint(format!("write `{flag}`")) } else { problem });
+            }
         },
         other => {
             let problem = Problem::new(format!("unknown matcher `{other}`"));
-            let problem = problem.near_or(nearest(other, MATCHERS), || known(&MATCHERS[..MATCHERS.len() - 1]));
+            let problem = match foreign(other) {
+                Some(ours) => problem.hint(ours),
+                None => problem.near_or(nearest(other, MATCHERS), || known(&MATCHERS[..MATCHERS.len() - 1])),
+            };
             return wrong(name, problem);
         }
     }))
+}
+
+/// What to write for a matcher of another language.
+fn foreign(name: &str) -> Option<&'static str> {
+    let plain: String = name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | '$' | ' ')).collect();
+    Some(match plain.as_str() {
+        "startswith" | "beginswith" | "starts" => "write `{\"prefix\": \"…\"}`",
+        "endswith" | "ends" => "write `{\"suffix\": \"…\"}`",
+        "contains" | "includes" | "like" | "glob" | "match" | "matches" | "re" | "regex" | "regexp" => {
+            "there are no regular expressions; write `{\"wildcard\": \"*…*\"}`, in which `*` is any text"
+        }
+        "not" | "ne" | "neq" | "notequals" | "notin" | "nin" | "isnot" | "!=" => "write `{\"anything-but\": …}`",
+        "equals" | "equal" | "eq" | "is" | "in" | "anyof" | "oneof" | "=" | "==" => {
+            "values stand in the list as they are: `[\"a\", \"b\"]`"
+        }
+        "ignorecase" | "nocase" | "iequals" | "caseinsensitive" => "write `{\"equals-ignore-case\": \"…\"}`",
+        "gt" | "gte" | "lt" | "lte" | "between" | "range" | ">" | ">=" | "<" | "<=" => {
+            "numbers are compared by `{\"numeric\": [\">=\", 0, \"<\", 5]}`"
+        }
+        "ip" | "ipaddress" | "cidrip" | "network" | "cidrmatch" => "write `{\"cidr\": \"10.0.0.0/8\"}`",
+        "missing" | "null" | "isnull" | "notexists" => {
+            "a field that is missing is `{\"exists\": false}`, one that is null is `null`"
+        }
+        _ => return None,
+    })
 }
 
 fn known(names: &[&str]) -> String {
@@ -114,7 +147,12 @@ fn only_member<'t>(raw: &'t RawValue, what: &str) -> Read<'t, (&'t RawValue, &'t
 fn text<'t>(value: &'t RawValue, name: &str) -> Read<'t, String> {
     match value.get().starts_with('"') {
         true => Ok(string(value)),
-        false => wrong(value, Problem::new(format!("`{name}` takes a string"))),
+        false => {
+            let problem = Problem::new(format!("`{name}` takes a string"));
+            let each = elements(value.get()).into_iter().filter(|_| value.get().starts_with('['));
+            let each: Vec<String> = each.take(2).map(|element| format!("{{\"{name}\": {}}}", element.get())).collect();
+            wrong(value, if each.is_empty() { problem } else { problem.hint(format!("write `{}`", each.join(", "))) })
+        }
     }
 }
 
@@ -302,7 +340,8 @@ fn comparison(raw: &RawValue) -> Read<'_, String> {
         return Ok(sign);
     }
     let problem = Problem::new(format!("{} is no operator of `numeric`", raw.get()));
-    wrong(raw, problem.label(format!("expected one of {}", SIGNS.join(" "))))
+    let problem = problem.label(format!("expected one of {}", SIGNS.join(" ")));
+    wrong(raw, if sign == "==" { problem.hint("write `\"=\"`") } else { problem })
 }
 
 fn bounding(raw: &RawValue) -> Read<'_, Decimal> {

@@ -13,6 +13,7 @@ use super::matcher::{self, MATCHERS};
 use super::{Alternative, Asked, Pattern};
 use crate::condition::explain::{elements, raw_members};
 use crate::event::projection::unescape;
+use crate::rule::json;
 use crate::rule::key::Problem;
 
 /// The most alternatives that several `$or` may multiply out to, as EventBridge has it.
@@ -55,7 +56,7 @@ const RESERVED: [&str; 25] = [
 
 /// Reads a pattern.
 pub fn read(text: &str) -> Result<Pattern, Vec<Problem>> {
-    let (raw, rest) = json(text).map_err(|problem| vec![problem])?;
+    let (raw, rest) = first_object(text).map_err(|problem| vec![problem])?;
     let mut reader = Reader { text, problems: Vec::new(), depth: 0, in_alternative: false };
     let mut alternatives = vec![BTreeMap::new()];
     reader.object(raw, None, &mut alternatives);
@@ -63,14 +64,14 @@ pub fn read(text: &str) -> Result<Pattern, Vec<Problem>> {
 }
 
 /// The object that the text begins with, and where something stands behind it.
-fn json(text: &str) -> Result<(&RawValue, Option<Range<usize>>), Problem> {
+fn first_object(text: &str) -> Result<(&RawValue, Option<Range<usize>>), Problem> {
     if text.trim().is_empty() {
         return Err(Problem::new("the pattern is empty").hint("for example `{\"source\": [\"aws.xray\"]}`"));
     }
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
     let raw = match values.next() {
         Some(Ok(raw)) => raw,
-        Some(Err(error)) => return Err(not_json(text, &error)),
+        Some(Err(error)) => return Err(json::problem("pattern", text, &error)),
         None => return Err(Problem::new("the pattern is empty")),
     };
     if !raw.get().starts_with('{') {
@@ -80,19 +81,6 @@ fn json(text: &str) -> Result<(&RawValue, Option<Range<usize>>), Problem> {
     let end = values.byte_offset();
     let rest = text[end..].trim();
     Ok((raw, (!rest.is_empty()).then(|| place(text, rest))))
-}
-
-fn not_json(text: &str, error: &serde_json::Error) -> Problem {
-    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-    let at = (before + error.column().saturating_sub(1)).min(text.len());
-    if error.is_eof() {
-        let problem = Problem::new("the pattern breaks off").label("a bracket or a quote is missing");
-        let end = text.trim_end().len();
-        return Problem { part: Some(end..end), ..problem };
-    }
-    let message = error.to_string();
-    let reason = message.split(" at line ").next().unwrap_or_default();
-    Problem { part: Some(at..at + 1), ..Problem::new(format!("the pattern is not JSON: {reason}")) }
 }
 
 /// Where a slice of a text stands in it.
@@ -146,6 +134,10 @@ impl<'t> Reader<'t> {
             let problem = Problem::new(format!("`{name}` cannot be the name of a field within `{OR}`"));
             return self.complain(key.get(), problem.label("EventBridge keeps it for itself"));
         }
+        if let Some(hint) = joined(&name).filter(|_| is_alternatives(value)) {
+            let problem = Problem::new(format!("`{name}` is the name of a field here"));
+            return self.complain(key.get(), problem.hint(hint));
+        }
         let path = path.map_or(name.clone(), |above| format!("{above}.{name}"));
         match value.get().as_bytes().first() {
             Some(b'{') => self.object(value, Some(&path), alternatives),
@@ -157,7 +149,11 @@ impl<'t> Reader<'t> {
             }
             _ => {
                 let problem = Problem::new("a field is asked for with a list or an object");
-                self.complain(value.get(), problem.hint(format!("write `[{}]`", value.get())));
+                let hint = match MATCHERS.contains(&name.as_str()) {
+                    true => format!("a matcher stands in a list: `[{{\"{name}\": {}}}]`", value.get()),
+                    false => format!("write `[{}]`", value.get()),
+                };
+                self.complain(value.get(), problem.hint(hint));
             }
         }
     }
@@ -214,12 +210,33 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Whether `$or` is the name of a field: what it has is nothing that could be alternatives, and all of it could be values.
-fn is_field(value: &RawValue) -> bool {
-    let is_matcher = |object: &RawValue| match &raw_members(object.get())[..] {
+/// What to write for a word that joins objects in another language.
+fn joined(name: &str) -> Option<&'static str> {
+    Some(match name.trim_start_matches('$').to_ascii_lowercase().as_str() {
+        "or" | "any" | "anyof" | "any_of" => "did you mean `$or`?",
+        "and" | "all" | "allof" | "all_of" => {
+            "all fields of an object must hold: write them beside each other, without this"
+        }
+        "not" | "none" | "nor" => "what a field must not be is `[{\"anything-but\": …}]`",
+        _ => return None,
+    })
+}
+
+fn is_alternatives(value: &RawValue) -> bool {
+    let is_object = |element: &&RawValue| element.get().starts_with('{') && !is_matcher(element);
+    let listed = if value.get().starts_with('[') { elements(value.get()) } else { Vec::new() };
+    !listed.is_empty() && listed.iter().all(is_object)
+}
+
+fn is_matcher(object: &RawValue) -> bool {
+    match &raw_members(object.get())[..] {
         [(key, _)] => MATCHERS.contains(&string(key).as_str()),
         _ => false,
-    };
+    }
+}
+
+/// Whether `$or` is the name of a field: what it has is nothing that could be alternatives, and all of it could be values.
+fn is_field(value: &RawValue) -> bool {
     let is_value = |element: &&RawValue| match element.get().as_bytes().first() {
         Some(b'{') => is_matcher(element),
         first => first != Some(&b'['),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{At, ExceptionFile, Reader, SelectionFile, Table, Value};
+use super::{At, ExceptionFile, RULE_KEYS, Reader, SelectionFile, Table, Value};
+use crate::event::dictionary::nearest;
 use crate::rule::diagnostic::{Diagnostic, SourceText};
 
 /// What rules share, as it was written.
@@ -132,9 +133,11 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a document is a file of what rules share, and no rule.
+/// Whether a document is a file of what rules share, and no rule. Its keys may be misspelt.
 pub(in crate::rule) fn is_shared(document: &DeTable<'_>) -> bool {
     const OF_RULES: [&str; 6] = ["id", "title", "severity", "match", "either", "condition"];
     let has = |keys: &[&str]| keys.iter().any(|key| document.contains_key(*key));
-    has(&SHARED_KEYS[1..]) && !has(&OF_RULES)
+    let is_near = |key: &str| !RULE_KEYS.contains(&key) && nearest(key, SHARED_KEYS[1..].iter().copied()).is_some();
+    let is_meant = || document.keys().any(|key| is_near(key.get_ref()));
+    (has(&SHARED_KEYS[1..]) || is_meant()) && !has(&OF_RULES)
 }

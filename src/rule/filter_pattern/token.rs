@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::complaint;
 use crate::event::{Case, Path};
 use crate::rule::diagnostic::{Diagnostic, SourceText};
+use crate::rule::syntax::TYPOGRAPHIC;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
@@ -87,12 +88,27 @@ fn token(source: &Arc<SourceText>, at: usize) -> Result<(Token, usize), Diagnost
         b'"' => quoted(source, at),
         b'%' => regex(source, at),
         b'\'' => Err(single_quotes(source, at)),
+        b'[' => Err(list(source, at)),
         _ => word(source, at),
     }
 }
 
+/// A bracket that no selector stands before.
+fn list(source: &Arc<SourceText>, at: usize) -> Diagnostic {
+    let rest = &source.text[at..];
+    let len = rest.find(']').map_or(1, |close| close + 1);
+    let problem = complaint(source, at..at + len, "a list is not of this language");
+    problem.hint("each value has its comparison: `( $.a = one || $.a = two )`")
+}
+
 fn word(source: &Arc<SourceText>, at: usize) -> Result<(Token, usize), Diagnostic> {
     let rest = &source.text[at..];
+    if let Some(quote) = rest.chars().next().filter(|c| TYPOGRAPHIC.contains(c)) {
+        let inside =
+            rest[quote.len_utf8()..].split(|c| TYPOGRAPHIC.contains(&c) || c == '"').next().unwrap_or_default();
+        let problem = complaint(source, at..at + quote.len_utf8(), "a string stands in double quotes");
+        return Err(problem.hint(format!("write `\"{inside}\"`, with plain quotes")));
+    }
     let len = rest.find(|c: char| c.is_whitespace() || "(){}=<>!&|\"".contains(c)).unwrap_or(rest.len());
     match len {
         0 => Err(lone_sign(source, at)),
@@ -142,7 +158,7 @@ fn quoted(source: &Arc<SourceText>, start: usize) -> Result<(Token, usize), Diag
             other => value.push(other),
         }
     }
-    Err(complaint(source, start..start + 1, "this quote is not closed"))
+    Err(complaint(source, start..start + 1, "this quote is not closed").hint("write `\"` at the end of the string"))
 }
 
 /// Reads `$.a.b`, `$.a[0].b`, `$.a[*].b`, `$.['a.b']`.
@@ -171,11 +187,14 @@ impl Selector<'_> {
         }
         let (source, place) = (self.source, self.start..self.at);
         if self.names.is_empty() {
-            return Err(complaint(source, place, "a selector names a field").hint("for example `$.eventName`"));
+            let name = source.text[place.end..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            let name = if name.is_empty() { "eventName" } else { name };
+            return Err(complaint(source, place, "a selector names a field").hint(format!("write `$.{name}`")));
         }
         let path = Path::from_segments(self.names, Case::Sensitive)
             .and_then(|path| path.with_positions(self.positions))
             .map_err(|error| complaint(source, place.clone(), &error.to_string()))?;
+        let path = if source.text[..place.end].ends_with("[*]") { path } else { path.of_whole_arrays() };
         Ok((Token::Selector(path, self.every), place.len()))
     }
 
@@ -184,7 +203,10 @@ impl Selector<'_> {
         let len = name.find(|c: char| c.is_whitespace() || NAME_ENDS.contains(c)).unwrap_or(name.len());
         let place = self.at..self.at + 1 + len;
         match &name[..len] {
-            "" => return Err(complaint(self.source, place, "a name is missing after this dot")),
+            "" => {
+                let problem = complaint(self.source, place, "a name is missing after this dot");
+                return Err(problem.hint("a selector names every step: `$.userIdentity.arn`"));
+            }
             "*" => {
                 let problem =
                     complaint(self.source, place, "`*` stands for the elements of an array, not for any name");
@@ -205,7 +227,8 @@ impl Selector<'_> {
             None => inside.find(']'),
         };
         let Some(close) = close else {
-            return Err(complaint(self.source, self.at..self.at + 1, "this bracket is not closed"));
+            let problem = complaint(self.source, self.at..self.at + 1, "this bracket is not closed");
+            return Err(problem.hint("write `['name']`, `[0]` or `[*]`"));
         };
         let place = self.at..self.at + close + 2;
         match &inside[..close] {

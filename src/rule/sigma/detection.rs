@@ -57,7 +57,10 @@ pub(super) fn read(reader: &mut Reader<'_>, detection: &Node) -> Option<Conditio
             let names: Vec<&str> = selections.iter().map(|(name, _)| name.as_str()).collect();
             let example = names.first().map_or("selection", |name| name);
             let problem = Problem::new("the detection has no `condition`");
-            reader.complain(&start(&detection.span), problem.hint(format!("add `condition: {example}`")));
+            reader.complain(
+                &start(&detection.span),
+                problem.hint(format!("add `condition: {example}` below `detection`")),
+            );
             None
         }
     }
@@ -204,7 +207,7 @@ impl Reader<'_> {
         };
         let list = self.shared.list(name);
         let list = self.ok(&node.span, text, list)??;
-        let conditions = item.of_list(list);
+        let conditions = item.of_list(&list);
         self.ok(&node.span, text, conditions)
     }
 

@@ -222,7 +222,8 @@ impl Item {
             Operator::Exists => match scalar.kind {
                 Kind::Bool(true) => is(Test::Exists),
                 Kind::Bool(false) => is(Test::Exists).map(Condition::negated),
-                _ => Err(Problem::new("expected `true` or `false`, without quotes")),
+                _ => Err(Problem::new("expected `true` or `false`, without quotes")
+                    .hint("`true` asks that the field is there, `false` that it is not")),
             },
             _ if self.fieldref => is(self.relation(text)?),
             Operator::Equals => is(self.equals(scalar)?),
@@ -245,8 +246,10 @@ impl Item {
     /// What the values of a list come to, each of them or all together.
     pub fn of_list(&self, list: &Arc<List>) -> Result<Vec<Condition>, Problem> {
         match (self.operator, list.values()) {
-            (Operator::Equals, Values::Texts(_)) | (Operator::Equals | Operator::Cidr, Values::Networks(_)) => {
-                let nocase = !self.cased && matches!(list.values(), Values::Texts(_));
+            (Operator::Equals, Values::Texts(_))
+            | (Operator::Equals | Operator::Cidr, Values::Networks(_) | Values::Unknown) => {
+                let of_texts = self.operator == Operator::Equals && !matches!(list.values(), Values::Networks(_));
+                let nocase = !self.cased && of_texts;
                 let membership = Membership { list: Arc::clone(list), nocase };
                 Ok(vec![Condition::is(self.field.clone(), Test::In(membership))])
             }
@@ -256,6 +259,8 @@ impl Item {
                 texts.sort_unstable();
                 texts.into_iter().map(|text| self.value(&Scalar { text: text.to_owned(), kind: Kind::Text })).collect()
             }
+            (_, Values::Unknown) => Err(Problem::new("`expand` with this modifier cannot be said in our lines")
+                .label("`|in` compares whole values")),
             _ => Err(Problem::new(format!("the list `{}` is of another type than this modifier takes", list.name()))),
         }
     }

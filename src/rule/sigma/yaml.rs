@@ -128,6 +128,11 @@ impl<'s> Reader<'s> {
             return Err(self.problem(span, format!("nested more than {NESTING_MAX} deep")));
         }
         match event {
+            // To YAML the lines are one text, which nobody means.
+            Event::Scalar(_, ScalarStyle::Plain, ..) if self.is_dashes(&span) => {
+                let problem = Diagnostic::new(self.source, span.start..span.start + 1, "a space is missing behind `-`");
+                Err(Box::new(problem.hint("write each value of a list as `- value`")))
+            }
             Event::Scalar(text, style, ..) => {
                 let kind = if style == ScalarStyle::Plain { plain(&text) } else { Kind::Text };
                 Ok(Node { value: Value::Scalar(Scalar { text: text.into_owned(), kind }), span })
@@ -140,6 +145,12 @@ impl<'s> Reader<'s> {
             }
             _ => Err(self.problem(span, "expected a value")),
         }
+    }
+
+    /// Whether lines stand there that each begin with a dash.
+    fn is_dashes(&self, span: &Range<usize>) -> bool {
+        let text = self.source.text.get(span.clone()).unwrap_or_default();
+        text.contains('\n') && text.lines().all(|line| line.trim_start().starts_with('-'))
     }
 
     fn list(&mut self, start: Range<usize>, depth: usize) -> Read<Node> {
@@ -221,15 +232,42 @@ fn explain(source: &Arc<SourceText>, error: &ScanError) -> Diagnostic {
             say("this escape means nothing in double quotes").hint("single quotes take a backslash as it is")
         }
         ErrorKind::RecursionLimitExceeded => say(&format!("nested more than {NESTING_MAX} deep")),
-        ErrorKind::MappingValueNotAllowed => say("a second `:` on the line").hint("put the value into quotes"),
+        ErrorKind::MappingValueNotAllowed => match key_above(&source.text, at) {
+            Some(key) => Diagnostic::new(source, key, "a key without `:`").hint("write `:` behind it"),
+            None => say("a second `:` on the line").hint("put the value into quotes"),
+        },
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
             say("this stands further left or right than what it belongs to").hint("indent members of one map alike")
         }
         _ => match source.text[at..].chars().next().filter(|sign| "%@`".contains(*sign)) {
             Some(sign) => say(&format!("a value cannot begin with `{sign}`")).hint("put the value into quotes"),
+            None if open_list(&source.text, at).is_some() => {
+                let open = open_list(&source.text, at).unwrap_or(at);
+                let problem = Diagnostic::new(source, open..open + 1, "this list is not closed");
+                problem.hint("write `]` behind its last value")
+            }
             None => say(&format!("this is not YAML: {}", error.info().lines().next().unwrap_or(""))),
         },
     }
+}
+
+/// The key that the line above the place consists of, if it lacks its `:` and what follows belongs to it.
+fn key_above(text: &str, at: usize) -> Option<Range<usize>> {
+    let line_start = text[..at].rfind('\n')?;
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let above = text[..line_start].lines().next_back()?;
+    let start = line_start - above.len() + indent(above);
+    let is_key = !above.contains([':', '#', '"', '\'']) && !above.trim_start().starts_with('-');
+    let goes_deeper = indent(above) < indent(&text[line_start + 1..]);
+    let key = above.trim();
+    (is_key && goes_deeper && !key.is_empty()).then(|| start..start + key.len())
+}
+
+/// Where a list in brackets begins that is not closed on its own line, and lies before the place.
+fn open_list(text: &str, at: usize) -> Option<usize> {
+    let open = text[..at].rfind('[')?;
+    let between = &text[open..at];
+    (between.contains('\n') && !between.contains(']')).then_some(open)
 }
 
 #[cfg(test)]

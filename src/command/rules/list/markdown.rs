@@ -24,7 +24,7 @@ pub fn index(rules: &[&Rule]) -> String {
     for members in by_family(rules) {
         let _ = writeln!(page, "\n### {}\n\n| severity | rule | says |\n|---|---|---|", family(members[0]));
         for rule in members {
-            let title = rule.title.unfilled().replace('|', "\\|");
+            let title = rule.title.outline().replace('|', "\\|");
             let _ = writeln!(page, "| {} | {} | {title} |", rule.severity.as_str(), link(rule));
         }
     }
