@@ -3,24 +3,11 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use trailwatch::finding::{Finding, FindingActor};
+use trailwatch::finding::Finding;
 use trailwatch::rule::Severity;
 use trailwatch::sink::webhook::body::{Body, Escape, Writer};
 
-use crate::foreign::{finding, finding_of};
-
-/// A finding of which little is known.
-fn bare() -> Finding {
-    Finding {
-        time: None,
-        account: None,
-        region: None,
-        source_ip: None,
-        event_ids: Vec::new(),
-        actor: FindingActor { account: None, arn: None, session: None, ..finding().actor },
-        ..finding()
-    }
-}
+use crate::foreign::{bare, finding, finding_of};
 
 fn presets() -> [(&'static str, Body); 6] {
     [

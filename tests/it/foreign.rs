@@ -62,7 +62,7 @@ pub fn finding() -> Finding {
 }
 
 /// A finding of which next to nothing is known.
-fn bare() -> Finding {
+pub fn bare() -> Finding {
     Finding {
         time: None,
         account: None,
