@@ -113,14 +113,20 @@ impl AwsArgs {
     }
 
     /// Makes a source of the objects under `s3://BUCKET/PREFIX`; `None` after saying what is wrong.
-    pub fn objects(&self, url: &str, since: Option<Moment>, until: Option<Moment>) -> Option<s3::Objects> {
+    pub fn objects(
+        &self,
+        url: &str,
+        (since, until): (Option<Moment>, Option<Moment>),
+        bucket_owner: Option<&str>,
+    ) -> Option<s3::Objects> {
         let Some(settings) = s3::Settings::of_url(url) else {
             say("error", &format!("`{url}` is no bucket (it looks like `s3://BUCKET/PREFIX`)"));
             return None;
         };
         let now = SystemTime::now();
         let (since_ms, until_ms) = (since.map(|moment| moment.ms(now)), until.map(|moment| moment.ms(now)));
-        let settings = s3::Settings { since_ms, until_ms, ..settings };
+        let bucket_owner = bucket_owner.map(str::to_owned);
+        let settings = s3::Settings { since_ms, until_ms, bucket_owner, ..settings };
         Some(s3::Objects::new(settings, s3::connector(self.access()), notify()))
     }
 

@@ -31,6 +31,9 @@ pub struct Scan {
     /// Only events before then. Of CloudTrail's objects, days after it are not read, but one.
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     until: Option<Moment>,
+    /// The account that buckets must belong to.
+    #[arg(long, value_name = "ACCOUNT")]
+    bucket_owner: Option<String>,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -117,7 +120,7 @@ impl Scan {
 
     #[cfg(feature = "aws")]
     fn objects(&self, url: &str) -> Option<(Arc<dyn Source>, Progress)> {
-        let source = self.aws.objects(url, self.since, self.until)?;
+        let source = self.aws.objects(url, (self.since, self.until), self.bucket_owner.as_deref())?;
         let progress = source.progress();
         Some((Arc::new(source), progress))
     }

@@ -85,6 +85,8 @@ fn wrong_arguments() {
         ("command-misspelt", vec!["tial"]),
         ("option-misspelt", vec!["scan", "--rule", TRAIL_RULE, SCANNED]),
         ("scan-without-a-path", vec!["scan"]),
+        ("scan-of-no-bucket", vec!["scan", "s3://a b"]),
+        ("scan-until-before-since", vec!["scan", SCANNED, "--since", "1d", "--until", "2d"]),
         ("scan-fail-on-unknown-severity", vec!["scan", "--fail-on", "hihg", SCANNED]),
         ("tail-without-arguments", vec!["tail"]),
         ("tail-since-unreadable", vec!["tail", "--since", "yesterday", SCANNED]),

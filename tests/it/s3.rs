@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -14,10 +13,9 @@ use trailwatch::source::s3::{Objects, Settings, local_connector};
 use trailwatch::source::{Notice, Notify, Source, SourceError};
 use trailwatch::store::MemoryStore;
 
-const BUCKET: &str = "trail-bucket";
+use super::sqs::patiently;
 
-/// Nothing here takes longer, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const BUCKET: &str = "trail-bucket";
 
 /// A stand-in endpoint with one empty bucket.
 struct Lab {
@@ -78,10 +76,6 @@ impl Lab {
             other => panic!("expected an error, got {} deliveries", other.unwrap().map_or(0, |batch| batch.len())),
         }
     }
-}
-
-async fn patiently<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it takes too long")
 }
 
 fn text(bytes: &[u8]) -> String {

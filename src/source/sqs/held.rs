@@ -162,12 +162,15 @@ impl Held {
         (deletions, changes)
     }
 
+    /// A time further off than it can have been set to is past as well: the clock was set back.
     fn need(&self, message: &Message, now_ms: i64) -> Option<Need> {
+        let is_due = |due_ms: i64, wait_ms: i64| due_ms <= now_ms || due_ms - now_ms > wait_ms;
         let is_over = message.open == 0;
-        if is_over && message.end_ms <= now_ms {
+        if is_over && is_due(message.end_ms, RETRY_MS) {
             return Some(if message.spoilt { Need::Leave(self.left_seconds(message.received)) } else { Need::Delete });
         }
-        (!is_over && message.hide_ms.is_some_and(|hide_ms| hide_ms <= now_ms)).then_some(Need::Hide)
+        let hide = message.hide_ms.is_some_and(|hide_ms| is_due(hide_ms, self.visibility_ms));
+        (!is_over && hide).then_some(Need::Hide)
     }
 
     /// When something is to be done next.
@@ -303,6 +306,15 @@ mod tests {
         }
         assert!((HIDDEN_MS_MAX - 120_000..=HIDDEN_MS_MAX).contains(&now_ms), "{now_ms}");
         assert_eq!((needs(&held, i64::MAX), calls), (vec![], 1_437));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_nothing() {
+        let mut held = held();
+        let (open, _) = take(&mut held, "open", 1, 1, 10_000_000);
+        let (done, receipts) = take(&mut held, "done", 1, 1, 10_000_000);
+        held.settle(&receipts, false, 10_000_000);
+        assert_eq!(needs(&held, 5_000_000), [(done, Need::Delete), (open, Need::Hide)]);
     }
 
     #[test]
