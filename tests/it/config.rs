@@ -108,7 +108,8 @@ fn a_later_layer_counts_for_more() {
             other => panic!("{other:?}"),
         }
     };
-    let cases: [(&str, Vec<PathBuf>, &[(&str, &str)], &str); 4] = [
+    type Case<'c> = (&'c str, Vec<PathBuf>, &'c [(&'c str, &'c str)], &'c str);
+    let cases: [Case<'_>; 4] = [
         ("one file", vec![one.clone()], &[], "one"),
         ("two files", vec![one.clone(), two.clone()], &[], "two"),
         ("a folder, by name", vec![folder.path().to_owned()], &[], "two"),
