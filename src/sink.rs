@@ -20,8 +20,10 @@ pub mod webhook;
 /// # Contract
 ///
 /// One caller at a time; batches come in the order in which findings were committed, and a batch comes again only as
-/// far as it was answered with [`Outcome::Retry`]. The answer has one outcome for each finding of the batch, in its
-/// order. `Err` says that the sink is gone for good, as standard output is when its reader has left.
+/// far as it was answered with [`Outcome::Retry`], or not answered. The answer has one outcome for each finding of the
+/// batch, in its order. A sink that gets no further, since nobody is there or it is asked to wait, answers for the first
+/// ones only: the others were not tried, and come again once it may go on. `Err` says that the sink is gone for good, as
+/// standard output is when its reader has left.
 pub trait Sink: Send {
     /// The name that reports carry.
     fn name(&self) -> &str;

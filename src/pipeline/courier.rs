@@ -123,11 +123,17 @@ impl Courier {
         }
     }
 
-    async fn rest(&mut self, nap: Duration) {
-        tokio::select! {
-            () = self.bell.notified(), if self.failures == 0 => {}
-            () = self.ending.cancelled() => {}
-            () = tokio::time::sleep(nap.min(NAP_MAX)) => {}
+    async fn rest(&mut self, nap: Nap) {
+        match nap {
+            Nap::UntilDue(wait) => tokio::select! {
+                () = self.bell.notified() => {}
+                () = self.ending.cancelled() => {}
+                () = tokio::time::sleep(wait.min(NAP_MAX)) => {}
+            },
+            Nap::Held(wait) => tokio::select! {
+                () = self.ending.cancelled() => {}
+                () = tokio::time::sleep(wait) => {}
+            },
         }
     }
 
@@ -149,10 +155,12 @@ impl Courier {
         }
         if due.entries.is_empty() {
             let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(now_ms(), next_ms)));
-            return Ok(Next::Rest(nap));
+            return Ok(Next::Rest(Nap::UntilDue(nap)));
         }
         let findings: Vec<Arc<Finding>> = due.entries.iter().map(|entry| Arc::clone(&entry.finding)).collect();
         let outcomes = self.delivery.sink.deliver(&findings).await?;
+        let got_no_further = outcomes.len() < due.entries.len();
+        let asked_for = asked_for(&outcomes);
         let settlements = self.settlements(&due.entries, outcomes);
         let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
         if let Err(error) = self.settle(settlements.clone()).await {
@@ -161,14 +169,15 @@ impl Courier {
         }
         self.count(&settlements);
         if took_nothing {
-            let reason = settlements.iter().find_map(reason_of).unwrap_or_default();
-            return Ok(self.failed(&reason));
+            let reason = settlements.iter().find_map(reason_of);
+            let failed = self.failed(&reason.unwrap_or_else(|| "it gave no answer".to_owned()));
+            return Ok(if got_no_further { failed.at_least(asked_for) } else { failed });
         }
         if self.failures > 0 {
             self.tell(NoticeLevel::Info, format!("sink `{}` takes findings again", self.delivery.route.sink));
         }
         self.failures = 0;
-        Ok(Next::Again)
+        Ok(if got_no_further { Next::Rest(Nap::Held(self.wait(0).max(asked_for))) } else { Next::Again })
     }
 
     /// Says a failure once, and how long to leave the sink alone.
@@ -179,7 +188,7 @@ impl Courier {
             self.tell(NoticeLevel::Warn, text);
         }
         self.failures += 1;
-        Next::Rest(self.wait(self.failures - 1).max(self.delivery.patience.spacing))
+        Next::Rest(Nap::Held(self.wait(self.failures - 1).max(self.delivery.patience.spacing)))
     }
 
     /// The wait after so many failures, with jitter, so that many couriers do not come at once.
@@ -189,27 +198,30 @@ impl Courier {
         waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
     }
 
+    /// What becomes of the entries. Those that the sink did not get to stay as they are, while there is time.
     fn settlements(&self, entries: &[Entry], outcomes: Vec<Outcome>) -> Vec<Settlement> {
         let mut outcomes = outcomes.into_iter();
-        entries
-            .iter()
-            .map(|entry| match outcomes.next() {
-                Some(Outcome::Delivered) => Settlement::Delivered { number: entry.number },
-                Some(Outcome::Refused(reason)) => Settlement::Dead { number: entry.number, reason },
-                Some(Outcome::Retry { reason, after }) => self.again(entry, reason, after),
-                None => self.again(entry, "the sink gave no answer".to_owned(), None),
-            })
-            .collect()
+        let settlement = |entry: &Entry| match outcomes.next() {
+            Some(Outcome::Delivered) => Some(Settlement::Delivered { number: entry.number }),
+            Some(Outcome::Refused(reason)) => Some(Settlement::Dead { number: entry.number, reason }),
+            Some(Outcome::Retry { reason, after }) => Some(self.again(entry, reason, after)),
+            None => self.too_late(entry, "the sink did not get to it"),
+        };
+        entries.iter().filter_map(settlement).collect()
     }
 
     fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
-        let now_ms = now_ms();
-        if since(entry.since_ms, now_ms) >= self.delivery.patience.deadline.as_millis() as u64 {
-            let reason = format!("not taken in time; at last: {reason}");
-            return Settlement::Dead { number: entry.number, reason };
-        }
-        let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
-        Settlement::Again { number: entry.number, due_ms: now_ms.saturating_add(wait.as_millis() as i64), reason }
+        self.too_late(entry, &reason).unwrap_or_else(|| {
+            let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
+            let due_ms = now_ms().saturating_add(wait.as_millis() as i64);
+            Settlement::Again { number: entry.number, due_ms, reason }
+        })
+    }
+
+    fn too_late(&self, entry: &Entry, reason: &str) -> Option<Settlement> {
+        let is_late = since(entry.since_ms, now_ms()) >= self.delivery.patience.deadline.as_millis() as u64;
+        let reason = format!("not taken in time; at last: {reason}");
+        is_late.then_some(Settlement::Dead { number: entry.number, reason })
     }
 
     fn count(&mut self, settlements: &[Settlement]) {
@@ -260,8 +272,34 @@ impl Courier {
 enum Next {
     /// Looks for more.
     Again,
-    /// Waits so long, or until something is new.
-    Rest(Duration),
+    /// Waits.
+    Rest(Nap),
+}
+
+/// A wait that the end of the run cuts short.
+enum Nap {
+    /// So long, or until something is new.
+    UntilDue(Duration),
+    /// So long, whatever comes: the sink is to be left alone.
+    Held(Duration),
+}
+
+impl Next {
+    /// The same, where the sink is to be left alone for so long at least.
+    fn at_least(self, wait: Duration) -> Self {
+        match self {
+            Self::Rest(Nap::Held(held)) => Self::Rest(Nap::Held(held.max(wait))),
+            other => other,
+        }
+    }
+}
+
+/// How long the sink is to be left alone, by its last answer.
+fn asked_for(outcomes: &[Outcome]) -> Duration {
+    match outcomes.last() {
+        Some(Outcome::Retry { after, .. }) => after.unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
 }
 
 fn reason_of(settlement: &Settlement) -> Option<String> {

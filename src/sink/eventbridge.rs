@@ -97,14 +97,11 @@ impl EventBridge {
             batch.iter().map(|finding| Entry::new(finding, &self.settings, now_s)).collect();
         let good: Vec<&Entry> = entries.iter().flatten().collect();
         let mut answers = self.put_all(&good).await.into_iter();
-        let missing = || Outcome::retry("EventBridge gave no answer");
-        entries
-            .iter()
-            .map(|entry| match entry {
-                Ok(_) => answers.next().unwrap_or_else(missing),
-                Err(problem) => Outcome::Refused(problem.clone()),
-            })
-            .collect()
+        let outcome = |entry: Result<Entry, String>| match entry {
+            Ok(_) => answers.next(),
+            Err(problem) => Some(Outcome::Refused(problem)),
+        };
+        entries.into_iter().map_while(outcome).collect()
     }
 
     /// Puts entries, call by call. A call that finds nobody there is the last.
@@ -120,7 +117,10 @@ impl EventBridge {
             match answer {
                 Ok(answers) => outcomes.extend(answers),
                 Err(Failure::Blamed(reason)) => outcomes.push(Outcome::Refused(reason)),
-                Err(Failure::Away(reason)) => outcomes.resize(entries.len(), Outcome::retry(reason)),
+                Err(Failure::Away(reason)) => {
+                    outcomes.resize(outcomes.len() + call.len(), Outcome::retry(reason));
+                    break;
+                }
             }
         }
         outcomes

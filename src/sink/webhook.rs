@@ -100,16 +100,16 @@ impl Webhook {
         })
     }
 
+    /// Sends findings until the receiver wants to be left alone, or seems to be away.
     async fn deliver_all(&self, batch: &[Arc<Finding>]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut failures = 0;
         for finding in batch {
             let outcome = self.send(finding).await;
             failures = if matches!(outcome, Outcome::Retry { .. }) { failures + 1 } else { 0 };
-            let wants_rest = matches!(outcome, Outcome::Retry { after: Some(_), .. }) || failures >= FAILURES_MAX;
-            outcomes.push(outcome.clone());
-            if wants_rest {
-                outcomes.resize(batch.len(), outcome);
+            let is_asked_to = matches!(outcome, Outcome::Retry { after: Some(_), .. });
+            outcomes.push(outcome);
+            if is_asked_to || failures >= FAILURES_MAX {
                 break;
             }
         }

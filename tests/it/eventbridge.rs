@@ -124,7 +124,7 @@ async fn what_can_never_be_put_is_refused_by_its_code() {
 }
 
 #[tokio::test]
-async fn when_nobody_is_there_all_comes_again_and_no_further_call_is_made() {
+async fn when_nobody_is_there_a_call_comes_again_and_no_further_one_is_made() {
     let faults = [
         Fault::Throttle,
         Fault::unavailable(),
@@ -140,7 +140,7 @@ async fn when_nobody_is_there_all_comes_again_and_no_further_call_is_made() {
         let mut sink = sink(&endpoint, "a");
         let batch = findings(25);
         let outcomes = sink.deliver(&batch).await.unwrap();
-        assert_eq!(retries(&outcomes).len(), 25, "{fault:?}: {outcomes:?}");
+        assert_eq!((outcomes.len(), retries(&outcomes).len()), (10, 10), "{fault:?}: {outcomes:?}");
         assert_eq!(endpoint.logs().calls(PUT), 1, "{fault:?}");
         assert_eq!(sink.deliver(&batch).await.unwrap(), vec![Outcome::Delivered; 25], "{fault:?}");
     }

@@ -320,14 +320,14 @@ async fn run(
     patience: Patience,
     route: Route,
 ) -> Summary {
-    run_draining(folder, numbers, pager, patience, route, Duration::from_secs(20)).await
+    run_with(folder, numbers, Box::new(pager.clone()), patience, route, Duration::from_secs(20)).await
 }
 
-/// The same, with another time for what is left to bring at the end.
-async fn run_draining(
+/// The same, with any sink, and another time for what is left to bring at the end.
+async fn run_with(
     folder: &Path,
     numbers: std::ops::RangeInclusive<u64>,
-    pager: &Pager,
+    sink: Box<dyn Sink>,
     patience: Patience,
     route: Route,
     drain: Duration,
@@ -341,7 +341,7 @@ async fn run_draining(
         sources: vec![Arc::new(Files::new(vec![events], FileLimits::default(), Arc::new(|_| {})))],
         couriers: Some(Couriers {
             outbox: store.outbox(),
-            deliveries: vec![SinkDelivery { route, sink: Box::new(pager.clone()), patience }],
+            deliveries: vec![SinkDelivery { route, sink, patience }],
             drain,
         }),
         store: Box::new(store),
@@ -417,7 +417,8 @@ async fn a_sink_with_a_rate_limit_is_brought_one_finding_at_a_time() {
     let pager = Pager::new(|_, _| Outcome::Delivered);
     // The second would be due in an hour, and the run ends before.
     let limited = Patience { spacing: Duration::from_secs(3_600), ..HASTY };
-    run_draining(folder.path(), 1..=40, &pager, limited, everything(), Duration::from_secs(2)).await;
+    let drain = Duration::from_secs(2);
+    run_with(folder.path(), 1..=40, Box::new(pager.clone()), limited, everything(), drain).await;
     let brought = pager.brought();
     assert!(brought.len() <= 1, "{} are brought", brought.len());
     until_free(&folder.path().join("state")).await;
@@ -427,6 +428,48 @@ async fn a_sink_with_a_rate_limit_is_brought_one_finding_at_a_time() {
     all.sort();
     all.dedup();
     assert_eq!(all, ids(1..=40));
+}
+
+/// A sink that takes so many of a batch, and then asks to be left alone for an hour.
+struct Tired(usize);
+
+impl Sink for Tired {
+    fn name(&self) -> &str {
+        "pager"
+    }
+
+    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+        let mut outcomes = vec![Outcome::Delivered; self.0.min(batch.len())];
+        if outcomes.len() < batch.len() {
+            outcomes.push(Outcome::Retry { reason: "enough".to_owned(), after: Some(Duration::from_secs(3_600)) });
+        }
+        async { Ok(outcomes) }.boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sink_does_not_get_to_is_not_tried_and_waits_as_it_asks() {
+    for taken in [0, 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let drain = Duration::from_secs(20);
+        let summary = run_with(folder.path(), 1..=6, Box::new(Tired(taken)), HASTY, everything(), drain).await;
+        assert_eq!((summary.couriers[0].1.delivered, summary.couriers[0].1.retried), (taken as u64, 1));
+        let in_two_hours_ms = Timestamp::now().as_millisecond() + 7_200_000;
+        let left = open(&folder.path().join("state")).outbox().due("pager", in_two_hours_ms, 10).unwrap().entries;
+        let mut tries: Vec<u32> = left.iter().map(|entry| entry.tries).collect();
+        tries.sort_unstable();
+        let untried = 6 - taken - 1;
+        assert_eq!(tries, [vec![0; untried], vec![1]].concat());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sink_never_gets_to_is_a_dead_letter_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let late = Patience { deadline: Duration::ZERO, ..HASTY };
+    run_with(folder.path(), 1..=6, Box::new(Tired(0)), late, everything(), Duration::from_secs(20)).await;
+    let waiting = open(&folder.path().join("state")).outbox().waiting("pager").unwrap();
+    assert_eq!((waiting.entries, waiting.dead), (0, 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]

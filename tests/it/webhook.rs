@@ -108,7 +108,8 @@ async fn each_answer_means_what_the_receiver_meant() {
     }
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {
         let outcome = answered(answer(status, &[], body)).await;
-        assert!(matches!(&outcome, Outcome::Retry { after: None, .. }), "{status}: {outcome:?}");
+        let unsaid = (status == 429).then_some(Duration::ZERO);
+        assert!(matches!(&outcome, Outcome::Retry { after, .. } if *after == unsaid), "{status}: {outcome:?}");
         let outcome = answered(answer(status, &[("retry-after", "17")], "")).await;
         assert!(
             matches!(&outcome, Outcome::Retry { after: Some(wait), .. } if wait.as_secs() == 17),
@@ -150,7 +151,7 @@ async fn a_receiver_that_asks_to_be_left_alone_is_left_alone() {
     .await;
     let limited = retry("the receiver answered 429 Too Many Requests: slow down", Some(30));
     let outcomes = deliver(local(&receiver), 4).await;
-    assert_eq!(outcomes, [Outcome::Delivered, limited.clone(), limited.clone(), limited]);
+    assert_eq!(outcomes, [Outcome::Delivered, limited], "the other two are not tried");
     assert_eq!(receiver.requests().len(), 2);
 }
 
@@ -161,8 +162,8 @@ async fn one_finding_that_a_receiver_stumbles_over_does_not_hold_up_the_others()
     let failed = retry("the receiver answered 500 Internal Server Error", None);
     assert_eq!(outcomes, [failed, Outcome::Delivered, Outcome::Delivered]);
     let receiver = Receiver::start(|_, _| Some(answer(500, &[], ""))).await;
-    assert_eq!(deliver(local(&receiver), 50).await.len(), 50);
-    assert_eq!(receiver.requests().len(), 3, "one that takes nothing is not asked fifty times");
+    assert_eq!(deliver(local(&receiver), 50).await.len(), 3, "one that takes nothing is not asked fifty times");
+    assert_eq!(receiver.requests().len(), 3);
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// What became of a finding that was answered.
 pub(super) async fn outcome(response: Response, now: Timestamp) -> Outcome {
     let status = response.status();
-    let (after, location) = (retry_after(response.headers(), now), location(response.headers()));
+    // Who answers 429 wants to be left alone, also without saying how long.
+    let unsaid = (status == StatusCode::TOO_MANY_REQUESTS).then_some(Duration::ZERO);
+    let (after, location) = (retry_after(response.headers(), now).or(unsaid), location(response.headers()));
     let body = read(response).await;
     match status.as_u16() {
         200..=299 => Outcome::Delivered,
