@@ -9,6 +9,8 @@ mod bounds;
 mod cli;
 #[cfg(feature = "aws")]
 mod cloudwatch_logs;
+// Its files name every kind of sink there is.
+#[cfg(all(feature = "aws", feature = "webhook"))]
 mod config;
 mod corpus;
 mod diagnostics;
