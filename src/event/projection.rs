@@ -61,8 +61,8 @@ struct Node {
 #[derive(Debug, Clone)]
 struct Child {
     name: Box<[u8]>,
-    /// The start of the name, to tell names apart without going to it.
-    head: u64,
+    /// What names are told apart by without going to them.
+    ends: Ends,
     case: Case,
     node: u32,
 }
@@ -117,7 +117,12 @@ impl Projection {
             };
             let below = members.iter().copied().filter(leads_on).collect();
             let node = self.build(paths, steps, below, depth + 1);
-            children.push(Child { head: head(name.as_bytes()), name: name.as_bytes().into(), case: spelling, node });
+            children.push(Child {
+                ends: Ends::of(name.as_bytes()),
+                name: name.as_bytes().into(),
+                case: spelling,
+                node,
+            });
         }
         let of_position = |position: u32| {
             let below = members.iter().copied().filter(|&member| step(member) == Some(Step::Position(position)));
@@ -167,9 +172,13 @@ impl Node {
         if first == end {
             return None;
         }
-        let head = head(key);
-        let alike = self.children[first as usize..end as usize].iter().filter(|child| child.head == head);
-        alike.into_iter().find(|child| child.case.same(&child.name, key)).map(|child| child.node)
+        let ends = Ends::of(key);
+        let found =
+            self.children[first as usize..end as usize].iter().find(|child| match child.ends.difference(ends) {
+                0 if key.len() <= Ends::BYTES => true,
+                difference => difference & !IN_CASE == 0 && child.case.same(&child.name, key),
+            });
+        found.map(|child| child.node)
     }
 }
 
@@ -180,13 +189,30 @@ fn by_length(children: &[Child]) -> Box<[[u32; 2]]> {
     (0..=longest).map(|length| [start(length), start(length + 1)]).collect()
 }
 
-/// The first eight bytes of a name, the same for either case of a letter.
-fn head(name: &[u8]) -> u64 {
-    let head = match name.first_chunk() {
-        Some(first) => u64::from_le_bytes(*first),
-        None => name.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
-    };
-    head | 0x2020_2020_2020_2020
+/// The first eight bytes of a name and the last eight, which overlap where it is shorter than both.
+#[derive(Debug, Clone, Copy)]
+struct Ends(u64, u64);
+
+/// What letters differ in if they only differ in case.
+const IN_CASE: u64 = u64::MAX / 255 * 0x20;
+
+impl Ends {
+    /// How many bytes of a name they tell all of.
+    const BYTES: usize = 16;
+
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => Self(name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+        }
+    }
+
+    /// The bits that differ, of two names of one length.
+    #[inline]
+    fn difference(self, other: Self) -> u64 {
+        (self.0 ^ other.0) | (self.1 ^ other.1)
+    }
 }
 
 const NONE: u32 = u32::MAX;
