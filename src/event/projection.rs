@@ -6,6 +6,9 @@
 //!
 //! Corners, the same for wanted and unwanted fields: a duplicate key contributes every one of its values; a lone
 //! surrogate reads as U+FFFD; a number of any size is kept as its text; what nests deeper than [`DEPTH_MAX`] is refused.
+//!
+//! What is wanted of few records can be left for later: [`Projection::read`] then passes over it and notes where it
+//! stands, and [`Projection::read_rest`] goes back there.
 
 use serde::de::{Error as _, IgnoredAny};
 
@@ -48,6 +51,15 @@ pub struct Projection {
     paths: Vec<Path>,
 }
 
+/// When a path is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Of every record.
+    First,
+    /// Only of those of which the rest is asked for.
+    Later,
+}
+
 /// A place in the trie. Children are sorted by the length of their name, those whose case counts first.
 #[derive(Debug, Clone, Default)]
 struct Node {
@@ -56,6 +68,8 @@ struct Node {
     by_length: Box<[[u32; 2]]>,
     /// Elements of the array here that paths single out, and where they lead.
     positions: Box<[(u32, u32)]>,
+    /// Whether all that is here and below is left for later.
+    is_for_later: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -70,18 +84,30 @@ struct Child {
 impl Projection {
     /// Compiles paths. The number of a path is its place in the list; equal paths are better given once.
     pub fn new(paths: Vec<Path>) -> Self {
-        Self::of_some(paths, |_| true)
+        Self::in_turn(paths, |_| Some(Turn::First))
     }
 
-    /// Compiles those of the paths whose number is `wanted`; the others keep their number and are never read.
-    pub fn of_some(paths: Vec<Path>, wanted: impl Fn(FieldId) -> bool) -> Self {
-        let mut projection = Self { nodes: Vec::new(), paths };
-        let members = (0..projection.paths.len() as u32).filter(|&number| wanted(FieldId(number))).collect();
-        let paths = std::mem::take(&mut projection.paths);
+    /// Compiles those of the paths whose number has a turn; the others keep their number and are never read.
+    pub fn in_turn(paths: Vec<Path>, turn: impl Fn(FieldId) -> Option<Turn>) -> Self {
+        let members = (0..paths.len() as u32).filter(|&number| turn(FieldId(number)).is_some()).collect();
+        let mut projection = Self { nodes: Vec::new(), paths: Vec::new() };
         let steps: Vec<Vec<Step<'_>>> = paths.iter().map(|path| path.steps().collect()).collect();
         projection.build(&paths, &steps, members, 0);
+        projection.leave_for_later(|field| turn(field) == Some(Turn::Later));
         projection.paths = paths;
         projection
+    }
+
+    /// Marks the nodes where nothing is read at first, there or below. What is below has the greater number.
+    fn leave_for_later(&mut self, is_for_later: impl Fn(FieldId) -> bool) {
+        for number in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[number];
+            let mut below =
+                node.children.iter().map(|child| child.node).chain(node.positions.iter().map(|&(_, node)| node));
+            let all = node.fields.iter().all(|&field| is_for_later(field))
+                && below.all(|node| self.nodes[node as usize].is_for_later);
+            self.nodes[number].is_for_later = all;
+        }
     }
 
     /// The wanted paths, by number.
@@ -142,6 +168,11 @@ impl Projection {
     pub fn read(&self, text: &str, fields: &mut Fields) -> Result<(), serde_json::Error> {
         fields.reset(self.paths.len());
         walk::walk(&self.nodes, text, fields).map_err(|error| refusal(text, &error))
+    }
+
+    /// Reads what [`Projection::read`] has left for later of the same text.
+    pub fn read_rest(&self, text: &str, fields: &mut Fields) {
+        walk::walk_rest(&self.nodes, text, fields);
     }
 }
 
@@ -259,12 +290,15 @@ pub struct Fields {
     unescaped: String,
     /// A key that holds escapes, without them.
     key: String,
+    /// What was left for later, and where it starts.
+    later: Vec<(walk::At, u32)>,
 }
 
 impl Fields {
     fn reset(&mut self, fields: usize) {
         self.slots.clear();
         self.unescaped.clear();
+        self.later.clear();
         // Of thousands of fields a record has a few.
         for field in self.found.drain(..) {
             self.ends[field.0 as usize] = (NONE, NONE);
@@ -448,6 +482,32 @@ mod tests {
         }
         assert_eq!(one("a", r#"{"a":1e400}"#), ["Number(\"1e400\")"]);
         assert!(one("a", r#"{"a":"\ud800!"}"#)[0].ends_with("!\")"));
+    }
+
+    #[test]
+    fn what_is_left_for_later_is_found_then_and_nothing_twice() {
+        let text = r#"{"a":{"b":1,"c":[{"d":"x"},{"d":"\u0079"}]},"A":{"b":2},"e":[[{"f":null}],7],"g":"z"}"#;
+        let paths = ["a", "a.b", "a.c.d", "a.c", "e.f", "e", "g", "a.missing"]
+            .map(|path| Path::parse(path, Case::Insensitive).unwrap());
+        let found = |fields: &Fields| -> Vec<String> {
+            let values = |field| fields.values(text, FieldId(field)).map(|value| format!("{value:?}"));
+            (0..paths.len() as u32).map(|field| values(field).collect::<Vec<_>>().join(" ")).collect()
+        };
+        let mut fields = Fields::default();
+        Projection::new(paths.to_vec()).read(text, &mut fields).unwrap();
+        let all = found(&fields);
+        for split in 0_u32..1 << paths.len() {
+            let is_first = |field: FieldId| split >> field.0 & 1 == 1;
+            let turn = |field| Some(if is_first(field) { Turn::First } else { Turn::Later });
+            let projection = Projection::in_turn(paths.to_vec(), turn);
+            projection.read(text, &mut fields).unwrap();
+            let at_first = found(&fields);
+            for field in (0..paths.len()).filter(|&field| is_first(FieldId(field as u32))) {
+                assert_eq!(at_first[field], all[field], "{split:b}");
+            }
+            projection.read_rest(text, &mut fields);
+            assert_eq!(found(&fields), all, "{split:b}");
+        }
     }
 
     /// Pieces of JSON that make trouble when put together.

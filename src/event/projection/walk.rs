@@ -8,7 +8,7 @@ use hifijson::token::Lex as _;
 use hifijson::{Error, Expect, SliceLexer};
 
 use super::string::{Text, string};
-use super::{Fields, Kind, Node, unescape};
+use super::{Fields, Kind, Node, Turn, unescape};
 
 /// How deep a record may nest. The walk goes down by recursion, so there has to be an end; decoding sets a lower one.
 pub const DEPTH_MAX: u32 = 256;
@@ -17,7 +17,7 @@ type Lexer<'t> = SliceLexer<'t>;
 
 /// Reads the object that `text` must be, by the trie of what is wanted.
 pub(super) fn walk(nodes: &[Node], text: &str, fields: &mut Fields) -> Result<(), Error> {
-    let mut walk = Walk { nodes, fields, text };
+    let mut walk = Walk { nodes, fields, text, turn: Turn::First };
     let root = At { node: 0, depth: 0, is_element: false };
     Lexer::new(text.as_bytes()).exactly_one(Lexer::ws_peek, |first, lexer| match first {
         b'{' => walk.object(root, lexer),
@@ -25,15 +25,29 @@ pub(super) fn walk(nodes: &[Node], text: &str, fields: &mut Fields) -> Result<()
     })
 }
 
+/// Reads what was left for later of an object that has been read.
+pub(super) fn walk_rest(nodes: &[Node], text: &str, fields: &mut Fields) {
+    let later = std::mem::take(&mut fields.later);
+    let mut walk = Walk { nodes, fields, text, turn: Turn::Later };
+    for &(at, start) in &later {
+        let rest = &text.as_bytes()[start as usize..];
+        let read = rest.first().map(|&first| walk.value(at, first, &mut Lexer::new(rest)));
+        debug_assert_eq!(read, Some(Ok(())), "it was passed over before");
+    }
+    fields.later = later;
+    fields.later.clear();
+}
+
 struct Walk<'w, 't> {
     nodes: &'w [Node],
     fields: &'w mut Fields,
     text: &'t str,
+    turn: Turn,
 }
 
 /// Where a value stands.
-#[derive(Clone, Copy)]
-struct At {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At {
     node: u32,
     depth: u32,
     /// Whether it is an element of an array that was passed through: positions are those of the outer one.
@@ -55,6 +69,15 @@ impl<'w, 't> Walk<'w, 't> {
         &self.nodes[at.node as usize]
     }
 
+    /// Takes in a value that lies below where the walk is, or leaves it for later.
+    fn below(&mut self, at: At, first: u8, lexer: &mut Lexer<'t>) -> Result<(), Error> {
+        if self.turn == Turn::First && self.node(at).is_for_later {
+            self.fields.later.push((at, offset(self.text, lexer.as_slice()) as u32));
+            return skip(first, at.depth, lexer);
+        }
+        self.value(at, first, lexer)
+    }
+
     /// Takes in the value of which the first byte comes next.
     fn value(&mut self, at: At, first: u8, lexer: &mut Lexer<'t>) -> Result<(), Error> {
         match first {
@@ -70,7 +93,7 @@ impl<'w, 't> Walk<'w, 't> {
     fn object(&mut self, at: At, lexer: &mut Lexer<'t>) -> Result<(), Error> {
         self.keep(at, Kind::Object);
         members(lexer, at.depth, |key, first, lexer| match self.child(at, key) {
-            Some(node) => self.value(at.member(node), first, lexer),
+            Some(node) => self.below(at.member(node), first, lexer),
             None => skip(first, at.depth + 1, lexer),
         })
     }
@@ -109,7 +132,7 @@ impl<'w, 't> Walk<'w, 't> {
             let wanted = positions.iter().find(|&&(wanted, _)| wanted == position);
             position += 1;
             match wanted {
-                Some(&(_, node)) => self.value(at.member(node), first, lexer),
+                Some(&(_, node)) => self.below(at.member(node), first, lexer),
                 None => skip(first, at.depth + 1, lexer),
             }
         })
