@@ -269,16 +269,16 @@ fn field_cost(field: &Field) -> u32 {
         Field::Anywhere | Field::Enveloped(_) => COMMON,
         Field::Derived(derived) => match derived.name() {
             "api" => 12,
-            "service" | "source" => 31,
+            "service" | "source" => 51,
             "actor.name" | "session.name" | "src.ip" | "target.arn" | "target.bucket" | "target.user" => 19,
             _ => COMMON,
         },
         Field::Path(path) => match path.segments() {
             [name] => match name.to_ascii_lowercase().as_str() {
                 "eventname" => 10,
-                "eventsource" => 30,
+                "eventsource" => 50,
                 // Of an event that EventBridge sent.
-                "source" | "detail-type" => 31,
+                "source" | "detail-type" => 51,
                 "sourceipaddress" | "useragent" | "errorcode" | "eventid" | "requestid" => 15,
                 _ => COMMON,
             },
