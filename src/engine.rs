@@ -1,7 +1,7 @@
 //! All rules compiled together for matching, as `RegexSet` is to regexes.
 //!
 //! The path of an event: its bytes are projected onto the few fields that rules are found by; their values lead to
-//! candidate rules; only if there are any is the event read for all that rules ask, and each predicate is judged at most
+//! candidate rules; only if there are any is the rest read that rules ask for, and each predicate is judged at most
 //! once. An event that concerns no rule costs a short projection and a few look-ups, whatever the number of rules, and
 //! allocates nothing.
 
@@ -32,10 +32,8 @@ use program::{Atom, AtomId, Memo, Program};
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    /// Reads what the index looks at, and what rules without anchors ask.
-    narrow: Projection,
-    /// Reads whatever any rule asks.
-    whole: Projection,
+    /// Reads at first what the index looks at, and what rules without anchors ask; later whatever any rule asks.
+    projection: Projection,
     atoms: Vec<Atom>,
     /// By rule.
     programs: Vec<Program>,
@@ -53,12 +51,7 @@ pub struct Scratch {
     memo: Memo,
     folded: String,
     matches: Vec<RuleId>,
-    concerned: Share,
 }
-
-/// What share of the latest events concerned any rule, in 65,536ths.
-#[derive(Debug, Default)]
-struct Share(u32);
 
 /// What came of one event.
 #[derive(Debug)]
@@ -98,9 +91,8 @@ impl RuleSet {
         let index = index.finish(|field| builder.looked_at(field));
         builder.reads_first(index.always().iter().map(|rule| &conditions[rule.0 as usize]));
         let programs = conditions.iter().map(|condition| builder.program(condition)).collect();
-        let narrow = builder.paths.clone().projection(&builder.narrow);
-        let whole = builder.paths.projection(&builder.whole);
-        Self { rules, narrow, whole, atoms: builder.atoms, programs, index }
+        let projection = builder.paths.projection(&builder.of_every, &builder.of_concerned);
+        Self { rules, projection, atoms: builder.atoms, programs, index }
     }
 
     /// The rules, in their order.
@@ -120,16 +112,13 @@ impl RuleSet {
 
     /// Reads an event and finds the rules that it matches. An error says why the text is no JSON object.
     pub fn evaluate<'s>(&self, text: &'s str, scratch: &'s mut Scratch) -> Result<Evaluated<'s>, serde_json::Error> {
-        let Scratch { fields, memo, folded, matches, concerned } = scratch;
+        let Scratch { fields, memo, folded, matches } = scratch;
         matches.clear();
         memo.next_event(self.atoms.len(), self.rules.len());
-        let at_once = concerned.is_high();
-        let first = if at_once { &self.whole } else { &self.narrow };
-        first.read(text, fields)?;
+        self.projection.read(text, fields)?;
         self.index.candidates(&Event::view(text, fields), memo, folded);
-        concerned.note(!memo.candidates().is_empty());
-        if !at_once && !memo.candidates().is_empty() {
-            self.whole.read(text, fields)?;
+        if !memo.candidates().is_empty() {
+            self.projection.read_rest(text, fields);
         }
         memo.propose_all(self.index.always());
         let event = Event::view(text, fields);
@@ -141,18 +130,6 @@ impl RuleSet {
         }
         matches.sort_unstable();
         Ok(Evaluated { event, matches })
-    }
-}
-
-impl Share {
-    /// Whether reading every event at once for all that rules ask costs less than reading some of them twice.
-    fn is_high(&self) -> bool {
-        self.0 > 14_000
-    }
-
-    fn note(&mut self, concerned: bool) {
-        let latest = if concerned { 65_536 } else { 0 };
-        self.0 = self.0 - self.0 / 32 + latest / 32;
     }
 }
 
@@ -183,9 +160,9 @@ impl Slot {
 struct Builder {
     paths: event::Paths,
     /// What is read of every event.
-    narrow: event::Wanted,
+    of_every: event::Wanted,
     /// What is read of events that concern a rule.
-    whole: event::Wanted,
+    of_concerned: event::Wanted,
     /// Whether what is compiled is judged of every event.
     of_every_event: bool,
     slots: HashMap<Field, Slot, RandomState>,
@@ -212,10 +189,7 @@ impl Builder {
     }
 
     fn want(&mut self, want: impl Fn(&mut event::Wanted)) {
-        want(&mut self.whole);
-        if self.of_every_event {
-            want(&mut self.narrow);
-        }
+        want(if self.of_every_event { &mut self.of_every } else { &mut self.of_concerned });
     }
 
     /// Where the values of a field come from that the index looks at.
@@ -387,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn only_events_that_concern_a_rule_are_read_whole() {
+    fn only_events_that_concern_a_rule_are_read_for_all_that_rules_ask() {
         let set = set(&["[match]\neventName = \"A\"\nrequestParameters.x = \"1\"\n".to_owned()]);
         let mut scratch = Scratch::default();
         let mut read = |event: &str| {
@@ -395,13 +369,9 @@ mod tests {
             scratch.fields.found().len()
         };
         let (other, concerned) = (
-            r#"{"eventName":"B","requestParameters":{"x":"2"}}"#,
-            r#"{"eventName":"A","requestParameters":{"x":"2"}}"#,
+            r#"{"requestParameters":{"x":"2"},"eventName":"B"}"#,
+            r#"{"requestParameters":{"x":"2"},"eventName":"A"}"#,
         );
         assert_eq!((read(other), read(concerned), read(other)), (1, 2, 1));
-        (0..100).for_each(|_| assert_eq!(read(concerned), 2));
-        assert_eq!(read(other), 2, "after many that concerned a rule");
-        (0..100).for_each(|_| assert!(read(other) > 0));
-        assert_eq!(read(other), 1);
     }
 }

@@ -25,6 +25,7 @@ pub mod time;
 pub use derived::Derived;
 pub use identity::{Actor, ActorKind};
 pub use path::{Case, Path};
+use projection::Turn;
 pub use projection::{FieldId, Fields, Projection, Value, Values};
 
 /// One event, owned, cheap to send between tasks.
@@ -169,9 +170,14 @@ impl Paths {
     }
 
     /// A projection that reads what is wanted and nothing else, so that a record is not searched for what nobody
-    /// asks. An event read with it has an actor, an outcome and so on only as far as those derived fields are wanted.
-    pub fn projection(self, wanted: &Wanted) -> Projection {
-        Projection::of_some(self.0, |field| wanted.0.get(field.0 as usize).copied().unwrap_or(false))
+    /// asks; of every record only what is wanted at first. An event read with it has an actor, an outcome and so on
+    /// only as far as those derived fields are wanted.
+    pub fn projection(self, first: &Wanted, later: &Wanted) -> Projection {
+        Projection::in_turn(self.0, |field| match (first.has(field), later.has(field)) {
+            (true, _) => Some(Turn::First),
+            (false, true) => Some(Turn::Later),
+            (false, false) => None,
+        })
     }
 }
 
@@ -184,6 +190,10 @@ impl Default for Wanted {
 }
 
 impl Wanted {
+    fn has(&self, FieldId(field): FieldId) -> bool {
+        self.0.get(field as usize).copied().unwrap_or(false)
+    }
+
     /// Wants a field.
     pub fn field(&mut self, FieldId(field): FieldId) {
         let fields = self.0.len().max(field as usize + 1);

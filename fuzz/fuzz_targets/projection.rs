@@ -4,11 +4,16 @@
 
 use libfuzzer_sys::fuzz_target;
 use trailwatch::condition::{Condition, Field, Test, explain};
+use trailwatch::decode::is_deeper_than;
+use trailwatch::event::projection::DEPTH_MAX;
 use trailwatch::event::{Case, Event, Fields, Path, projection_of, wanted_field};
 
 const PATHS: [&str; 5] = ["a", "a.b", "A.b.c", "list.x", "eventName"];
 
 fuzz_target!(|text: &str| {
+    if is_deeper_than(text, DEPTH_MAX as usize) {
+        return;
+    }
     let paths = || PATHS.iter().map(|path| Path::parse(path, Case::Insensitive).expect("a path"));
     let projection = projection_of(paths());
     let mut fields = Fields::default();

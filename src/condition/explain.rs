@@ -334,7 +334,7 @@ fn lead<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r Ra
         Some(b'[') => elements(text).into_iter().for_each(|element| lead(element, path, depth, found)),
         Some(b'{') => {
             for (key, value) in members(text) {
-                if path.case().same(&path.segments()[depth], &key)
+                if path.case().same(&*path.segments()[depth], &key)
                     && let Some(value) = singled_out(value, path, depth)
                 {
                     lead(value, path, depth + 1, found);

@@ -11,6 +11,7 @@ use super::spell::is_unspelt;
 use crate::condition::list::{List, Values};
 use crate::condition::test::strict::Decimal;
 use crate::condition::{Comparison, Condition, Field, Literal, Number, Predicate, Strict, Test};
+use crate::event::derived;
 
 /// Keys of which an event must have at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +210,8 @@ fn of_all(inner: &[Condition]) -> Vec<Anchors> {
     {
         let pair = |one: &(Field, String)| call.iter().map(|other| Key::Two(one.clone(), other.clone())).collect();
         let keys = service.iter().flat_map(|one| -> Vec<Key> { pair(one) }).collect();
-        all.push(Anchors { keys, cost: PAIR_COST });
+        let is_everyday = call.iter().any(|(_, name)| derived::is_everyday(name));
+        all.push(Anchors { keys, cost: if is_everyday { EVERYDAY_COST } else { PAIR_COST } });
     }
     all
 }
@@ -234,6 +236,9 @@ fn is_field(field: &Field, name: &str) -> bool {
 
 const PAIR_COST: u32 = 5;
 
+/// The cost of a call that trails are full of: of the parameters that a rule asks for, any tells more.
+const EVERYDAY_COST: u32 = 40;
+
 /// What share of events has such a value in the field: a rough order, smallest first.
 fn cost(field: &Field, fit: &Fit) -> u32 {
     let how = match fit {
@@ -252,7 +257,11 @@ fn cost(field: &Field, fit: &Fit) -> u32 {
     };
     // Nearly every record has the fields that are not its parameters, so that they are there says nothing.
     let is_given = matches!(fit, Fit::Present | Fit::Bool(_)) && field_cost(field) < 20;
-    if is_given { COMMON } else { field_cost(field) + how }
+    match fit {
+        _ if is_given => COMMON,
+        Fit::Exact(call) if is_field(field, "eventName") && derived::is_everyday(call) => EVERYDAY_COST + 2,
+        _ => field_cost(field) + how,
+    }
 }
 
 fn field_cost(field: &Field) -> u32 {
@@ -260,16 +269,16 @@ fn field_cost(field: &Field) -> u32 {
         Field::Anywhere | Field::Enveloped(_) => COMMON,
         Field::Derived(derived) => match derived.name() {
             "api" => 12,
-            "service" | "source" => 31,
+            "service" | "source" => 51,
             "actor.name" | "session.name" | "src.ip" | "target.arn" | "target.bucket" | "target.user" => 19,
             _ => COMMON,
         },
         Field::Path(path) => match path.segments() {
             [name] => match name.to_ascii_lowercase().as_str() {
                 "eventname" => 10,
-                "eventsource" => 30,
+                "eventsource" => 50,
                 // Of an event that EventBridge sent.
-                "source" | "detail-type" => 31,
+                "source" | "detail-type" => 51,
                 "sourceipaddress" | "useragent" | "errorcode" | "eventid" | "requestid" => 15,
                 _ => COMMON,
             },

@@ -145,33 +145,52 @@ impl Builder {
     }
 }
 
-/// How many rules could be filed under each key.
-struct Crowds<'r>(Map<&'r Key, u32>);
+/// How many rules would be filed under each key: at first, if each went its best way; then those that would be in a
+/// crowd there, each in all the other ways it has.
+struct Crowds<'r> {
+    best: Crowd<'r>,
+    others: Crowd<'r>,
+}
+
+/// How many rules there are by key.
+#[derive(Default)]
+struct Crowd<'r>(Map<&'r Key, u32>);
 
 impl<'r> Crowds<'r> {
     fn of(rules: &'r [(RuleId, Vec<Anchors>)]) -> Self {
-        let mut crowds: Map<&Key, u32> = Map::default();
+        let (mut best, mut others) = (Crowd::default(), Crowd::default());
+        rules.iter().filter_map(|(_, choices)| choices.first()).for_each(|anchors| best.add(anchors));
         for (_, choices) in rules {
-            for key in choices.iter().flat_map(|anchors| &anchors.keys) {
-                *crowds.entry(key).or_default() += 1;
+            if let [first, rest @ ..] = &choices[..]
+                && best.around(first) > CROWD
+            {
+                rest.iter().for_each(|anchors| others.add(anchors));
             }
         }
-        Self(crowds)
+        Self { best, others }
     }
 
     /// The best way, unless too many rules go it and another is much less crowded.
     fn choose<'a>(&self, choices: &'a [Anchors]) -> Option<&'a Anchors> {
         let best = choices.first()?;
-        let crowd = self.crowd(best);
+        let crowd = self.best.around(best);
         if crowd <= CROWD {
             return Some(best);
         }
+        let around = |anchors: &Anchors| self.best.around(anchors) + self.others.around(anchors);
         let others = choices[1..].iter().filter(|anchors| anchors.cost < COMMON);
-        let quietest = others.min_by_key(|anchors| self.crowd(anchors));
-        Some(quietest.filter(|other| self.crowd(other) <= crowd / 4).unwrap_or(best))
+        let quietest = others.min_by_key(|anchors| around(anchors));
+        Some(quietest.filter(|other| around(other) <= crowd / 4).unwrap_or(best))
+    }
+}
+
+impl<'r> Crowd<'r> {
+    fn add(&mut self, anchors: &'r Anchors) {
+        anchors.keys.iter().for_each(|key| *self.0.entry(key).or_default() += 1);
     }
 
-    fn crowd(&self, anchors: &Anchors) -> u32 {
+    /// How many are at the most crowded of these keys.
+    fn around(&self, anchors: &Anchors) -> u32 {
         anchors.keys.iter().filter_map(|key| self.0.get(key)).copied().max().unwrap_or(0)
     }
 }

@@ -156,7 +156,7 @@ impl Path {
 
     /// Whether two paths lead to the same fields.
     pub fn is_same(&self, other: &Self) -> bool {
-        let same = |number: usize| self.case.same(&self.segments[number], &other.segments[number]);
+        let same = |number: usize| self.case.same(&*self.segments[number], &*other.segments[number]);
         self.case == other.case
             && self.positions == other.positions
             && self.whole == other.whole
@@ -172,7 +172,8 @@ impl Path {
 
 impl Case {
     /// Whether a name in a record is the name meant.
-    pub fn same(self, written: &str, found: &str) -> bool {
+    pub fn same(self, written: impl AsRef<[u8]>, found: impl AsRef<[u8]>) -> bool {
+        let (written, found) = (written.as_ref(), found.as_ref());
         // Names are mostly spelt as AWS documents them, so the exact comparison mostly decides.
         written == found || (self == Case::Insensitive && written.eq_ignore_ascii_case(found))
     }

@@ -1,36 +1,25 @@
 //! Reading only the fields that somebody wants, in one walk over a record's text.
 //!
-//! The wanted paths form a trie; a key that leads nowhere in it has its value skipped by the parser. Strings are kept
-//! as spans of the record's own text and copied only where they hold an escape. Nothing is allocated for a record once
-//! the buffers have grown.
-//!
-//! There are two walks that find the same. The quick one looks one byte ahead, at where a key ends, to know what kind of
-//! value follows, and has the parser do no more than that kind needs: text with an escape and numbers are taken raw and
-//! read here, what is not wanted is passed over. The careful one takes every value's raw text, at twice the price, and
-//! is the answer to what the parser refuses though it is JSON: lone surrogates in keys, and nesting beyond its limit.
-//!
-//! The parser keeps a stack, which it allocates, while it passes over a value that nests, and copies what it unescapes.
-//! So values that nest are gone through here member by member, down to those that do not, and escapes are undone by a
-//! lexer that writes into a buffer of ours. What is left to allocate for is odd: a key with an escape, a text with an
-//! escape that follows an object or an array within one array, a text with a closing bracket before values that nest.
+//! The wanted paths form a trie; a key that leads nowhere in it has its value passed over. Strings are kept as spans of
+//! the record's own text and copied only where they hold an escape. Nothing is allocated for a record once the buffers
+//! have grown. The walk itself is in `walk`, how strings are read in `string`.
 //!
 //! Corners, the same for wanted and unwanted fields: a duplicate key contributes every one of its values; a lone
-//! surrogate reads as U+FFFD; a number of any size is kept as its text; nesting is bounded by the caller.
+//! surrogate reads as U+FFFD; a number of any size is kept as its text; what nests deeper than [`DEPTH_MAX`] is refused.
+//!
+//! What is wanted of few records can be left for later: [`Projection::read`] then passes over it and notes where it
+//! stands, and [`Projection::read_rest`] goes back there.
 
-use std::fmt;
+use serde::de::{Error as _, IgnoredAny};
 
-use memchr::memchr;
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use self::skip::{Skip, past_space, peek, value_after};
 use super::path::{Case, Path, Step};
 
-mod skip;
+mod string;
 mod unescape;
+mod walk;
 
 pub(crate) use unescape::unescape;
+pub use walk::DEPTH_MAX;
 
 /// The number of a path within its projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,21 +51,35 @@ pub struct Projection {
     paths: Vec<Path>,
 }
 
+/// When a path is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Of every record.
+    First,
+    /// Only of those of which the rest is asked for.
+    Later,
+}
+
 /// A place in the trie. Children are sorted by the length of their name, those whose case counts first.
 #[derive(Debug, Clone, Default)]
 struct Node {
+    /// The fields that end here; last those of whole arrays, of which no element is a value.
     fields: Box<[FieldId]>,
+    /// How many come before those.
+    of_elements: usize,
     children: Box<[Child]>,
     by_length: Box<[[u32; 2]]>,
     /// Elements of the array here that paths single out, and where they lead.
     positions: Box<[(u32, u32)]>,
+    /// Whether all that is here and below is left for later.
+    is_for_later: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Child {
-    name: Box<str>,
-    /// The start of the name, to tell names apart without going to it.
-    head: u64,
+    name: Box<[u8]>,
+    /// What names are told apart by without going to them.
+    ends: Ends,
     case: Case,
     node: u32,
 }
@@ -84,18 +87,30 @@ struct Child {
 impl Projection {
     /// Compiles paths. The number of a path is its place in the list; equal paths are better given once.
     pub fn new(paths: Vec<Path>) -> Self {
-        Self::of_some(paths, |_| true)
+        Self::in_turn(paths, |_| Some(Turn::First))
     }
 
-    /// Compiles those of the paths whose number is `wanted`; the others keep their number and are never read.
-    pub fn of_some(paths: Vec<Path>, wanted: impl Fn(FieldId) -> bool) -> Self {
-        let mut projection = Self { nodes: Vec::new(), paths };
-        let members = (0..projection.paths.len() as u32).filter(|&number| wanted(FieldId(number))).collect();
-        let paths = std::mem::take(&mut projection.paths);
+    /// Compiles those of the paths whose number has a turn; the others keep their number and are never read.
+    pub fn in_turn(paths: Vec<Path>, turn: impl Fn(FieldId) -> Option<Turn>) -> Self {
+        let members = (0..paths.len() as u32).filter(|&number| turn(FieldId(number)).is_some()).collect();
+        let mut projection = Self { nodes: Vec::new(), paths: Vec::new() };
         let steps: Vec<Vec<Step<'_>>> = paths.iter().map(|path| path.steps().collect()).collect();
         projection.build(&paths, &steps, members, 0);
+        projection.leave_for_later(|field| turn(field) == Some(Turn::Later));
         projection.paths = paths;
         projection
+    }
+
+    /// Marks the nodes where nothing is read at first, there or below. What is below has the greater number.
+    fn leave_for_later(&mut self, is_for_later: impl Fn(FieldId) -> bool) {
+        for number in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[number];
+            let mut below =
+                node.children.iter().map(|child| child.node).chain(node.positions.iter().map(|&(_, node)| node));
+            let all = node.fields.iter().all(|&field| is_for_later(field))
+                && below.all(|node| self.nodes[node as usize].is_for_later);
+            self.nodes[number].is_for_later = all;
+        }
     }
 
     /// The wanted paths, by number.
@@ -131,14 +146,22 @@ impl Projection {
             };
             let below = members.iter().copied().filter(leads_on).collect();
             let node = self.build(paths, steps, below, depth + 1);
-            children.push(Child { head: head(name), name: name.into(), case: spelling, node });
+            children.push(Child {
+                ends: Ends::of(name.as_bytes()),
+                name: name.as_bytes().into(),
+                case: spelling,
+                node,
+            });
         }
         let of_position = |position: u32| {
             let below = members.iter().copied().filter(|&member| step(member) == Some(Step::Position(position)));
             (position, self.build(paths, steps, below.collect(), depth + 1))
         };
         let positions = positions.into_iter().map(of_position).collect();
+        let is_of_whole_arrays = |field: &FieldId| paths[field.0 as usize].is_of_whole_arrays();
+        ending.sort_by_key(is_of_whole_arrays);
         let node = &mut self.nodes[number as usize];
+        node.of_elements = ending.partition_point(|field| !is_of_whole_arrays(field));
         node.fields = ending.into();
         node.by_length = by_length(&children);
         node.children = children.into_boxed_slice();
@@ -150,37 +173,24 @@ impl Projection {
     /// nothing of use.
     pub fn read(&self, text: &str, fields: &mut Fields) -> Result<(), serde_json::Error> {
         fields.reset(self.paths.len());
-        match self.walk(text, fields, false) {
-            Ok(()) => Ok(()),
-            // What the quick walk refuses may still be JSON: a lone surrogate in a key, nesting beyond the parser's limit.
-            Err(_) => {
-                fields.reset(self.paths.len());
-                self.walk(text, fields, true)
-            }
-        }
+        walk::walk(&self.nodes, text, fields).map_err(|error| refusal(text, &error))
     }
 
-    fn walk(&self, text: &str, fields: &mut Fields, careful: bool) -> Result<(), serde_json::Error> {
-        let escapes = memchr(b'\\', text.as_bytes()).is_some();
-        let mut walker = Walker { projection: self, fields, text, escapes };
-        let mut json = serde_json::Deserializer::from_str(text);
-        let root = At { walker: &mut walker, node: 0, start: None, is_element: false };
-        if careful {
-            let raw: &RawValue = Deserialize::deserialize(&mut json)?;
-            json.end()?;
-            require_object(raw)?;
-            root.raw(raw)
-        } else {
-            (&mut json).deserialize_map(root)?;
-            json.end()
-        }
+    /// Reads what [`Projection::read`] has left for later of the same text.
+    pub fn read_rest(&self, text: &str, fields: &mut Fields) {
+        walk::walk_rest(&self.nodes, text, fields);
     }
 }
 
-fn require_object(raw: &RawValue) -> Result<(), serde_json::Error> {
-    match raw.get().as_bytes().first() {
-        Some(b'{') => Ok(()),
-        _ => Err(serde_json::Error::custom("a record is a JSON object")),
+/// Why a text was refused, in the words of the parser that all else is decoded with.
+#[cold]
+fn refusal(text: &str, error: &hifijson::Error) -> serde_json::Error {
+    match (serde_json::from_str::<IgnoredAny>(text), error) {
+        (Err(error), _) => error,
+        (Ok(_), hifijson::Error::Depth) => {
+            serde_json::Error::custom(format_args!("a record nests no deeper than {DEPTH_MAX} levels"))
+        }
+        (Ok(_), _) => serde_json::Error::custom("a record is a JSON object"),
     }
 }
 
@@ -193,14 +203,19 @@ fn folded(name: &str, case: Case) -> String {
 }
 
 impl Node {
-    fn child(&self, key: &str) -> Option<u32> {
+    /// Where a key leads.
+    fn child(&self, key: &[u8]) -> Option<u32> {
         let [first, end] = *self.by_length.get(key.len())?;
         if first == end {
             return None;
         }
-        let head = head(key);
-        let alike = self.children[first as usize..end as usize].iter().filter(|child| child.head == head);
-        alike.into_iter().find(|child| child.case.same(&child.name, key)).map(|child| child.node)
+        let ends = Ends::of(key);
+        let found =
+            self.children[first as usize..end as usize].iter().find(|child| match child.ends.difference(ends) {
+                0 if key.len() <= Ends::BYTES => true,
+                difference => difference & !IN_CASE == 0 && child.case.same(&child.name, key),
+            });
+        found.map(|child| child.node)
     }
 }
 
@@ -211,331 +226,29 @@ fn by_length(children: &[Child]) -> Box<[[u32; 2]]> {
     (0..=longest).map(|length| [start(length), start(length + 1)]).collect()
 }
 
-/// The first eight bytes of a name, the same for either case of a letter.
-fn head(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let head = match bytes.first_chunk() {
-        Some(first) => u64::from_le_bytes(*first),
-        None => bytes.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
-    };
-    head | 0x2020_2020_2020_2020
-}
+/// The first eight bytes of a name and the last eight, which overlap where it is shorter than both.
+#[derive(Debug, Clone, Copy)]
+struct Ends(u64, u64);
 
-/// What one walk carries along.
-struct Walker<'w> {
-    projection: &'w Projection,
-    fields: &'w mut Fields,
-    text: &'w str,
-    /// Whether anything in the text is escaped.
-    escapes: bool,
-}
+/// What letters differ in if they only differ in case.
+const IN_CASE: u64 = u64::MAX / 255 * 0x20;
 
-/// A walker standing at a node, about to read the value there.
-struct At<'x, 'w> {
-    walker: &'x mut Walker<'w>,
-    node: u32,
-    /// Where the value starts in the record's text, if that is known.
-    start: Option<usize>,
-    /// Whether the value is an element of an array that was passed through: positions are those of the outer one.
-    is_element: bool,
-}
+impl Ends {
+    /// How many bytes of a name they tell all of.
+    const BYTES: usize = 16;
 
-impl<'w> At<'_, 'w> {
-    fn node(&self) -> &'w Node {
-        &self.walker.projection.nodes[self.node as usize]
-    }
-
-    fn again(&mut self, start: Option<usize>) -> At<'_, 'w> {
-        At { walker: &mut *self.walker, node: self.node, start, is_element: true }
-    }
-
-    fn down(&mut self, node: u32, start: Option<usize>) -> At<'_, 'w> {
-        At { walker: &mut *self.walker, node, start, is_element: false }
-    }
-
-    /// The elements that paths single out here.
-    fn positions(&self) -> &'w [(u32, u32)] {
-        if self.is_element { &[] } else { &self.node().positions }
-    }
-
-    /// Keeps a value for every field that ends here, of an element for those of which elements are values.
-    fn keep(&mut self, kind: Kind) {
-        for &field in &self.node().fields {
-            let is_part = self.is_element && self.walker.projection.paths[field.0 as usize].is_of_whole_arrays();
-            if !is_part {
-                self.walker.fields.push(field, kind);
-            }
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => Self(name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
         }
     }
 
-    /// Where a part of the record's text lies in it.
-    fn span(&self, part: &str) -> (u32, u32) {
-        (offset(self.walker.text, part) as u32, part.len() as u32)
-    }
-
-    /// Keeps a string, given with its quotes.
-    fn keep_string(&mut self, quoted: &str) {
-        if memchr(b'\\', quoted.as_bytes()).is_some() {
-            return self.keep_unescaped(|buffer| unescape(quoted, buffer));
-        }
-        let (start, len) = self.span(&quoted[1..quoted.len() - 1]);
-        self.keep(Kind::String { start, len });
-    }
-
-    /// Keeps a string that differs from the record's text.
-    fn keep_unescaped(&mut self, write: impl FnOnce(&mut String)) {
-        if self.node().fields.is_empty() {
-            return;
-        }
-        let buffer = &mut self.walker.fields.unescaped;
-        let start = buffer.len();
-        write(buffer);
-        let len = (buffer.len() - start) as u32;
-        self.keep(Kind::Unescaped { start: start as u32, len });
-    }
-
-    fn keep_number(&mut self, text: &str) {
-        match text.parse() {
-            Ok(number) if text != "-0" => self.keep(Kind::Integer(number)),
-            _ => {
-                let (start, len) = self.span(text);
-                self.keep(Kind::Number { start, len });
-            }
-        }
-    }
-
-    /// Takes in a value by its text.
-    fn raw(mut self, raw: &RawValue) -> Result<(), serde_json::Error> {
-        let text = raw.get();
-        match text.as_bytes().first() {
-            Some(b'{') if self.node().children.is_empty() => self.keep(Kind::Object),
-            Some(b'{') => return serde_json::Deserializer::from_str(text).deserialize_map(Raw(self)),
-            Some(b'[') => {
-                let positions = self.positions();
-                if !positions.is_empty() {
-                    let singled_out = Positions { at: self.again(None), positions };
-                    serde_json::Deserializer::from_str(text).deserialize_seq(singled_out)?;
-                }
-                return serde_json::Deserializer::from_str(text).deserialize_seq(Raw(self));
-            }
-            Some(b'"') => self.keep_string(text),
-            Some(b't') => self.keep(Kind::Bool(true)),
-            Some(b'f') => self.keep(Kind::Bool(false)),
-            Some(b'n') => self.keep(Kind::Null),
-            _ => self.keep_number(text),
-        }
-        Ok(())
-    }
-
-    /// Keeps an array, whose elements `read` goes through and counts.
-    fn array<E>(&mut self, read: impl FnOnce(&mut Self) -> Result<u32, E>) -> Result<(), E> {
-        let first = self.walker.fields.slots.len();
-        self.keep(Kind::Array(0));
-        let after = self.walker.fields.slots.len();
-        let count = read(self)?;
-        for slot in &mut self.walker.fields.slots[first..after] {
-            slot.kind = Kind::Array(count);
-        }
-        Ok(())
-    }
-}
-
-/// Where a part of a text lies in it.
-fn offset(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
-}
-
-/// Stands for the first byte of a value that is to be read raw, whatever it is.
-const RAW: u8 = b'#';
-
-impl<'de> DeserializeSeed<'de> for At<'_, '_> {
-    /// Where the value ends, if that is known.
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
-        let text = self.walker.text;
-        // An array with elements that paths single out is walked twice, so its text is needed.
-        let first = match peek(text, self.start) {
-            0 | b'[' if !self.positions().is_empty() => RAW,
-            first => first,
-        };
-        match first {
-            b'"' if !self.walker.escapes => deserializer.deserialize_str(self),
-            b'{' => deserializer.deserialize_map(self),
-            b'[' => deserializer.deserialize_seq(self),
-            0 => deserializer.deserialize_any(self),
-            _ => {
-                let raw = <&RawValue>::deserialize(deserializer)?;
-                let end = offset(text, raw.get()) + raw.get().len();
-                self.raw(raw).map_err(D::Error::custom)?;
-                Ok(Some(end))
-            }
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for At<'_, '_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Option<usize>, A::Error> {
-        self.keep(Kind::Object);
-        let (text, node) = (self.walker.text, self.node());
-        while let Some((child, start)) = map.next_key_seed(Key { text, node })? {
-            match (child, peek(text, start)) {
-                (Some(child), _) => drop(map.next_value_seed(self.down(child, start))?),
-                (None, 0 | b'{' | b'[') => map.next_value_seed(Skip { text, start, depth: 0 })?,
-                (None, _) => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<Option<usize>, A::Error> {
-        let text = self.walker.text;
-        let mut start = self.start.map(|start| past_space(text, start + 1));
-        self.array(|at| {
-            let mut count = 0;
-            while let Some(end) = elements.next_element_seed(at.again(start))? {
-                count += 1;
-                start = end.map(|end| past_space(text, past_space(text, end) + 1));
-            }
-            Ok(count)
-        })?;
-        Ok(None)
-    }
-
-    fn visit_borrowed_str<E>(mut self, text: &'de str) -> Result<Option<usize>, E> {
-        let (start, len) = self.span(text);
-        self.keep(Kind::String { start, len });
-        Ok(Some((start + len) as usize + 1))
-    }
-
-    fn visit_str<E>(mut self, text: &str) -> Result<Option<usize>, E> {
-        self.keep_unescaped(|buffer| buffer.push_str(text));
-        Ok(None)
-    }
-
-    fn visit_bool<E>(mut self, truth: bool) -> Result<Option<usize>, E> {
-        self.keep(Kind::Bool(truth));
-        Ok(None)
-    }
-
-    fn visit_unit<E>(mut self) -> Result<Option<usize>, E> {
-        self.keep(Kind::Null);
-        Ok(None)
-    }
-
-    fn visit_i64<E>(mut self, number: i64) -> Result<Option<usize>, E> {
-        self.keep(Kind::Integer(number));
-        Ok(None)
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Option<usize>, E> {
-        match i64::try_from(number) {
-            Ok(number) => self.visit_i64(number),
-            Err(_) => self.visit_f64(0.0),
-        }
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Option<usize>, E> {
-        match self.node().fields.is_empty() {
-            true => Ok(None),
-            false => Err(E::custom("a number to be read carefully")),
-        }
-    }
-}
-
-/// Reads the elements of an array that paths single out.
-struct Positions<'x, 'w> {
-    at: At<'x, 'w>,
-    positions: &'w [(u32, u32)],
-}
-
-impl<'de> Visitor<'de> for Positions<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
-        let mut number = 0;
-        while let Some(element) = elements.next_element::<&RawValue>()? {
-            if let Some(&(_, node)) = self.positions.iter().find(|&&(position, _)| position == number) {
-                self.at.down(node, None).raw(element).map_err(A::Error::custom)?;
-            }
-            number += 1;
-        }
-        Ok(())
-    }
-}
-
-/// Finds the child that a key leads to, and where its value starts.
-struct Key<'n> {
-    text: &'n str,
-    node: &'n Node,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = (Option<u32>, Option<usize>);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Key<'_> {
-    type Value = (Option<u32>, Option<usize>);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
-        Ok((self.node.child(key), value_after(self.text, key)))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok((self.node.child(key), None))
-    }
-}
-
-/// The careful walk's way through an object or an array: everything by its text.
-struct Raw<'x, 'w>(At<'x, 'w>);
-
-impl<'de> Visitor<'de> for Raw<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        self.0.keep(Kind::Object);
-        let mut name = String::new();
-        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            name.clear();
-            unescape(key.get(), &mut name);
-            if let Some(child) = self.0.node().child(&name) {
-                self.0.down(child, None).raw(value).map_err(A::Error::custom)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
-        self.0.array(|at| {
-            let mut count = 0;
-            while let Some(element) = elements.next_element::<&RawValue>()? {
-                at.again(None).raw(element).map_err(A::Error::custom)?;
-                count += 1;
-            }
-            Ok(count)
-        })
+    /// The bits that differ, of two names of one length.
+    #[inline]
+    fn difference(self, other: Self) -> u64 {
+        (self.0 ^ other.0) | (self.1 ^ other.1)
     }
 }
 
@@ -581,12 +294,17 @@ pub struct Fields {
     /// The fields that have slots.
     found: Vec<FieldId>,
     unescaped: String,
+    /// A key that holds escapes, without them.
+    key: String,
+    /// What was left for later, and where it starts.
+    later: Vec<(walk::At, u32)>,
 }
 
 impl Fields {
     fn reset(&mut self, fields: usize) {
         self.slots.clear();
         self.unescaped.clear();
+        self.later.clear();
         // Of thousands of fields a record has a few.
         for field in self.found.drain(..) {
             self.ends[field.0 as usize] = (NONE, NONE);
@@ -652,6 +370,11 @@ impl<'a> Iterator for Values<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn read(paths: &[(&str, Case)], text: &str) -> Vec<Vec<String>> {
@@ -791,6 +514,94 @@ mod tests {
         }
         assert_eq!(one("a", r#"{"a":1e400}"#), ["Number(\"1e400\")"]);
         assert!(one("a", r#"{"a":"\ud800!"}"#)[0].ends_with("!\")"));
+    }
+
+    #[test]
+    fn what_is_left_for_later_is_found_then_and_nothing_twice() {
+        let text = r#"{"a":{"b":1,"c":[{"d":"x"},{"d":"\u0079"}]},"A":{"b":2},"e":[[{"f":null}],7],"g":"z"}"#;
+        let paths = ["a", "a.b", "a.c.d", "a.c", "e.f", "e", "g", "a.missing"]
+            .map(|path| Path::parse(path, Case::Insensitive).unwrap());
+        let found = |fields: &Fields| -> Vec<String> {
+            let values = |field| fields.values(text, FieldId(field)).map(|value| format!("{value:?}"));
+            (0..paths.len() as u32).map(|field| values(field).collect::<Vec<_>>().join(" ")).collect()
+        };
+        let mut fields = Fields::default();
+        Projection::new(paths.to_vec()).read(text, &mut fields).unwrap();
+        let all = found(&fields);
+        for split in 0_u32..1 << paths.len() {
+            let is_first = |field: FieldId| split >> field.0 & 1 == 1;
+            let turn = |field| Some(if is_first(field) { Turn::First } else { Turn::Later });
+            let projection = Projection::in_turn(paths.to_vec(), turn);
+            projection.read(text, &mut fields).unwrap();
+            let at_first = found(&fields);
+            for field in (0..paths.len()).filter(|&field| is_first(FieldId(field as u32))) {
+                assert_eq!(at_first[field], all[field], "{split:b}");
+            }
+            projection.read_rest(text, &mut fields);
+            assert_eq!(found(&fields), all, "{split:b}");
+        }
+    }
+
+    /// Pieces of JSON that make trouble when put together.
+    const SCRAPS: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "\\u12",
+        "\\ud800",
+        "ab",
+        " ",
+        "\n",
+        "\u{1}",
+        "é",
+        "0",
+        "1",
+        "-",
+        ".5",
+        ".",
+        "e",
+        "E+",
+        "true",
+        "nul",
+        "null",
+        "\"a\":",
+        "\"z\":",
+        "\"\\u0061\":",
+        "{\"b\":",
+        "\"x\"",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+        #[test]
+        fn what_is_taken_is_what_serde_json_takes(scraps in vec(select(SCRAPS), 0..14), broken in any::<bool>()) {
+            let within = scraps.concat();
+            let text = if broken { within } else { format!("{{\"a\":{within}}}") };
+            let projection = Projection::new(vec![Path::parse("a.b", Case::Insensitive).unwrap()]);
+            let is_object = |raw: &RawValue| raw.get().starts_with('{');
+            let expected = serde_json::from_str::<&RawValue>(&text).is_ok_and(is_object);
+            prop_assert_eq!(projection.read(&text, &mut Fields::default()).is_ok(), expected, "{}", text);
+        }
+    }
+
+    #[test]
+    fn nesting_has_a_bound_wanted_or_not() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        let most = DEPTH_MAX as usize - 1;
+        for path in ["a", "other"] {
+            let projection = Projection::new(vec![Path::parse(path, Case::Insensitive).unwrap()]);
+            let read = |levels| projection.read(&nested(levels), &mut Fields::default());
+            assert!(read(most).is_ok(), "{path}");
+            for levels in [most + 1, 1_000_000] {
+                assert_eq!(read(levels).unwrap_err().to_string(), "a record nests no deeper than 256 levels", "{path}");
+            }
+        }
     }
 
     #[test]

@@ -444,7 +444,7 @@ fn derived_fields_have_their_values() {
 fn reading(derived: Option<Derived>) -> Projection {
     let mut wanted = Wanted::default();
     derived.into_iter().for_each(|derived| wanted.derived(derived));
-    Paths::default().projection(&wanted)
+    Paths::default().projection(&wanted, &wanted)
 }
 
 /// The matcher reads only what rules name: each derived field has to say all that it needs.
