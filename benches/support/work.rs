@@ -1,10 +1,14 @@
 //! What is measured: the ways of one chunk of lines. Each returns a number, so that nothing of it can be left out.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use hifijson::token::Lex as _;
 use serde::de::IgnoredAny;
 use trailwatch::decode::{Decoded, Limits, decode};
 use trailwatch::delivery::Origin;
 use trailwatch::engine::{RuleSet, Scratch};
+use trailwatch::event::{Fields, Projection};
 
 /// The buffers that are kept from chunk to chunk.
 pub struct Work {
@@ -50,7 +54,15 @@ pub const PARSERS: &[(&str, Skip)] = &[
     ("serde_json IgnoredAny", |line| serde_json::from_str::<IgnoredAny>(line).is_ok()),
     ("sonic-rs IgnoredAny", |line| sonic_rs::from_str::<IgnoredAny>(line).is_ok()),
     ("sonic-rs LazyValue", |line| sonic_rs::from_str::<sonic_rs::LazyValue<'_>>(line).is_ok()),
+    ("hifijson ignore", |line| {
+        let mut lexer = hifijson::SliceLexer::new(line.as_bytes());
+        lexer.exactly_one(|lexer| lexer.ws_peek(), hifijson::ignore::parse).is_ok()
+    }),
+    ("the projection, nothing wanted", |line| NOTHING.read(line, &mut Fields::default()).is_ok()),
 ];
+
+/// Wants nothing, so it passes over everything.
+static NOTHING: LazyLock<Projection> = LazyLock::new(|| Projection::new(Vec::new()));
 
 /// The floor: a chunk found to be UTF-8, split into lines, each found to be JSON and nothing kept of it.
 pub fn skip(parser: Skip, chunk: &Bytes) -> usize {

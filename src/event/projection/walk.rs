@@ -187,7 +187,7 @@ fn skip(first: u8, depth: u32, lexer: &mut Lexer<'_>) -> Result<(), Error> {
         b'"' => drop(string(lexer)?),
         b'{' => members(lexer, depth, |_, first, lexer| skip(first, depth + 1, lexer))?,
         b'[' => elements(lexer, depth, |first, lexer| skip(first, depth + 1, lexer))?,
-        b'-' | b'0'..=b'9' => drop(lexer.num_ignore().validate()?),
+        b'-' | b'0'..=b'9' => _ = lexer.num_ignore().validate()?,
         _ => drop(word(lexer)?),
     }
     Ok(())
