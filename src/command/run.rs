@@ -1,6 +1,7 @@
 //! `trailwatch run`: the daemon. Everything it is made of stands in `trailwatch.toml`.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::config_file::ConfigArgs;
 use super::{Exit, complain, count, report, runtime, tell_left_out, tell_odd};
 use crate::config::{self, Effective, Run};
-use crate::decode::Limits;
+use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
-use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary};
+use crate::event::RawEvent;
+use crate::finding::Finding;
+use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary, Tap};
 use crate::rule::Rule;
-use crate::source::Source;
+use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::{self, DiskStore, Store};
 
 #[cfg(feature = "aws")]
@@ -77,6 +80,25 @@ fn load_rules(run: &Run) -> Option<Vec<Rule>> {
     Some(loaded.rules)
 }
 
+/// Tells what did not decode; the log keeps floods away.
+struct Undecoded(Notify);
+
+impl Tap for Undecoded {
+    fn event(&mut self, _: &RawEvent, _: &[Arc<Finding>]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: &Reject) -> io::Result<()> {
+        let text = format!("{}: not decoded: {}", reject.origin, reject.reason);
+        (self.0)(Notice { level: NoticeLevel::Warn, text });
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A run, and where it tells what happens.
 struct Daemon {
     config: ConfigArgs,
@@ -106,7 +128,7 @@ impl Daemon {
             store: Box::new(store),
             sinks: near,
             couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries: far, drain: self.run.drain * 3 / 4 }),
-            tap: None,
+            tap: Some(Box::new(Undecoded(self.log.notify()))),
             limits: Limits::default(),
             bounds: Bounds::default(),
             notify: self.log.notify(),
@@ -117,8 +139,13 @@ impl Daemon {
         self.open_admin(&status).await?;
         self.tell_start(&status.handle);
         supervisor::ready();
+        // On a task of its own: an output that nobody reads holds up its writer, and not the end of the run.
+        let running = tokio::spawn(running);
         tokio::select! {
-            (summary, ended) = running => Ok(self.end(&summary, &ended, stop.is_cancelled())),
+            ran = running => {
+                let (summary, ended) = ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+                Ok(self.end(&summary, &ended, stop.is_cancelled()))
+            }
             exit = self.deadline(&stop) => Ok(exit),
             never = self.look_after(&status) => match never {},
             never = self.reload_when_asked(hangups, &status, &near_routes) => match never {},

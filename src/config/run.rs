@@ -205,6 +205,7 @@ pub fn read(tree: &Table, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Co
     let place = Place { source: first, span: 0..0 };
     let run = outermost(Section::outermost(tree, place, &mut reading));
     reading.hide_plain_secrets();
+    let syntax = syntax.into_iter().map(super::section::without_values).collect();
     let problems = crate::rule::syntax::together(syntax, reading.problems);
     let secrets = reading.secrets;
     let run = run.filter(|_| problems.is_empty()).map(|run| Run { secrets, ..run });
@@ -286,7 +287,9 @@ fn access(section: &mut Section<'_, '_>) -> AwsAccess {
 
 /// The host's name; `trailwatch` where it cannot be told.
 fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    // A unit that is shut in may not see the first.
+    let files = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let name = files.iter().find_map(|file| std::fs::read_to_string(file).ok());
     let name = name.map(|name| name.trim().to_owned()).or_else(|| std::env::var("COMPUTERNAME").ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "trailwatch".to_owned())
 }

@@ -425,6 +425,21 @@ fn blank(bytes: &mut [u8]) {
     bytes.iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'*');
 }
 
+/// A complaint about text that is no TOML: which of its values are secrets cannot be told, so it draws none of them.
+pub fn without_values(mut problem: Diagnostic) -> Diagnostic {
+    let mut text = String::with_capacity(problem.source.text.len());
+    for line in problem.source.text.split_inclusive('\n') {
+        let is_header = line.trim_start().starts_with('[');
+        let value = line.find('=').map_or(if is_header { line.len() } else { 0 }, |sign| sign + 1);
+        text.push_str(&line[..value]);
+        // As many bytes as there were, so that places hold; what stands around words shows what is wrong.
+        let star = |c: char| if c.is_alphanumeric() { "*".repeat(c.len_utf8()) } else { c.to_string() };
+        text.extend(line[value..].chars().map(star));
+    }
+    problem.source = std::sync::Arc::new(crate::rule::SourceText { name: problem.source.name.clone(), text });
+    problem
+}
+
 /// The folder that paths of an item go from.
 fn folder(item: &Item) -> &Path {
     match &item.layer {

@@ -124,6 +124,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether nothing of the delivery was looked at from there on, so that events may have been missed.
+    pub fn leaves_the_rest(&self) -> bool {
+        use Reason::{InflatedTooLarge, InflatesTooMuch, NotGzip, TooManyParts};
+        matches!(self, InflatedTooLarge { .. } | InflatesTooMuch { .. } | NotGzip { .. } | TooManyParts { .. })
+    }
+
     /// The reason for a parser's error.
     pub fn not_json(error: &serde_json::Error) -> Self {
         Self::not_json_after(error, 0, 0)

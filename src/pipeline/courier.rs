@@ -171,13 +171,15 @@ impl Courier {
         if took_nothing {
             let reason = settlements.iter().find_map(reason_of);
             let failed = self.failed(&reason.unwrap_or_else(|| "it gave no answer".to_owned()));
-            return Ok(if got_no_further { failed.at_least(asked_for) } else { failed });
+            return Ok(failed.at_least(asked_for.unwrap_or_default()));
         }
         if self.failures > 0 {
             self.tell(NoticeLevel::Info, format!("sink `{}` takes findings again", self.delivery.route.sink));
         }
         self.failures = 0;
-        Ok(if got_no_further { Next::Rest(Nap::Held(self.wait(0).max(asked_for))) } else { Next::Again })
+        let is_to_rest = got_no_further || asked_for.is_some();
+        let wait = || self.wait(0).max(asked_for.unwrap_or_default());
+        Ok(if is_to_rest { Next::Rest(Nap::Held(wait())) } else { Next::Again })
     }
 
     /// Says a failure once, and how long to leave the sink alone.
@@ -294,11 +296,11 @@ impl Next {
     }
 }
 
-/// How long the sink is to be left alone, by its last answer.
-fn asked_for(outcomes: &[Outcome]) -> Duration {
+/// How long the sink is to be left alone, if its last answer says so.
+fn asked_for(outcomes: &[Outcome]) -> Option<Duration> {
     match outcomes.last() {
-        Some(Outcome::Retry { after, .. }) => after.unwrap_or_default(),
-        _ => Duration::ZERO,
+        Some(Outcome::Retry { after, .. }) => *after,
+        _ => None,
     }
 }
 

@@ -131,6 +131,7 @@ impl Evaluator {
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
             let judge = |raw| self.judge(raw, owner, &ruled.rules, &mut scratch);
             evaluated.items.extend(decoded.events.into_iter().map(judge));
+            let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
             evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
@@ -138,7 +139,8 @@ impl Evaluator {
             let holds_event = evaluated.items[before..].iter().any(|item| matches!(item, Item::Event(_)));
             let holds_reject = evaluated.items.len() > before || evaluated.more_rejects > more_before;
             let Receipts { good, undecodable } = &mut evaluated.receipts;
-            if holds_reject && !holds_event { undecodable } else { good }.push(delivery.receipt);
+            let is_undecodable = leaves_the_rest || holds_reject && !holds_event;
+            if is_undecodable { undecodable } else { good }.push(delivery.receipt);
         }
         ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         evaluated

@@ -85,14 +85,17 @@ pub struct Webhook {
     headers: HeaderMap,
     writer: body::Writer,
     keys: Vec<sign::Key>,
+    hidden: answer::Hidden,
 }
 
 impl Webhook {
     /// A sink with a name. Reads the files that the settings name, and no other.
     pub fn new(name: impl Into<Arc<str>>, settings: Settings) -> Result<Self, SettingsError> {
+        let url = client::url(&settings)?;
         Ok(Self {
             name: name.into(),
-            url: client::url(&settings)?,
+            hidden: answer::Hidden::new(secrets(&settings, &url)),
+            url,
             headers: client::headers(&settings.headers)?,
             keys: settings.signing_keys.iter().map(|key| sign::Key::parse(key)).collect::<Result<_, _>>()?,
             client: client::client(&settings)?,
@@ -126,7 +129,7 @@ impl Webhook {
             return Outcome::Refused("the finding's id does not go into a header".to_owned());
         };
         match self.client.post(self.url.clone()).headers(headers).body(body).send().await {
-            Ok(response) => answer::outcome(response, now).await,
+            Ok(response) => answer::outcome(response, now, &self.hidden).await,
             Err(error) => answer::failure(error),
         }
     }
@@ -146,6 +149,19 @@ impl Webhook {
         }
         Some(headers)
     }
+}
+
+/// What the settings hold that an answer might quote: of the URL all that is behind its host.
+fn secrets(settings: &Settings, url: &Url) -> Vec<String> {
+    let mut secrets = vec![settings.url.clone(), url.to_string(), url.path().to_owned()];
+    secrets.extend(url.query().map(str::to_owned));
+    secrets.extend(url.password().map(str::to_owned));
+    secrets.extend(settings.headers.iter().map(|(_, value)| value.clone()));
+    secrets.extend(settings.signing_keys.iter().cloned());
+    if let Body::PagerDuty { routing_key } = &settings.body {
+        secrets.push(routing_key.clone());
+    }
+    secrets
 }
 
 impl Sink for Webhook {

@@ -179,6 +179,12 @@ fn no_complaint_draws_a_secret() {
     for secret in ["T0/B0", "abcdef"] {
         assert!(!drawn.contains(secret), "{drawn}");
     }
+    for broken in ["url = \"T0/B0", "url = \"x\" T0/B0", "url = \"x\"\nurl = \"T0/B0\"", "headers = { A = \"abcdef\""] {
+        let text = format!("{GOOD}[sinks.hook]\ntype = \"webhook\"\n{broken}\n");
+        let configuration = read_text(&text, &[]);
+        let drawn = self::drawn(&configuration);
+        assert!(configuration.run.is_none() && !drawn.contains("T0/B0") && !drawn.contains("abcdef"), "{drawn}");
+    }
     for expected in ["`pager` cannot be `body`", "expected a string, found a number", "unknown key `routingkey`"] {
         assert!(drawn.contains(expected), "{expected} is missing in\n{drawn}");
     }

@@ -464,6 +464,23 @@ async fn what_a_sink_does_not_get_to_is_not_tried_and_waits_as_it_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_asks_to_be_left_alone_is_left_alone_also_after_the_last_of_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    // One finding at a time, and each answer is the last of its batch.
+    let patience = Patience { batch_max: 1, ..HASTY };
+    let summary = run(folder.path(), 1..=6, &asking_for_an_hour(), patience, everything()).await;
+    assert_eq!((summary.couriers[0].1.delivered, summary.couriers[0].1.retried), (1, 1));
+}
+
+/// A pager that takes a finding, and then wants to be left alone for an hour.
+fn asking_for_an_hour() -> Pager {
+    Pager::new(|before, _| match before {
+        0 => Outcome::Delivered,
+        _ => Outcome::Retry { reason: "enough".to_owned(), after: Some(Duration::from_secs(3_600)) },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_sink_never_gets_to_is_a_dead_letter_in_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let late = Patience { deadline: Duration::ZERO, ..HASTY };

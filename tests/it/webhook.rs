@@ -46,6 +46,23 @@ fn retry(reason: &str, after_s: Option<u64>) -> Outcome {
 }
 
 #[tokio::test]
+async fn what_a_receiver_echoes_of_our_secrets_is_not_told() {
+    let receiver = Receiver::start(|_, request| {
+        let echoed = format!("Cannot {} {:?} {}", request.line, request.headers, "x".repeat(300));
+        Some(answer(404, &[], &echoed))
+    })
+    .await;
+    let url = receiver.url().replace("/hook", "/services/T0/B0/XXXX?token=abcdefgh");
+    let headers = vec![("Authorization".into(), "Bearer s3cr3t".into())];
+    let outcome = webhook(Settings { headers, url, ..local(&receiver) }).deliver(&findings(1)).await.unwrap().remove(0);
+    let Outcome::Refused(reason) = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("Cannot POST <redacted>"), "{reason}");
+    for secret in ["T0/B0", "abcdefgh", "s3cr3t"] {
+        assert!(!reason.contains(secret), "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_holds_one_finding_and_says_which() {
     let receiver = Receiver::start(|_, _| Some(answer(204, &[], ""))).await;
     let settings = Settings {

@@ -41,7 +41,7 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
 type SourceCount = (&'static str, &'static str, fn(&SourceReport) -> u64);
 
 /// What is counted of each source.
-const SOURCE_COUNTS: [SourceCount; 9] = [
+const SOURCE_COUNTS: [SourceCount; 11] = [
     ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
     ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
     ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
@@ -50,6 +50,8 @@ const SOURCE_COUNTS: [SourceCount; 9] = [
     ("source_throttles", "API calls that were throttled", |report| report.throttles),
     ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
     ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
+    ("source_left", "Messages left to their queue, since they could not be read", |report| report.left),
+    ("source_expired", "Messages that could not be kept hidden until they were done with", |report| report.expired),
     ("source_unreadable", "Files, objects or parts that could not be read", |report| report.unreadable),
 ];
 

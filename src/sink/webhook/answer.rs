@@ -15,25 +15,45 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The longest that a receiver may ask to be left alone.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// What a receiver knows and nobody else is to read, where it says so in its answer.
+pub(super) struct Hidden(Vec<String>);
+
+/// Shorter texts are no secrets, and would hide half of every answer.
+const HIDDEN_LENGTH_MIN: usize = 6;
+
+impl Hidden {
+    /// Hides these texts, the longest first, since one may be part of another.
+    pub(super) fn new(texts: impl IntoIterator<Item = String>) -> Self {
+        let mut texts: Vec<String> = texts.into_iter().filter(|text| text.len() >= HIDDEN_LENGTH_MIN).collect();
+        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        Self(texts)
+    }
+
+    /// What may be told of a text. Hidden before it is shortened: half a secret is one still.
+    fn told(&self, text: &str) -> String {
+        told(&self.0.iter().fold(text.to_owned(), |text, hidden| text.replace(hidden, "<redacted>")))
+    }
+}
+
 /// What became of a finding that was answered.
-pub(super) async fn outcome(response: Response, now: Timestamp) -> Outcome {
+pub(super) async fn outcome(response: Response, now: Timestamp, hidden: &Hidden) -> Outcome {
     let status = response.status();
     // Who answers 429 wants to be left alone, also without saying how long.
     let unsaid = (status == StatusCode::TOO_MANY_REQUESTS).then_some(Duration::ZERO);
-    let (after, location) = (retry_after(response.headers(), now).or(unsaid), location(response.headers()));
+    let (after, location) = (retry_after(response.headers(), now).or(unsaid), location(response.headers(), hidden));
     let body = read(response).await;
     match status.as_u16() {
         200..=299 => Outcome::Delivered,
-        408 | 425 | 429 | 500..=599 => Outcome::Retry { reason: said(status, &body), after },
+        408 | 425 | 429 | 500..=599 => Outcome::Retry { reason: said(status, &body, hidden), after },
         300..=399 => Outcome::Refused(format!(
             "{}, which leads to `{location}`; redirects are not followed (set `url` to where it is now)",
             answered(status)
         )),
         410 => Outcome::Refused(format!(
             "{} (the hook is gone: remove the sink or give its new `url`)",
-            said(status, &body)
+            said(status, &body, hidden)
         )),
-        _ => Outcome::Refused(said(status, &body)),
+        _ => Outcome::Refused(said(status, &body, hidden)),
     }
 }
 
@@ -48,9 +68,9 @@ pub(super) fn failure(error: reqwest::Error) -> Outcome {
     Outcome::retry(format!("{what}: {}", told(&innermost(&error))))
 }
 
-fn said(status: StatusCode, body: &str) -> String {
+fn said(status: StatusCode, body: &str, hidden: &Hidden) -> String {
     let answered = answered(status);
-    match told(body) {
+    match hidden.told(body) {
         excerpt if excerpt.is_empty() => answered,
         excerpt => format!("{answered}: {excerpt}"),
     }
@@ -61,9 +81,9 @@ fn answered(status: StatusCode) -> String {
     format!("the receiver answered {}{words}", status.as_u16())
 }
 
-fn location(headers: &HeaderMap) -> String {
+fn location(headers: &HeaderMap, hidden: &Hidden) -> String {
     let text = headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    told(&text.unwrap_or_default())
+    hidden.told(&text.unwrap_or_default())
 }
 
 /// What there is of the body, within the bound. The status has said what matters, so that one that breaks off will do.

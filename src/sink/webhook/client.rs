@@ -86,12 +86,24 @@ pub(super) fn client(settings: &Settings) -> Result<Client, SettingsError> {
     if !settings.use_proxy {
         builder = builder.no_proxy();
     }
-    if !settings.allow_private && !settings.use_proxy {
-        builder = builder.dns_resolver(Guard);
+    if !settings.allow_private {
+        let proxies = if settings.use_proxy { proxy_hosts(std::env::vars()) } else { Vec::new() };
+        builder = builder.dns_resolver(Guard { proxies });
     }
     let (builder, blamed) = with_tls(builder, settings)?;
     // What is in the files is looked at when all of it is put together.
     builder.build().map_err(|error| SettingsError::new(blamed, format!("no client can be made: {}", innermost(&error))))
+}
+
+/// The hosts of the proxies that the environment names. They may be anywhere; what is reached without them may not.
+fn proxy_hosts(environment: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    let proxies = environment.filter(|(name, _)| names.contains(&name.to_ascii_lowercase().as_str()));
+    let host = |(_, proxy): (String, String)| {
+        let url = Url::parse(&proxy).ok().filter(Url::has_host).or_else(|| Url::parse(&format!("http://{proxy}")).ok());
+        url?.host_str().map(str::to_owned)
+    };
+    proxies.filter_map(host).collect()
 }
 
 fn with_tls(mut builder: ClientBuilder, settings: &Settings) -> Result<(ClientBuilder, &'static str), SettingsError> {
@@ -137,4 +149,17 @@ fn identity(certificate: &Path, key: &Path) -> Result<Identity, SettingsError> {
 
 fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
     std::fs::read(path).map_err(|error| SettingsError::new(setting, format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_known_by_their_hosts() {
+        let of = |name: &str, proxy: &str| proxy_hosts(std::iter::once((name.to_owned(), proxy.to_owned())));
+        assert_eq!(of("HTTPS_PROXY", "http://user:word@proxy.example.com:3128"), ["proxy.example.com"]);
+        assert_eq!(of("all_proxy", "proxy.example.com:3128"), ["proxy.example.com"]);
+        assert!(of("NO_PROXY", "example.com").is_empty());
+    }
 }
