@@ -51,13 +51,18 @@ pub trait Source: Send + Sync {
     /// Waits for the next batch of deliveries. See the contract.
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>>;
 
-    /// What to remember if these receipts are committed; `None` where there is nothing to resume from.
-    fn checkpoint(&self, receipts: &[Receipt]) -> Option<Checkpoint>;
+    /// What to remember if these receipts are committed; `None`, unless the source knows better, for there is nothing to
+    /// resume from.
+    fn checkpoint(&self, _receipts: &[Receipt]) -> Option<Checkpoint> {
+        None
+    }
 
-    /// Takes receipts as committed.
-    fn commit<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>>;
+    /// Takes receipts as committed. Nobody is told, unless the source knows better.
+    fn commit<'a>(&'a self, _receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
-    /// Takes receipts as dealt with, of deliveries in which nothing could be decoded.
+    /// Takes receipts as dealt with, of deliveries in which nothing could be decoded, or not all.
     fn reject<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
         self.commit(receipts)
     }

@@ -262,6 +262,7 @@ impl Daemon {
             }
         };
         let difference = Difference::between(status.handle.rules().rules(), renewed.rules.rules());
+        let has_other_secrets = renewed.run.secrets != self.run.secrets;
         let routes: Vec<Route> = renewed.run.sinks.into_iter().map(|sink| sink.route).collect();
         status.handle.replace_rules(renewed.rules);
         status.handle.replace_routes(&routes);
@@ -272,7 +273,9 @@ impl Daemon {
             }
         }
         self.log.info(&format!("taken over: {difference}"));
-        let later = reload::restart_needed(&self.effective, &renewed.effective);
+        let mut later = reload::restart_needed(&self.effective, &renewed.effective);
+        // Which one cannot be told: values of secrets are not among those that are compared.
+        later.extend(has_other_secrets.then(|| "a secret".to_owned()));
         if !later.is_empty() {
             self.log.warn(&format!("changed, and in force after a restart only: {}", later.join(", ")));
         }

@@ -205,7 +205,7 @@ pub fn read(tree: &Table, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Co
     let place = Place { source: first, span: 0..0 };
     let run = outermost(Section::outermost(tree, place, &mut reading));
     reading.hide_plain_secrets();
-    let syntax = syntax.into_iter().map(super::section::without_values).collect();
+    let syntax = syntax.into_iter().map(|problem| reading.without_values(problem)).collect();
     let problems = crate::rule::syntax::together(syntax, reading.problems);
     let secrets = reading.secrets;
     let run = run.filter(|_| problems.is_empty()).map(|run| Run { secrets, ..run });

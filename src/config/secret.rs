@@ -12,7 +12,7 @@ const HIDDEN_LENGTH_MIN: usize = 6;
 pub const REDACTED: &str = "<redacted>";
 
 /// Values that must not be printed.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(Vec<String>);
 
 impl Secrets {

@@ -22,6 +22,8 @@ pub struct Reading {
     pub secrets: Secrets,
     /// Where secrets stand in plain text.
     plain_secrets: Vec<Place>,
+    /// Every key that was asked for, wherever.
+    known: BTreeSet<&'static str>,
 }
 
 /// A value that counts, and where it comes from.
@@ -81,6 +83,29 @@ impl Reading {
         }
     }
 
+    /// A complaint about text that is no TOML. Which of its values are secrets cannot be told, so it draws none of them.
+    pub fn without_values(&self, mut problem: Diagnostic) -> Diagnostic {
+        // As many bytes as there were, so that places hold; what stands around words shows what is wrong.
+        let star = |c: char| if c.is_alphanumeric() { "*".repeat(c.len_utf8()) } else { c.to_string() };
+        let mut text = String::with_capacity(problem.source.text.len());
+        for line in problem.source.text.split_inclusive('\n') {
+            let (key, value) = line.split_at(self.key_len(line));
+            text.push_str(key);
+            text.extend(value.chars().map(star));
+        }
+        problem.source = std::sync::Arc::new(crate::rule::SourceText { name: problem.source.name.clone(), text });
+        problem
+    }
+
+    /// How much of a line is a key, or a table's name, that there is: all else may be part of a value.
+    fn key_len(&self, line: &str) -> usize {
+        let (name, len) = match line.trim_start().strip_prefix('[') {
+            Some(name) => (name.split(['.', ']']).next().unwrap_or_default(), line.len()),
+            None => line.split_once('=').map_or(("", 0), |(name, _)| (name, name.len())),
+        };
+        if self.known.contains(name.trim()) { len } else { 0 }
+    }
+
     /// Reads the tables of a table: one section each, with its name.
     pub fn sections<'t>(&mut self, name: &str, item: &'t Item, mut read: impl FnMut(&'t str, Section<'t, '_>)) {
         let Value::Table(tables) = &item.value else {
@@ -123,6 +148,7 @@ impl<'t, 'r> Section<'t, 'r> {
     /// The item of a key, which may stand here from now on.
     pub fn item(&mut self, key: &'static str) -> Option<&'t Item> {
         self.asked.insert(key);
+        self.reading.known.insert(key);
         self.table.get(key)
     }
 
@@ -423,21 +449,6 @@ impl Item {
 /// Blanks what stands on each line, so that lines keep their numbers.
 fn blank(bytes: &mut [u8]) {
     bytes.iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'*');
-}
-
-/// A complaint about text that is no TOML: which of its values are secrets cannot be told, so it draws none of them.
-pub fn without_values(mut problem: Diagnostic) -> Diagnostic {
-    let mut text = String::with_capacity(problem.source.text.len());
-    for line in problem.source.text.split_inclusive('\n') {
-        let is_header = line.trim_start().starts_with('[');
-        let value = line.find('=').map_or(if is_header { line.len() } else { 0 }, |sign| sign + 1);
-        text.push_str(&line[..value]);
-        // As many bytes as there were, so that places hold; what stands around words shows what is wrong.
-        let star = |c: char| if c.is_alphanumeric() { "*".repeat(c.len_utf8()) } else { c.to_string() };
-        text.extend(line[value..].chars().map(star));
-    }
-    problem.source = std::sync::Arc::new(crate::rule::SourceText { name: problem.source.name.clone(), text });
-    problem
 }
 
 /// The folder that paths of an item go from.

@@ -210,7 +210,7 @@ fn of_all(inner: &[Condition]) -> Vec<Anchors> {
     {
         let pair = |one: &(Field, String)| call.iter().map(|other| Key::Two(one.clone(), other.clone())).collect();
         let keys = service.iter().flat_map(|one| -> Vec<Key> { pair(one) }).collect();
-        let is_everyday = call.iter().any(|(_, name)| derived::is_everyday(name));
+        let is_everyday = call.iter().any(|(_, name)| is_everyday(name));
         all.push(Anchors { keys, cost: if is_everyday { EVERYDAY_COST } else { PAIR_COST } });
     }
     all
@@ -239,6 +239,40 @@ const PAIR_COST: u32 = 5;
 /// The cost of a call that trails are full of: of the parameters that a rule asks for, any tells more.
 const EVERYDAY_COST: u32 = 40;
 
+/// Whether trails are full of such calls, however the name is spelt: those that read, and those that programs make
+/// with every piece of their work.
+fn is_everyday(name: &str) -> bool {
+    let starts_with = |verb: &&str| name.get(..verb.len()).is_some_and(|start| start.eq_ignore_ascii_case(verb));
+    derived::READ_VERBS.iter().any(starts_with) || EVERYDAY_CALLS.iter().any(|call| call.eq_ignore_ascii_case(name))
+}
+
+const EVERYDAY_CALLS: [&str; 24] = [
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "CreateLogStream",
+    "CreateNetworkInterface",
+    "CreateTags",
+    "Decrypt",
+    "DeleteMessage",
+    "DeleteNetworkInterface",
+    "DeleteObject",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "Invoke",
+    "InvokeModel",
+    "Publish",
+    "PutItem",
+    "PutObject",
+    "ReceiveMessage",
+    "RunInstances",
+    "SendMessage",
+    "TerminateInstances",
+    "UpdateInstanceInformation",
+    "UpdateItem",
+];
+
 /// What share of events has such a value in the field: a rough order, smallest first.
 fn cost(field: &Field, fit: &Fit) -> u32 {
     let how = match fit {
@@ -259,7 +293,7 @@ fn cost(field: &Field, fit: &Fit) -> u32 {
     let is_given = matches!(fit, Fit::Present | Fit::Bool(_)) && field_cost(field) < 20;
     match fit {
         _ if is_given => COMMON,
-        Fit::Exact(call) if is_field(field, "eventName") && derived::is_everyday(call) => EVERYDAY_COST + 2,
+        Fit::Exact(call) if is_field(field, "eventName") && is_everyday(call) => EVERYDAY_COST + 2,
         _ => field_cost(field) + how,
     }
 }

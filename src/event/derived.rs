@@ -276,41 +276,8 @@ pub fn is_read(name: &str) -> bool {
     READ_VERBS.iter().any(|verb| name.starts_with(verb))
 }
 
-/// Whether trails are full of such calls, however the name is spelt: those that read, and those that programs make
-/// with every piece of their work.
-pub fn is_everyday(name: &str) -> bool {
-    let starts_with = |verb: &&str| name.get(..verb.len()).is_some_and(|start| start.eq_ignore_ascii_case(verb));
-    READ_VERBS.iter().any(starts_with) || EVERYDAY_CALLS.iter().any(|call| call.eq_ignore_ascii_case(name))
-}
-
-const EVERYDAY_CALLS: [&str; 24] = [
-    "AssumeRole",
-    "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
-    "CreateLogStream",
-    "CreateNetworkInterface",
-    "CreateTags",
-    "Decrypt",
-    "DeleteMessage",
-    "DeleteNetworkInterface",
-    "DeleteObject",
-    "Encrypt",
-    "GenerateDataKey",
-    "GenerateDataKeyWithoutPlaintext",
-    "Invoke",
-    "InvokeModel",
-    "Publish",
-    "PutItem",
-    "PutObject",
-    "ReceiveMessage",
-    "RunInstances",
-    "SendMessage",
-    "TerminateInstances",
-    "UpdateInstanceInformation",
-    "UpdateItem",
-];
-
-const READ_VERBS: [&str; 18] = [
+/// What the names of calls that only read begin with.
+pub(crate) const READ_VERBS: [&str; 18] = [
     "Get",
     "List",
     "Describe",

@@ -14,8 +14,7 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{Notify, Source, SourceError, SourceReport};
-use crate::delivery::{Delivery, Receipt};
-use crate::store::Checkpoint;
+use crate::delivery::Delivery;
 
 mod document;
 mod input;
@@ -115,14 +114,6 @@ impl Source for Files {
 
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
         Box::pin(self.next_batch())
-    }
-
-    fn checkpoint(&self, _receipts: &[Receipt]) -> Option<Checkpoint> {
-        None
-    }
-
-    fn commit<'a>(&'a self, _receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
-        Box::pin(std::future::ready(Ok(())))
     }
 
     fn report(&self) -> SourceReport {

@@ -22,7 +22,6 @@ use super::aws::trouble::{Failure, FailureKind, Trouble};
 use super::notification::Object;
 use super::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
 use crate::delivery::{Delivery, Origin, Receipt};
-use crate::store::Checkpoint;
 
 pub(in crate::source) mod object;
 mod refuse;
@@ -294,14 +293,6 @@ impl Source for Objects {
 
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
         Box::pin(self.next_batch())
-    }
-
-    fn checkpoint(&self, _receipts: &[Receipt]) -> Option<Checkpoint> {
-        None
-    }
-
-    fn commit<'a>(&'a self, _receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
-        Box::pin(std::future::ready(Ok(())))
     }
 
     fn report(&self) -> SourceReport {

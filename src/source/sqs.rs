@@ -24,7 +24,6 @@ use super::aws::{lock, system_clock};
 use super::s3::object::Terms;
 use super::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
 use crate::delivery::{Delivery, Receipt};
-use crate::store::Checkpoint;
 
 mod connect;
 mod held;
@@ -208,11 +207,6 @@ impl Source for Sqs {
             self.keep();
             self.reader.lock().await.next_batch().await
         })
-    }
-
-    /// The queue itself keeps what is not acknowledged.
-    fn checkpoint(&self, _receipts: &[Receipt]) -> Option<Checkpoint> {
-        None
     }
 
     /// The messages are deleted soon after; whoever waits for that calls [`close`](Source::close).

@@ -179,7 +179,15 @@ fn no_complaint_draws_a_secret() {
     for secret in ["T0/B0", "abcdef"] {
         assert!(!drawn.contains(secret), "{drawn}");
     }
-    for broken in ["url = \"T0/B0", "url = \"x\" T0/B0", "url = \"x\"\nurl = \"T0/B0\"", "headers = { A = \"abcdef\""] {
+    for broken in [
+        "url = \"T0/B0",
+        "url = \"x\" T0/B0",
+        "url = \"x\"\nurl = \"T0/B0\"",
+        "headers = { A = \"abcdef\"",
+        "signing_keys = [\n  \"whsec_T0/B0==\",\n  \"abcdef=\"\n  \"abcdef\"\n]",
+        "url = \n[\"T0/B0\"",
+        "url = \"\"\"\nabcdef=T0/B0\n\"\"\" x",
+    ] {
         let text = format!("{GOOD}[sinks.hook]\ntype = \"webhook\"\n{broken}\n");
         let configuration = read_text(&text, &[]);
         let drawn = self::drawn(&configuration);

@@ -391,6 +391,55 @@ async fn rules_and_routes_are_taken_over_whole_or_not_at_all() {
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_has_changed_is_told_to_need_a_restart() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    lab.configure(&webhook("pager", &format!("{}?token=abcdefgh", receiver.url())));
+    let daemon = lab.start();
+    wait("the start", || lab.log().contains("findings go to pager")).await;
+    daemon.signal("HUP");
+    wait("a reload of nothing new", || lab.log().contains("taken over")).await;
+    assert!(!lab.log().contains("after a restart only"), "{}", lab.log());
+    let text = fs::read_to_string(lab.path("trailwatch.toml")).unwrap();
+    fs::write(lab.path("trailwatch.toml"), text.replace("abcdefgh", "ijklmnop")).unwrap();
+    daemon.signal("HUP");
+    wait("what takes a restart", || lab.log().contains("in force after a restart only: a secret")).await;
+    assert!(!lab.log().contains("ijklmnop"), "{}", lab.log());
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_decode_is_told() {
+    let lab = Lab::new().await;
+    lab.configure("[sinks.out]\ntype = \"stdout\"\n");
+    let timestamp_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
+    lab.endpoint.logs().put(GROUP, "stream", LogEvent { timestamp_ms, message: "START RequestId".to_owned() });
+    let daemon = lab.start();
+    wait("the reject", || lab.log().contains("not decoded: not JSON")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_nobody_reads_does_not_hold_up_the_end() {
+    let lab = Lab::new().await;
+    lab.configure("[sinks.out]\ntype = \"stdout\"\nformat = \"json\"\n");
+    let text = fs::read_to_string(lab.path("trailwatch.toml")).unwrap();
+    fs::write(lab.path("trailwatch.toml"), text.replace("drain = \"30s\"", "drain = \"1s\"")).unwrap();
+    // More than a pipe holds.
+    (0..2_000).for_each(|number| lab.put("Fire", number));
+    let mut daemon = lab.start();
+    daemon.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    daemon.signal("TERM");
+    let mut status = None;
+    wait("the daemon to end", || {
+        status = daemon.0.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.unwrap().code(), Some(3), "{}", lab.log());
+}
+
 /// What the admin listener answers.
 fn get(address: &str, path: &str, host: &str) -> String {
     use std::io::Write as _;

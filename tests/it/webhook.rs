@@ -52,7 +52,7 @@ async fn what_a_receiver_echoes_of_our_secrets_is_not_told() {
         Some(answer(404, &[], &echoed))
     })
     .await;
-    let url = receiver.url().replace("/hook", "/services/T0/B0/XXXX?token=abcdefgh");
+    let url = receiver.url().replace("/hook", "/services/T0/B0/hook?token=abcdefgh");
     let headers = vec![("Authorization".into(), "Bearer s3cr3t".into())];
     let outcome = webhook(Settings { headers, url, ..local(&receiver) }).deliver(&findings(1)).await.unwrap().remove(0);
     let Outcome::Refused(reason) = outcome else { panic!("{outcome:?}") };

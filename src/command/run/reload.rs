@@ -113,7 +113,8 @@ pub fn restart_needed(old: &[Effective], new: &[Effective]) -> Vec<String> {
 }
 
 fn is_taken_over(key: &str) -> bool {
-    let is_route = key.ends_with(".min_severity") || key.ends_with(".tags");
+    // A header may be called so, too.
+    let is_route = (key.ends_with(".min_severity") || key.ends_with(".tags")) && !key.contains(".headers.");
     key.starts_with("rules.") || (key.starts_with("sinks.") && is_route)
 }
 
@@ -145,11 +146,16 @@ mod tests {
             value: value.to_owned(),
             origin: "default".to_owned(),
         };
-        let old =
-            [value("drain", "1s"), value("sinks.a.tags", "[]"), value("rules.paths", "x"), value("sinks.a.url", "y")];
+        let old = [
+            value("drain", "1s"),
+            value("sinks.a.tags", "[]"),
+            value("rules.paths", "x"),
+            value("sinks.a.url", "y"),
+            value("sinks.a.headers.tags", "v"),
+        ];
         let new =
             [value("drain", "2s"), value("sinks.a.tags", "[z]"), value("rules.paths", "z"), value("sinks.b.url", "y")];
-        assert_eq!(restart_needed(&old, &new), ["drain", "sinks.a.url", "sinks.b.url"]);
+        assert_eq!(restart_needed(&old, &new), ["drain", "sinks.a.headers.tags", "sinks.a.url", "sinks.b.url"]);
         assert!(restart_needed(&old, &old).is_empty());
     }
 }

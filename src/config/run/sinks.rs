@@ -15,14 +15,6 @@ use crate::sink::stdout::Format;
 #[cfg(feature = "webhook")]
 use crate::sink::webhook;
 
-const SEVERITIES: [(&str, Severity); 5] = [
-    ("informational", Severity::Informational),
-    ("low", Severity::Low),
-    ("medium", Severity::Medium),
-    ("high", Severity::High),
-    ("critical", Severity::Critical),
-];
-
 /// The sorts of sinks.
 #[derive(Clone, Copy)]
 enum SinkType {
@@ -49,7 +41,8 @@ pub(super) fn sink(name: &str, instance: &str, mut section: Section<'_, '_>) -> 
         section.give_up();
         return None;
     };
-    let min_severity = section.choice_or("min_severity", &SEVERITIES, 0);
+    let severities = Severity::ALL.map(|severity| (severity.as_str(), severity));
+    let min_severity = section.choice_or("min_severity", &severities, 0);
     let route = Route { sink: name.into(), min_severity, tags: section.texts("tags") };
     let patience = match kind {
         SinkType::Stdout => Patience::default(),
