@@ -148,7 +148,7 @@ impl Courier {
     async fn round(&mut self) -> Result<Next, Gone> {
         let due = match self.due().await {
             Ok(due) => due,
-            Err(error) => return Ok(self.failed(&error.to_string())),
+            Err(error) => return Ok(Next::held(self.failed(&error.to_string()))),
         };
         if !due.unreadable.is_empty() {
             return Ok(self.drop_unreadable(due.unreadable).await);
@@ -165,32 +165,36 @@ impl Courier {
         let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
         if let Err(error) = self.settle(settlements.clone()).await {
             // They are brought again, under the same ids.
-            return Ok(self.failed(&error.to_string()));
+            return Ok(Next::held(self.failed(&error.to_string())));
         }
         self.count(&settlements);
-        if took_nothing {
+        let rest = if took_nothing {
             let reason = settlements.iter().find_map(reason_of);
-            let failed = self.failed(&reason.unwrap_or_else(|| "it gave no answer".to_owned()));
-            return Ok(failed.at_least(asked_for.unwrap_or_default()));
-        }
+            Some(self.failed(&reason.unwrap_or_else(|| "it gave no answer".to_owned())))
+        } else {
+            self.over();
+            (got_no_further || asked_for.is_some()).then(|| self.wait(0))
+        };
+        Ok(rest.map_or(Next::Again, |rest| Next::held(rest.max(asked_for.unwrap_or_default()))))
+    }
+
+    /// The sink takes findings, which is said if it did not before.
+    fn over(&mut self) {
         if self.failures > 0 {
             self.tell(NoticeLevel::Info, format!("sink `{}` takes findings again", self.delivery.route.sink));
         }
         self.failures = 0;
-        let is_to_rest = got_no_further || asked_for.is_some();
-        let wait = || self.wait(0).max(asked_for.unwrap_or_default());
-        Ok(if is_to_rest { Next::Rest(Nap::Held(wait())) } else { Next::Again })
     }
 
     /// Says a failure once, and how long to leave the sink alone.
-    fn failed(&mut self, reason: &str) -> Next {
+    fn failed(&mut self, reason: &str) -> Duration {
         if self.failures == 0 {
             let text =
                 format!("sink `{}`: {reason} (it is tried again, and nothing is lost)", self.delivery.route.sink);
             self.tell(NoticeLevel::Warn, text);
         }
         self.failures += 1;
-        Next::Rest(Nap::Held(self.wait(self.failures - 1).max(self.delivery.patience.spacing)))
+        self.wait(self.failures - 1).max(self.delivery.patience.spacing)
     }
 
     /// The wait after so many failures, with jitter, so that many couriers do not come at once.
@@ -249,7 +253,7 @@ impl Courier {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).dead += numbers.len() as u64;
         match self.settle(numbers.into_iter().map(|number| Settlement::Delivered { number }).collect()).await {
             Ok(()) => Next::Again,
-            Err(error) => self.failed(&error.to_string()),
+            Err(error) => Next::held(self.failed(&error.to_string())),
         }
     }
 
@@ -287,12 +291,8 @@ enum Nap {
 }
 
 impl Next {
-    /// The same, where the sink is to be left alone for so long at least.
-    fn at_least(self, wait: Duration) -> Self {
-        match self {
-            Self::Rest(Nap::Held(held)) => Self::Rest(Nap::Held(held.max(wait))),
-            other => other,
-        }
+    fn held(wait: Duration) -> Self {
+        Self::Rest(Nap::Held(wait))
     }
 }
 
