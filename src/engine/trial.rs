@@ -1,7 +1,7 @@
 //! Trying rules: on any event, and on their own tests; and trying those tests.
 
 use super::{RuleSet, Scratch};
-use crate::condition::{Explanation, explain};
+use crate::condition::{Condition, Explanation, explain, holds};
 use crate::event::{Event, Fields, projection_of};
 use crate::rule::{Rule, RuleTest};
 
@@ -42,4 +42,10 @@ fn run_test(rules: &RuleSet, rule: &Rule, test: &RuleTest, scratch: &mut Scratch
         Err(_) => Explanation::Any(false, Vec::new()),
     };
     TestOutcome { matched, passed: matched == test.matches && matched == explanation.holds(), explanation }
+}
+
+/// Whether a condition holds of a test's event, by the naive evaluator.
+fn holds_of(condition: &Condition, test: &RuleTest) -> bool {
+    let mut fields = Fields::default();
+    Event::read(&test.event, &projection_of([]), &mut fields).is_ok_and(|event| holds(condition, &event))
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use trailwatch::condition::Condition;
 use trailwatch::engine::trial::coverage::coverage;
 use trailwatch::engine::trial::mutation::mutants;
 use trailwatch::engine::trial::part::{parts, truths};
@@ -58,6 +59,52 @@ fn every_value_of_a_list_is_noticed_by_an_event_with_it() {
     check_survivors(LIST, &[(r#"{"eventName":"A"}"#, "match"), (r#"{"eventName":"B"}"#, "match"), near_miss], &[]);
 }
 
+const INSIDE: &str = "[match]\n\"requestParameters.rules|any\" = { port = [22, 23], from = \"all\" }\n";
+const DEEPER: &str = "[match]\n\"requestParameters.doc|json\" = { \"rules|not|any\" = { port = 22 } }\n";
+
+#[test]
+fn lines_inside_a_value_count_each() {
+    let asked = |rules: &str| format!(r#"{{"requestParameters":{{"rules":{rules}}}}}"#);
+    let (one, other) = (asked(r#"[{"port":22,"from":"all"}]"#), asked(r#"[{"port":23,"from":"all"}]"#));
+    let apart = asked(r#"[{"port":22,"from":"office"},{"port":443,"from":"all"}]"#);
+    check_survivors(
+        INSIDE,
+        &[(&one, "match"), ("{}", "no match")],
+        &[
+            "without line `port equals any of 22, 23` inside `requestParameters.rules`",
+            "without value `port equals 23` inside `requestParameters.rules`",
+            "without line `from equals \"all\"` inside `requestParameters.rules`",
+        ],
+    );
+    check_survivors(INSIDE, &[(&one, "match"), (&other, "match"), (&apart, "no match")], &[]);
+    let document = |rules: &str| format!(r#"{{"requestParameters":{{"doc":"{{\"rules\":{rules}}}"}}}}"#);
+    let (without, with) = (document(r#"[{\"port\":443}]"#), document(r#"[{\"port\":443},{\"port\":22}]"#));
+    check_survivors(DEEPER, &[(&without, "match"), (&with, "no match"), ("{}", "no match")], &[]);
+    check_survivors(
+        DEEPER,
+        &[(&without, "match"), ("{}", "no match")],
+        &["without line `rules not any element has { port equals 22 }` inside `requestParameters.doc`"],
+    );
+}
+
+#[test]
+fn coverage_goes_into_values() {
+    let gaps = |events: &[&str]| -> Vec<(String, bool)> {
+        let tests: String = events.iter().map(|event| test(event, "no match")).collect();
+        let rule = rule(&format!("{INSIDE}{tests}"));
+        let outcomes = run_tests(&rule);
+        let gaps = coverage(&rule, &outcomes).gaps;
+        gaps.iter()
+            .map(|gap| (gap.part.to_string(), gap.never_holds))
+            .filter(|(part, _)| part.contains("inside"))
+            .collect()
+    };
+    let apart = r#"{"requestParameters":{"rules":[{"port":22,"from":"office"},{"port":443,"from":"all"}]}}"#;
+    assert_eq!(gaps(&[apart]), [("value `port equals 23` inside `requestParameters.rules`".to_owned(), true)]);
+    assert_eq!(gaps(&[apart, r#"{"requestParameters":{"rules":{"port":23}}}"#]), []);
+    assert_eq!(gaps(&["{}"]).len(), 8, "where there is no value, nothing is seen of one");
+}
+
 #[test]
 fn an_exception_is_noticed_by_an_event_that_it_excepts() {
     let (fires, near_miss) = ((r#"{"eventName":"A"}"#, "match"), (r#"{"eventName":"B"}"#, "no match"));
@@ -85,7 +132,7 @@ fn every_alternative_and_what_is_in_it_counts() {
 fn coverage_counts_both_outcomes_of_every_part() {
     let rule = rule(&format!("{EXCEPT}{}", test(r#"{"eventName":"A"}"#, "match")));
     let outcomes = run_tests(&rule);
-    let coverage = coverage(&rule, outcomes.iter().map(|(_, outcome)| outcome));
+    let coverage = coverage(&rule, &outcomes);
     let gaps: Vec<_> = coverage.gaps.iter().map(|gap| (gap.part.to_string(), gap.never_holds)).collect();
     assert_eq!(gaps, [("line `eventName equals \"A\"`".to_owned(), false), ("exception `e`".to_owned(), true)]);
     assert_eq!((coverage.reached(), coverage.outcomes), (2, 4));
@@ -111,8 +158,10 @@ fn parts_stand_where_they_were_written() {
         let nodes = truths(&verdict.explanation).len();
         for part in parts(&rule) {
             assert!(part.node < nodes, "{}: {part}", rule.id);
+            // What stands inside a value is told by the place of the whole.
+            let condition = part.within.first().map_or(part.condition.clone(), |&outer| Condition::Is(outer.clone()));
             let mut first = None;
-            part.condition.visit(&mut |predicate| first = first.or(Some(predicate)));
+            condition.visit(&mut |predicate| first = first.or(Some(predicate)));
             let (place, operand) = (part.place().unwrap(), first.unwrap().test.operand());
             let word = operand.rsplit(' ').next().unwrap();
             let written = &place.source.text[place.span];

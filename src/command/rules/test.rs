@@ -161,7 +161,7 @@ impl<'r> Tried<'r> {
         let started = Instant::now();
         let mut tests = run_tests(rule);
         let each = started.elapsed() / tests.len().max(1) as u32;
-        let coverage = coverage(rule, tests.iter().map(|(_, outcome)| outcome));
+        let coverage = coverage(rule, &tests);
         let all = if mutate { mutants(rule) } else { Vec::new() };
         let mutants = all.len();
         let survivors = all.into_iter().filter(|mutant| mutant.survives(&tests)).map(Survivor::of).collect();

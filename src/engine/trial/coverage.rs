@@ -1,8 +1,8 @@
 //! What a rule's tests reach: whether some test makes each part hold, and some other makes it fail.
 
-use super::TestOutcome;
 use super::part::{Part, Role, parts, truths};
-use crate::rule::Rule;
+use super::{TestOutcome, holds_of};
+use crate::rule::{Rule, RuleTest};
 
 /// What the tests of a rule reach.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Gap<'r> {
 }
 
 /// Says what a rule's tests reach, by how they went.
-pub fn coverage<'r, 'o>(rule: &'r Rule, outcomes: impl IntoIterator<Item = &'o TestOutcome>) -> Coverage<'r> {
-    let truths: Vec<Vec<bool>> = outcomes.into_iter().map(|outcome| truths(&outcome.explanation)).collect();
+pub fn coverage<'r>(rule: &'r Rule, tests: &[(&RuleTest, TestOutcome)]) -> Coverage<'r> {
+    let truths: Vec<Vec<bool>> = tests.iter().map(|(_, outcome)| truths(&outcome.explanation)).collect();
     let mut coverage = Coverage { outcomes: 0, gaps: Vec::new() };
     // A group holds and fails as its alternatives do.
     for part in parts(rule).into_iter().filter(|part| !matches!(part.role, Role::Group)) {
@@ -33,7 +33,13 @@ pub fn coverage<'r, 'o>(rule: &'r Rule, outcomes: impl IntoIterator<Item = &'o T
         for never_holds in [true, false] {
             // The node of an exception is its negation.
             let wanted = never_holds != is_exception;
-            if !truths.iter().any(|truths| truths.get(part.node) == Some(&wanted)) {
+            let is_reached = if part.within.is_empty() {
+                truths.iter().any(|truths| truths.get(part.node) == Some(&wanted))
+            } else {
+                let condition = part.of_some_value(wanted);
+                tests.iter().any(|(test, _)| holds_of(&condition, test))
+            };
+            if !is_reached {
                 coverage.gaps.push(Gap { part: part.clone(), never_holds });
             }
         }

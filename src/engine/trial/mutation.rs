@@ -1,14 +1,15 @@
 //! Whether a rule's tests would notice a mistake: the rule is changed in one place at a time, and some test must fail.
 //!
-//! The changes are made to the explanations of the tests, not to the rule: every predicate has been judged there, so a
-//! changed rule costs a walk over truth values.
+//! Most changes are made to the explanations of the tests, not to the rule: every predicate has been judged there, so a
+//! changed rule costs a walk over truth values. Of what stands inside values only the nearest is explained, so a change
+//! there makes another condition, which is judged anew.
 
 use std::fmt;
 
-use super::TestOutcome;
-use super::part::{Part, Role, parts};
-use crate::condition::Explanation;
+use super::part::{Part, Role, parts, put_inside};
+use super::{TestOutcome, holds_of};
 use crate::condition::line::{Node, Tree};
+use crate::condition::{Condition, Explanation, Test};
 use crate::rule::{Rule, RuleTest};
 
 /// A rule with one part changed.
@@ -45,7 +46,35 @@ pub fn mutants(rule: &Rule) -> Vec<Mutant<'_>> {
 impl Mutant<'_> {
     /// Whether no test fails because of the change.
     pub fn survives(&self, tests: &[(&RuleTest, TestOutcome)]) -> bool {
-        tests.iter().all(|(test, outcome)| self.matches(&outcome.explanation) == test.matches)
+        if self.part.within.is_empty() {
+            return tests.iter().all(|(test, outcome)| self.matches(&outcome.explanation) == test.matches);
+        }
+        let condition = self.changed(&self.part.rule.condition).unwrap_or(Condition::All(Vec::new()));
+        tests.iter().all(|(test, _)| holds_of(&condition, test) == test.matches)
+    }
+
+    /// The condition with the change made, also inside values; `None` if nothing is left of it.
+    fn changed(&self, condition: &Condition) -> Option<Condition> {
+        if std::ptr::eq(condition, self.part.condition) {
+            return match self.change {
+                Change::Drop => None,
+                Change::Flip => Some(condition.clone().negated()),
+            };
+        }
+        let each = |inner: &[Condition]| inner.iter().filter_map(|inner| self.changed(inner)).collect();
+        Some(match condition {
+            Condition::All(inner) => Condition::All(each(inner)),
+            Condition::Any(inner) => Condition::Any(each(inner)),
+            Condition::Not(inner) => Condition::Not(Box::new(self.changed(inner)?)),
+            Condition::Together(inner) => Condition::Together(Box::new(self.changed(inner)?)),
+            Condition::Is(predicate) => match &predicate.test {
+                Test::Within(within) => {
+                    let inside = self.changed(&within.condition).unwrap_or(Condition::All(Vec::new()));
+                    put_inside(predicate, inside)
+                }
+                _ => condition.clone(),
+            },
+        })
     }
 
     fn matches(&self, explanation: &Explanation) -> bool {

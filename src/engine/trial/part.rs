@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::condition::line::{Node, Tree};
-use crate::condition::{Condition, Explanation, Line};
+use crate::condition::{Condition, Explanation, Line, Predicate, Test, Within};
 use crate::rule::{Rule, Written};
 
 /// A part of a rule.
@@ -11,8 +11,11 @@ use crate::rule::{Rule, Written};
 pub struct Part<'r> {
     /// The rule.
     pub rule: &'r Rule,
-    /// Its node of the condition, numbered from the top, each node before what is in it.
+    /// Its node of the condition, numbered from the top, each node before what is in it; of what stands inside a value,
+    /// the node of the line that the value is tested by.
     pub node: usize,
+    /// The lines that it stands inside of, by their predicates, the outermost first; none for most parts.
+    pub within: Vec<&'r Predicate>,
     /// The condition that the node is.
     pub condition: &'r Condition,
     /// What it is to the author.
@@ -38,7 +41,7 @@ pub enum Role<'r> {
 
 /// The parts of a rule, in writing order.
 pub fn parts(rule: &Rule) -> Vec<Part<'_>> {
-    let mut walk = Walk { rule, parts: Vec::new(), node: 0, predicate: 0 };
+    let mut walk = Walk { rule, parts: Vec::new(), within: Vec::new(), outermost: None, node: 0, predicate: 0 };
     let (wanted, excepted) = rule.parted(&rule.condition);
     if !rule.exceptions.is_empty() {
         // The outermost "all of" is a node too.
@@ -76,6 +79,23 @@ impl Part<'_> {
     pub fn place(&self) -> Option<Written> {
         self.rule.places.get(self.first).cloned()
     }
+
+    /// The condition that the part, or its opposite, holds of some value that it is asked of. Only for what stands inside
+    /// a value.
+    pub(super) fn of_some_value(&self, holds: bool) -> Condition {
+        let condition = self.condition.clone();
+        let condition = if holds { condition } else { condition.negated() };
+        self.within.iter().rev().fold(condition, |condition, outer| put_inside(outer, condition))
+    }
+}
+
+/// A line that asks something else of its values.
+pub(super) fn put_inside(outer: &Predicate, condition: Condition) -> Condition {
+    let test = match &outer.test {
+        Test::Within(within) => Test::Within(Within { condition: Box::new(condition), ..within.clone() }),
+        other => other.clone(),
+    };
+    Condition::is(outer.field.clone(), test)
 }
 
 /// ``line `eventName equals "StopLogging"` ``, ``exception `the account for tests` ``
@@ -92,6 +112,10 @@ impl fmt::Display for Part<'_> {
             Role::Alternative => write!(f, "alternative that begins with `{}`", first()),
             Role::Group => write!(f, "group that begins with `{}`", first()),
             Role::Exception(name) => write!(f, "exception `{name}`"),
+        }?;
+        match self.within.last() {
+            Some(outer) => write!(f, " inside `{}`", outer.field),
+            None => Ok(()),
         }
     }
 }
@@ -99,6 +123,10 @@ impl fmt::Display for Part<'_> {
 struct Walk<'r> {
     rule: &'r Rule,
     parts: Vec<Part<'r>>,
+    /// The lines that the walk is inside of.
+    within: Vec<&'r Predicate>,
+    /// The node and the predicate of the first of them: what stands inside has none of its own.
+    outermost: Option<(usize, usize)>,
     /// The number of the next node.
     node: usize,
     /// The number of the next predicate.
@@ -107,8 +135,9 @@ struct Walk<'r> {
 
 impl<'r> Walk<'r> {
     fn note(&mut self, condition: &'r Condition, role: Role<'r>) {
-        let (node, first) = (self.node, self.predicate);
-        self.parts.push(Part { rule: self.rule, node, condition, role, first });
+        let (node, first) = self.outermost.unwrap_or((self.node, self.predicate));
+        let within = self.within.clone();
+        self.parts.push(Part { rule: self.rule, node, within, condition, role, first });
     }
 
     /// A block of lines: of a "match", an alternative, an exception.
@@ -182,6 +211,7 @@ impl<'r> Walk<'r> {
 
     /// Steps over a line; the values of a list are parts of their own.
     fn values(&mut self, condition: &'r Condition) {
+        let node = self.node;
         self.node += 1;
         match condition {
             Condition::All(inner) | Condition::Any(inner) => {
@@ -193,7 +223,31 @@ impl<'r> Walk<'r> {
                 }
             }
             Condition::Not(inner) | Condition::Together(inner) => self.values(inner),
-            Condition::Is(_) => self.predicate += 1,
+            Condition::Is(predicate) => {
+                self.inside_value(predicate, node);
+                self.predicate += 1;
+            }
         }
+    }
+
+    fn inside_value(&mut self, outer: &'r Predicate, node: usize) {
+        let Test::Within(within) = &outer.test else { return };
+        let (next, predicate, outermost) = (self.node, self.predicate, self.outermost);
+        self.outermost = outermost.or(Some((node, predicate)));
+        self.within.push(outer);
+        for line in lines(&within.condition) {
+            self.note(line, Role::Line);
+            self.values(line);
+        }
+        self.within.pop();
+        (self.node, self.predicate, self.outermost) = (next, predicate, outermost);
+    }
+}
+
+/// The lines that a block holds.
+fn lines(condition: &Condition) -> &[Condition] {
+    match condition {
+        Condition::All(lines) if Line::of(condition).is_none() => lines,
+        line => std::slice::from_ref(line),
     }
 }
