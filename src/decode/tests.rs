@@ -334,6 +334,10 @@ fn broken_text() {
         &["f:1 rejects 6: `{\"a\":}`: not JSON: no value starts like this at column 8"],
     );
     check("two lines", "{\"a\":}\n{\"a\":}", &[&format!("f:1 {broken}"), &format!("f:2 {broken}")]);
+}
+
+#[test]
+fn lines_cut_off() {
     check(
         "a line cut off between good ones",
         "{\"a\":1\n{\"b\":2}\n{\"c\":3}",
@@ -373,6 +377,10 @@ fn broken_text() {
         "{\"a\":1}\n{\"b\":",
         &[r#"f:1 {"a":1}"#, "f:2 rejects 5: `{\"b\":`: not JSON: it ends where a value was expected at column 5"],
     );
+}
+
+#[test]
+fn what_is_no_document_or_more_than_one() {
     check(
         "text after a document",
         "{\"a\":1} x\n{\"b\":2}",

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use trailwatch::delivery::{Delivery, Place, Receipt};
@@ -14,7 +14,9 @@ use trailwatch::sim::{Clock, Endpoint, Fault, LogEvent, Logs, REGION, Trail};
 use trailwatch::source::cloudwatch_logs::{
     CloudWatchLogs, Connect, Quota, Settings, SettingsError, find_trail_group, local_connector,
 };
-use trailwatch::source::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
+use trailwatch::source::{NoticeLevel, Source, SourceError, SourceReport};
+
+use super::notices::Notices;
 
 const GROUP: &str = "aws-cloudtrail-logs";
 const STREAM: &str = "111122223333_CloudTrail_us-east-1";
@@ -26,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A stand-in endpoint with one empty group.
 struct Lab {
     endpoint: Endpoint,
-    notices: Arc<Mutex<Vec<Notice>>>,
+    notices: Notices,
     quota: Arc<Quota>,
 }
 
@@ -34,7 +36,7 @@ impl Lab {
     async fn new() -> Self {
         let endpoint = Endpoint::start().await.unwrap();
         endpoint.logs().create_group(GROUP);
-        Self { endpoint, notices: Arc::default(), quota: Arc::new(Quota::of_calls(10_000, 1.0)) }
+        Self { endpoint, notices: Notices::default(), quota: Arc::new(Quota::of_calls(10_000, 1.0)) }
     }
 
     fn logs(&self) -> &Logs {
@@ -73,19 +75,6 @@ impl Lab {
         Settings { follow: false, ..self.follow() }
     }
 
-    fn notify(&self) -> Notify {
-        let notices = Arc::clone(&self.notices);
-        Arc::new(move |notice| notices.lock().unwrap().push(notice))
-    }
-
-    fn notices(&self) -> Vec<Notice> {
-        self.notices.lock().unwrap().clone()
-    }
-
-    fn notice_texts(&self) -> Vec<String> {
-        self.notices().into_iter().map(|notice| notice.text).collect()
-    }
-
     fn connect(&self) -> Connect {
         local_connector(self.endpoint.url(), REGION)
     }
@@ -95,7 +84,7 @@ impl Lab {
     }
 
     fn source_by(&self, settings: Settings, connect: Connect) -> CloudWatchLogs {
-        CloudWatchLogs::new(settings, Arc::clone(&self.quota), connect, self.notify()).unwrap()
+        CloudWatchLogs::new(settings, Arc::clone(&self.quota), connect, self.notices.notify()).unwrap()
     }
 
     fn calls(&self) -> u64 {
@@ -296,7 +285,7 @@ async fn throttles_are_waited_out_counted_and_told_once() {
     let source = lab.source(lab.read_once());
     assert_eq!(texts(&source, 10).await, ["patience"]);
     assert_eq!((report(&source).throttles, report(&source).calls), (3, 4));
-    insta::assert_snapshot!(lab.notice_texts().join("\n"), @r"
+    insta::assert_snapshot!(lab.notices.text(), @r"
     CloudWatch Logs throttles the reading of `aws-cloudtrail-logs`; going on more slowly (`us-east-1` allows 10000 calls a second to everybody in the account together)
     reading `aws-cloudtrail-logs` again
     ");
@@ -312,7 +301,7 @@ async fn a_bad_way_to_the_service_is_waited_out() {
     let source = lab.source(lab.read_once());
     assert_eq!(texts(&source, 10).await, ["through"]);
     assert_eq!((report(&source).retries, report(&source).throttles), (3, 0));
-    assert_eq!(lab.notices().len(), 2, "{:?}", lab.notices());
+    assert_eq!(lab.notices.all().len(), 2, "{:?}", lab.notices.all());
 }
 
 #[tokio::test]
@@ -351,7 +340,7 @@ async fn a_group_that_goes_away_is_waited_for() {
     lab.assert_quiet(&source, 1).await;
     lab.put(lab.now_ms(), "back");
     assert_eq!(texts(&source, 1).await, ["back"]);
-    insta::assert_snapshot!(lab.notice_texts().join("\n"), @r"
+    insta::assert_snapshot!(lab.notices.text(), @r"
     log group `aws-cloudtrail-logs` in `us-east-1` is gone; waiting for it to come back
     reading `aws-cloudtrail-logs` again
     ");
@@ -374,7 +363,7 @@ async fn a_permission_that_is_taken_away_is_waited_for_and_told_once() {
     lab.logs().faults().next(Fault::access_denied());
     lab.put(lab.now_ms(), "allowed again");
     assert_eq!(texts(&source, 1).await, ["allowed again"]);
-    let levels: Vec<NoticeLevel> = lab.notices().iter().map(|notice| notice.level).collect();
+    let levels: Vec<NoticeLevel> = lab.notices.all().iter().map(|notice| notice.level).collect();
     assert_eq!(levels, [NoticeLevel::Error, NoticeLevel::Info]);
 }
 
@@ -423,7 +412,7 @@ async fn expired_credentials_are_loaded_anew_and_told_once() {
     lab.put(lab.now_ms(), "renewed");
     assert_eq!(texts(&source, 1).await, ["renewed"]);
     assert_eq!((connects.load(Ordering::SeqCst), report(&source).credential_waits), (3, 1));
-    insta::assert_snapshot!(lab.notice_texts().join("\n"), @r"
+    insta::assert_snapshot!(lab.notices.text(), @r"
     the credentials for log group `aws-cloudtrail-logs` in `us-east-1` are no longer accepted: ExpiredTokenException: The security token included in the request is expired; waiting for new ones (renew them, with single sign-on by `aws sso login`)
     reading `aws-cloudtrail-logs` again
     ");
@@ -460,7 +449,7 @@ async fn credentials_that_cannot_be_loaded_anew_are_waited_for() {
     lab.put(lab.now_ms(), "renewed");
     assert_eq!(texts(&source, 1).await, ["renewed"]);
     assert_eq!((connects.load(Ordering::SeqCst), report(&source).credential_waits), (4, 1));
-    assert_eq!(lab.notices().len(), 2, "{:?}", lab.notices());
+    assert_eq!(lab.notices.all().len(), 2, "{:?}", lab.notices.all());
 }
 
 #[tokio::test]
@@ -495,7 +484,7 @@ async fn a_full_memory_is_told_and_repeats_rather_than_loses() {
     let more = texts(&source, 1).await;
     assert!(more.contains(&"late".to_owned()) && more.contains(&"3".to_owned()), "{more:?}");
     assert!(report(&source).memory_overflows > 10, "{:?}", report(&source));
-    insta::assert_snapshot!(lab.notice_texts().join("\n"), @"`aws-cloudtrail-logs` has more than 5 events that may still change; the oldest are no longer remembered and some are read twice (nothing is lost, repeats are removed later)");
+    insta::assert_snapshot!(lab.notices.text(), @"`aws-cloudtrail-logs` has more than 5 events that may still change; the oldest are no longer remembered and some are read twice (nothing is lost, repeats are removed later)");
 }
 
 /// A service that always gives the same token. The stand-in never does that.
@@ -528,7 +517,7 @@ async fn a_token_that_comes_again_is_no_endless_loop() {
     assert_eq!(texts(&source, 10).await, ["m"]);
     assert_eq!(calls.load(Ordering::SeqCst), 5);
     assert_eq!((report(&source).retries, report(&source).repeats), (2, 4));
-    insta::assert_snapshot!(lab.notice_texts().join("\n"), @"reading `aws-cloudtrail-logs` did not come to its end: the service gives the same token again and again; beginning again");
+    insta::assert_snapshot!(lab.notices.text(), @"reading `aws-cloudtrail-logs` did not come to its end: the service gives the same token again and again; beginning again");
 }
 
 #[tokio::test]
@@ -574,7 +563,7 @@ async fn the_position_of_a_quiet_group_moves_without_receipts() {
 async fn settings_that_cannot_work_are_refused() {
     let lab = Lab::new().await;
     let refused = |settings| {
-        let source = CloudWatchLogs::new(settings, Arc::clone(&lab.quota), lab.connect(), lab.notify());
+        let source = CloudWatchLogs::new(settings, Arc::clone(&lab.quota), lab.connect(), lab.notices.notify());
         source.err().map(|error: SettingsError| error.to_string()).unwrap()
     };
     let errors = [
@@ -681,7 +670,8 @@ async fn calls_stay_within_the_share_of_the_quota() {
     let settings = Settings { poll: Duration::from_millis(1), ..lab.follow() };
     // 20 calls a second, half of them ours, for two sources together.
     let quota = Arc::new(Quota::of_calls(20, 0.5));
-    let make = |settings| CloudWatchLogs::new(settings, Arc::clone(&quota), lab.connect(), lab.notify()).unwrap();
+    let make =
+        |settings| CloudWatchLogs::new(settings, Arc::clone(&quota), lab.connect(), lab.notices.notify()).unwrap();
     let (one, two) = (make(settings.clone()), make(settings));
     let began = std::time::Instant::now();
     tokio::select! {

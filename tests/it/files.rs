@@ -3,14 +3,15 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use trailwatch::delivery::{Delivery, Origin, Place, Receipt};
+use trailwatch::source::Source;
 use trailwatch::source::file::{FileLimits, Files};
-use trailwatch::source::{Notice, Notify, Source};
+
+use super::notices::Notices;
 
 /// Nothing here takes longer, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder of files, and what is told about them.
 struct Lab {
     folder: tempfile::TempDir,
-    notices: Arc<Mutex<Vec<Notice>>>,
+    notices: Notices,
 }
 
 impl Lab {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), notices: Arc::default() }
+        Self { folder: tempfile::tempdir().unwrap(), notices: Notices::default() }
     }
 
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -34,16 +35,13 @@ impl Lab {
     }
 
     fn files(&self, paths: &[&Path], limits: FileLimits) -> Files {
-        let notices = Arc::clone(&self.notices);
-        let notify: Notify = Arc::new(move |notice| notices.lock().unwrap().push(notice));
-        Files::new(paths.iter().map(|path| path.to_path_buf()).collect(), limits, notify)
+        Files::new(paths.iter().map(|path| path.to_path_buf()).collect(), limits, self.notices.notify())
     }
 
     /// What was told, with the folder's name taken out.
     fn told(&self) -> String {
         let folder = self.folder.path().display().to_string();
-        let texts: Vec<String> = self.notices.lock().unwrap().iter().map(|notice| notice.text.clone()).collect();
-        texts.join("\n").replace(&folder, "")
+        self.notices.text().replace(&folder, "")
     }
 
     /// Reads everything: origins without the folder's name, and bodies.

@@ -29,6 +29,7 @@ mod language;
 mod lints;
 #[cfg(feature = "aws")]
 mod moto;
+mod notices;
 mod pipeline;
 mod policy;
 #[cfg(feature = "aws")]

@@ -1,7 +1,7 @@
 //! History out of a bucket: which keys are listed and read, in which order, and what is told of the rest.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -10,9 +10,10 @@ use trailwatch::engine::RuleSet;
 use trailwatch::pipeline::{Bounds, Ended, Pipeline, Summary};
 use trailwatch::sim::{Endpoint, Fault, Faults, REGION};
 use trailwatch::source::s3::{Objects, Settings, local_connector};
-use trailwatch::source::{Notice, Notify, Source, SourceError};
+use trailwatch::source::{Source, SourceError};
 use trailwatch::store::MemoryStore;
 
+use super::notices::Notices;
 use super::sqs::patiently;
 
 const BUCKET: &str = "trail-bucket";
@@ -20,14 +21,14 @@ const BUCKET: &str = "trail-bucket";
 /// A stand-in endpoint with one empty bucket.
 struct Lab {
     endpoint: Endpoint,
-    notices: Arc<Mutex<Vec<Notice>>>,
+    notices: Notices,
 }
 
 impl Lab {
     async fn new() -> Self {
         let endpoint = Endpoint::start().await.unwrap();
         endpoint.buckets().create(BUCKET);
-        Self { endpoint, notices: Arc::default() }
+        Self { endpoint, notices: Notices::default() }
     }
 
     /// Puts objects that hold their own keys.
@@ -42,13 +43,7 @@ impl Lab {
     }
 
     fn source(&self, settings: Settings) -> Objects {
-        let notices = Arc::clone(&self.notices);
-        let notify: Notify = Arc::new(move |notice| notices.lock().unwrap().push(notice));
-        Objects::new(settings, local_connector(self.endpoint.url(), REGION), notify)
-    }
-
-    fn notice_texts(&self) -> String {
-        self.notices.lock().unwrap().iter().map(|notice| notice.text.clone()).collect::<Vec<_>>().join("\n")
+        Objects::new(settings, local_connector(self.endpoint.url(), REGION), self.notices.notify())
     }
 
     /// The keys that are read, in their order.
@@ -158,7 +153,7 @@ async fn other_trees_are_read_by_the_end_of_the_name() {
     assert_eq!(lab.read(under("")).await, ["z.ndjson", "copies/2020/a.json", "copies/2021/b.json.gz"]);
     assert_eq!(lab.read(under("copies/2021")).await, ["copies/2021/b.json.gz"]);
     assert!(lab.read(under("nothing/")).await.is_empty());
-    insta::assert_snapshot!(lab.notice_texts(), @"there is no object to read under s3://trail-bucket/nothing/");
+    insta::assert_snapshot!(lab.notices.text(), @"there is no object to read under s3://trail-bucket/nothing/");
 }
 
 #[tokio::test]
@@ -207,7 +202,7 @@ async fn an_object_that_cannot_be_read_is_told_and_the_others_are_read() {
         read.extend(batch.iter().map(|delivery| text(&delivery.body)));
     }
     assert_eq!((read, source.report().unreadable), (vec!["c.json".to_owned(), "d.json".to_owned()], 2));
-    insta::assert_snapshot!(lab.notice_texts(), @r##"
+    insta::assert_snapshot!(lab.notices.text(), @r##"
     cannot read `s3://trail-bucket/a.json`: NoSuchKey: The specified key does not exist.
     cannot read `s3://trail-bucket/b.json`: AccessDenied: Access Denied (allow `s3:GetObject` on `arn:aws:s3:::trail-bucket/*`, and `kms:Decrypt` on its key if it is encrypted by one)
     "##);

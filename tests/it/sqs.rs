@@ -25,8 +25,10 @@ use trailwatch::rule::{Rule, Severity};
 use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION};
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::sqs::{Settings, SettingsError, Sqs, local_connector};
-use trailwatch::source::{Notice, NoticeLevel, Notify, Source, SourceError};
+use trailwatch::source::{NoticeLevel, Notify, Source, SourceError};
 use trailwatch::store::{DiskStore, MemoryStore, Store, StoreError};
+
+use super::notices::Notices;
 
 const QUEUE: &str = "trail-events";
 const BUCKET: &str = "trail-bucket";
@@ -37,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A stand-in endpoint with one empty queue.
 struct Lab {
     endpoint: Endpoint,
-    notices: Arc<Mutex<Vec<Notice>>>,
+    notices: Notices,
 }
 
 impl Lab {
@@ -45,7 +47,7 @@ impl Lab {
         let endpoint = Endpoint::start().await.unwrap();
         endpoint.queues().set_dead_letters(QUEUE, "dead-letters", 3);
         endpoint.buckets().create(BUCKET);
-        Self { endpoint, notices: Arc::default() }
+        Self { endpoint, notices: Notices::default() }
     }
 
     fn queues(&self) -> &Queues {
@@ -93,21 +95,8 @@ impl Lab {
         Settings { follow: false, ..self.follow() }
     }
 
-    fn notify(&self) -> Notify {
-        let notices = Arc::clone(&self.notices);
-        Arc::new(move |notice| notices.lock().unwrap().push(notice))
-    }
-
-    fn notices(&self) -> Vec<Notice> {
-        self.notices.lock().unwrap().clone()
-    }
-
-    fn notice_texts(&self) -> String {
-        self.notices().into_iter().map(|notice| notice.text).collect::<Vec<_>>().join("\n")
-    }
-
     fn source(&self, settings: Settings) -> Sqs {
-        Sqs::new(settings, local_connector(self.endpoint.url(), REGION), self.notify()).unwrap()
+        Sqs::new(settings, local_connector(self.endpoint.url(), REGION), self.notices.notify()).unwrap()
     }
 }
 
@@ -277,7 +266,7 @@ async fn tries_are_acknowledged_and_what_is_not_cloudtrails_is_passed_over() {
     let report = source.report();
     assert_eq!((report.tests, report.passed_over, report.objects, report.unreadable), (2, 3, 0, 0));
     assert_eq!((lab.queues().deleted(QUEUE), lab.calls("GetObject")), (4, 0));
-    insta::assert_snapshot!(lab.notice_texts(), @"queue `trail-events` tells of objects that are not CloudTrail's, `elb/access.log` first; they are passed over (only keys under `AWSLogs/*/CloudTrail/` are read)");
+    insta::assert_snapshot!(lab.notices.text(), @"queue `trail-events` tells of objects that are not CloudTrail's, `elb/access.log` first; they are passed over (only keys under `AWSLogs/*/CloudTrail/` are read)");
 }
 
 #[tokio::test]
@@ -459,7 +448,7 @@ async fn objects_that_cannot_be_read_are_told_and_their_messages_left() {
     let small = lab.source(Settings { object_bytes_max: 100, queue: "small".into(), ..lab.follow() });
     quietly_until(&small, || small.report().left == 1).await;
     assert_eq!((source.report().unreadable, lab.queues().deleted(QUEUE)), (4, 0));
-    insta::assert_snapshot!(lab.notice_texts(), @r##"
+    insta::assert_snapshot!(lab.notices.text(), @r##"
     s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000404.json.gz: NoSuchKey: The specified key does not exist.; the message is left to the queue (was it deleted?)
     s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000403.json.gz: AccessDenied: Access Denied; the message is left to the queue (allow `s3:GetObject` on `arn:aws:s3:::trail-bucket/*`, and `kms:Decrypt` on its key if it is encrypted by one; S3 says the same of an object that is not there, unless `s3:ListBucket` is allowed)
     trail-events 00000000-0000-4000-9000-000000000003: a notification is left to the queue: it names no bucket, or no key (its body is not S3's own)
@@ -481,7 +470,7 @@ async fn only_allowed_buckets_of_the_right_owner_are_read() {
     lab.put(3);
     let right = Settings { buckets: vec![BUCKET.into()], bucket_owner: Some(ACCOUNT_ID.into()), ..lab.read_once() };
     assert_eq!(take(&lab.source(right), 1).await.len(), 1);
-    insta::assert_snapshot!(lab.notice_texts(), @r##"
+    insta::assert_snapshot!(lab.notices.text(), @r##"
     s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000001.json.gz: bucket `trail-bucket` is none of those that may be read; the message is left to the queue (allow it, or see who may send to the queue)
     s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000002.json.gz: AccessDenied: Access Denied; the message is left to the queue (allow `s3:GetObject` on `arn:aws:s3:::trail-bucket/*`, and `kms:Decrypt` on its key if it is encrypted by one; S3 says the same of an object that is not there, unless `s3:ListBucket` is allowed)
     "##);
@@ -567,7 +556,7 @@ async fn what_goes_wrong_later_is_told_once_and_waited_out() {
     let (taken, ()) = tokio::join!(take(&source, 2), next);
     assert_eq!(taken.len(), 2);
     assert_eq!(source.report().credential_waits, 1);
-    insta::assert_snapshot!(lab.notice_texts(), @r##"
+    insta::assert_snapshot!(lab.notices.text(), @r##"
     queue `plain` has no dead-letter queue: a message that cannot be read comes again until its retention is over (set a redrive policy)
     no longer allowed to read queue `plain` in `us-east-1`: AccessDeniedException: User is not authorized to perform this action because no identity-based policy allows it; waiting (allow `sqs:ReceiveMessage` on `arn:aws:sqs:us-east-1:*:plain`)
     the credentials for queue `plain` in `us-east-1` are no longer accepted: ExpiredTokenException: The security token included in the request is expired; waiting for new ones (renew them, with single sign-on by `aws sso login`)
@@ -670,7 +659,7 @@ impl Lab {
             tap: Some(Box::new(tally.clone())),
             limits: Limits::default(),
             bounds: Bounds { batches_committed: 2, ..Bounds::default() },
-            notify: self.notify(),
+            notify: self.notices.notify(),
             stop: CancellationToken::new(),
         }
     }
@@ -726,7 +715,7 @@ async fn every_record_comes_out_once_through_a_storm() {
     assert_eq!((summary.rejects, summary.events()), (0, 400));
     assert!(summary.duplicates >= 20, "{}", summary.duplicates);
     let left = lab.queues().bodies(QUEUE);
-    assert!(left.is_empty(), "{left:?} {:?} {}", summary.sources, lab.notice_texts());
+    assert!(left.is_empty(), "{left:?} {:?} {}", summary.sources, lab.notices.text());
 }
 
 /// Opens the store as soon as the run that was killed has let go of it.
@@ -811,5 +800,5 @@ async fn a_body_without_an_event_is_never_deleted() {
     assert_eq!((summary.rejects, summary.events()), (4, 1));
     assert_eq!(lab.queues().bodies(QUEUE).len(), 3);
     assert_eq!((summary.sources[0].1.left, lab.queues().deleted(QUEUE)), (3, 2));
-    assert!(lab.notices().iter().all(|notice| notice.level != NoticeLevel::Error));
+    assert!(lab.notices.all().iter().all(|notice| notice.level != NoticeLevel::Error));
 }
