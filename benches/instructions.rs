@@ -6,7 +6,7 @@
 //! events in the same run, which moves little from one compiler to the next.
 //!
 //! The program behind it goes through standard input, for profilers too: `--run RULES PASSES` goes so often through the
-//! events that `--events` writes.
+//! events that `--events` writes. RULES is a number of rules like the shipped, or `sigma-740`, `mixed-1000`, `exact-1000`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may assume, and tell")]
 
@@ -20,8 +20,9 @@ use std::process::{Command, ExitCode, Stdio};
 
 use bytes::Bytes;
 use support::work::{PARSERS, Work, skip};
-use support::{events, is_measuring, rules};
+use support::{events, is_measuring, pattern, rules, sigma};
 use trailwatch::engine::RuleSet;
+use trailwatch::rule::Rule;
 
 const EVENTS: usize = 2_000;
 
@@ -67,13 +68,28 @@ fn standard_input() -> Bytes {
 /// What runs under valgrind.
 fn go(set: &str, passes: usize, chunk: &Bytes) {
     let mut work = Work::default();
-    let rules = set.parse().map(|count| RuleSet::new(rules::read(&rules::like_shipped(count))));
+    let rules = rules_of(set).map(RuleSet::new);
     for _ in 0..passes {
         std::hint::black_box(match &rules {
-            Ok(rules) => work.matches(rules, chunk),
-            Err(_) => skip(PARSERS[0].1, chunk),
+            Some(rules) => work.matches(rules, chunk),
+            None => skip(PARSERS[0].1, chunk),
         });
     }
+}
+
+/// The rules of a set; none for the floor.
+fn rules_of(set: &str) -> Option<Vec<Rule>> {
+    if set == FLOOR {
+        return None;
+    }
+    let (kind, count) = set.rsplit_once('-').unwrap_or(("", set));
+    let count = count.parse().unwrap();
+    Some(match kind {
+        "sigma" => rules::read(&sigma::sigma(count)),
+        "mixed" => rules::of_patterns(&pattern::mixed(count)),
+        "exact" => rules::of_patterns(&pattern::exact(count)),
+        _ => rules::read(&rules::like_shipped(count)),
+    })
 }
 
 fn judge(renew: bool) -> ExitCode {

@@ -382,14 +382,21 @@ impl Text {
     }
 }
 
-/// Whether ASCII stands in ASCII. Long texts are copied, so that the time stays linear in them.
+/// Whether ASCII stands in ASCII. It is looked for where the one byte of it stands that most texts lack; long texts are
+/// copied, so that the time stays linear in them.
 fn is_in_any_case(value: &[u8], wanted: &[u8]) -> bool {
     const WORK_MAX: usize = 1 << 16;
     if value.len().saturating_mul(wanted.len()) > WORK_MAX {
         let (value, wanted) = (value.to_ascii_lowercase(), wanted.to_ascii_lowercase());
         return memchr::memmem::find(&value, &wanted).is_some();
     }
-    wanted.is_empty() || value.windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted))
+    let Some(last) = value.len().checked_sub(wanted.len()) else { return false };
+    let Some(at) = wanted.iter().position(|byte| !byte.is_ascii_alphabetic()).or(wanted.len().checked_sub(1)) else {
+        return true;
+    };
+    let (lower, upper) = (wanted[at].to_ascii_lowercase(), wanted[at].to_ascii_uppercase());
+    memchr::memchr2_iter(lower, upper, &value[at..=last + at])
+        .any(|start| value[start..start + wanted.len()].eq_ignore_ascii_case(wanted))
 }
 
 impl Literal {

@@ -173,13 +173,20 @@ impl Projection {
     /// nothing of use.
     pub fn read(&self, text: &str, fields: &mut Fields) -> Result<(), serde_json::Error> {
         fields.reset(self.paths.len());
-        walk::walk(&self.nodes, text, fields).map_err(|error| refusal(text, &error))
+        walk::walk(&self.nodes, text, fields).map_err(|error| refusal(text, &error))?;
+        // They may stand between values, but in no string, where the walk does not look for them.
+        if has_control_characters(text) { serde_json::from_str::<IgnoredAny>(text).map(drop) } else { Ok(()) }
     }
 
     /// Reads what [`Projection::read`] has left for later of the same text.
     pub fn read_rest(&self, text: &str, fields: &mut Fields) {
         walk::walk_rest(&self.nodes, text, fields);
     }
+}
+
+/// Goes through all of a text, since that takes one step for many bytes.
+fn has_control_characters(text: &str) -> bool {
+    text.bytes().fold(false, |found, byte| found | (byte < 0x20))
 }
 
 /// Why a text was refused, in the words of the parser that all else is decoded with.
@@ -555,6 +562,8 @@ mod tests {
         "\\u12",
         "\\ud800",
         "ab",
+        "\n",
+        "\u{1}",
         " ",
         "\n",
         "\u{1}",
@@ -587,6 +596,22 @@ mod tests {
             let is_object = |raw: &RawValue| raw.get().starts_with('{');
             let expected = serde_json::from_str::<&RawValue>(&text).is_ok_and(is_object);
             prop_assert_eq!(projection.read(&text, &mut Fields::default()).is_ok(), expected, "{}", text);
+        }
+    }
+
+    #[test]
+    fn control_characters_stand_between_values_and_in_no_string() {
+        for (text, is_good) in [
+            ("{\n\t\"a\" :\r\n [ 1,\n 2 ] }\n", true),
+            ("{\"a\":\"x\ny\"}", false),
+            ("{\"b\":\"x\u{0}\"}", false),
+            ("{\"b\":{\"c\u{1f}\":1}}", false),
+            ("{\"a\":\"\\n\t\"}", false),
+            ("{\"a\":1\u{1}}", false),
+            ("{\"a\":\"\u{7f}\"}", true),
+        ] {
+            let projection = Projection::new(vec![Path::parse("a", Case::Insensitive).unwrap()]);
+            assert_eq!(projection.read(text, &mut Fields::default()).is_ok(), is_good, "{text:?}");
         }
     }
 

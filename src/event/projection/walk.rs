@@ -182,15 +182,23 @@ impl<'w, 't> Walk<'w, 't> {
 }
 
 /// Passes over the value of which the first byte comes next.
+#[inline(always)]
 fn skip(first: u8, depth: u32, lexer: &mut Lexer<'_>) -> Result<(), Error> {
     match first {
         b'"' => drop(string(lexer)?),
-        b'{' => members(lexer, depth, |_, first, lexer| skip(first, depth + 1, lexer))?,
-        b'[' => elements(lexer, depth, |first, lexer| skip(first, depth + 1, lexer))?,
+        b'{' | b'[' => skip_nested(first, depth, lexer)?,
         b'-' | b'0'..=b'9' => _ = lexer.num_ignore().validate()?,
         _ => drop(word(lexer)?),
     }
     Ok(())
+}
+
+/// Passes over an object or an array: of what stands in it, only what nests again takes a call.
+fn skip_nested(first: u8, depth: u32, lexer: &mut Lexer<'_>) -> Result<(), Error> {
+    match first {
+        b'{' => members(lexer, depth, |_, first, lexer| skip(first, depth + 1, lexer)),
+        _ => elements(lexer, depth, |first, lexer| skip(first, depth + 1, lexer)),
+    }
 }
 
 /// Goes through the members of an object. `each` is given the key and the first byte of the value, which comes next.
