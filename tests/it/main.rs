@@ -7,6 +7,7 @@ mod bodies;
 mod bounds;
 #[cfg(feature = "aws")]
 mod cli;
+mod cloudformation;
 #[cfg(feature = "aws")]
 mod cloudwatch_logs;
 // Its files name every kind of sink there is.
@@ -49,6 +50,7 @@ mod sigma;
 #[cfg(feature = "aws")]
 mod sqs;
 mod state;
+mod templates;
 mod trial;
 #[cfg(feature = "aws")]
 mod watch;
