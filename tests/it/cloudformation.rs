@@ -15,7 +15,7 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// A template, and the values of its parameters.
+/// A template as JSON, and the values of its parameters.
 pub struct Template {
     pub body: Value,
     given: Vec<(&'static str, &'static str)>,
@@ -60,7 +60,7 @@ impl Template {
     fn call(&self, function: &str, argument: &Value) -> Option<Value> {
         match function {
             "Ref" => self.reference(argument.as_str()?).map(Value::from),
-            "Fn::GetAtt" => Some(attribute(argument.as_str()?).into()),
+            "Fn::GetAtt" => Some(attribute(argument[0].as_str()?, argument[1].as_str()?).into()),
             "Fn::Sub" => Some(self.substituted(argument).into()),
             "Fn::If" => self.worked_out(&argument[if self.holds(argument[0].as_str()?) { 1 } else { 2 }]),
             "Fn::Equals" => Some((self.worked_out(&argument[0]) == self.worked_out(&argument[1])).into()),
@@ -94,10 +94,10 @@ impl Template {
             Value::Array(both) => (&both[0], self.worked_out(&both[1]).unwrap_or_default()),
             text => (text, Value::Null),
         };
-        let value = |name: &str| match own[name].as_str() {
-            Some(own) => own.to_owned(),
-            None if name.contains('.') => attribute(name),
-            None => self.reference(name).unwrap_or_default(),
+        let value = |name: &str| match (own[name].as_str(), name.split_once('.')) {
+            (Some(own), _) => own.to_owned(),
+            (None, Some((resource, name))) => attribute(resource, name),
+            (None, None) => self.reference(name).unwrap_or_default(),
         };
         let variables = regex::Regex::new(r"\$\{([^}]*)\}").unwrap();
         variables.replace_all(text.as_str().unwrap(), |found: &regex::Captures<'_>| value(&found[1])).into_owned()
@@ -105,13 +105,12 @@ impl Template {
 }
 
 /// What stands for an attribute: `arn:of:Queue`.
-fn attribute(name: &str) -> String {
-    let (resource, attribute) = name.split_once('.').unwrap();
+fn attribute(resource: &str, attribute: &str) -> String {
     format!("{}:of:{resource}", attribute.to_lowercase())
 }
 
 /// A document of YAML, with the short forms of functions (`!Ref`) written out.
-fn yaml(text: &str) -> Value {
+pub fn yaml(text: &str) -> Value {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         match event.unwrap().0 {
@@ -138,6 +137,7 @@ fn node<'t>(parser: &mut Parser<'t, StrInput<'t>>, event: Event<'t>) -> Value {
     match function.as_deref().and_then(|tag| tag.strip_prefix('!')) {
         None => value,
         Some("Ref") => json!({ "Ref": value }),
+        Some("GetAtt") => json!({ "Fn::GetAtt": value.as_str().unwrap().split('.').collect::<Vec<_>>() }),
         Some(name) => json!({ format!("Fn::{name}"): value }),
     }
 }

@@ -5,6 +5,8 @@ mod allocations;
 #[cfg(feature = "webhook")]
 mod bodies;
 mod bounds;
+#[cfg(all(feature = "aws", feature = "webhook", unix))]
+mod chain;
 #[cfg(feature = "aws")]
 mod cli;
 mod cloudformation;
@@ -28,6 +30,8 @@ mod import;
 mod imports;
 mod language;
 mod lints;
+#[cfg(all(feature = "aws", feature = "webhook", unix))]
+mod monitoring;
 #[cfg(feature = "aws")]
 mod moto;
 mod notices;

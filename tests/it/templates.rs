@@ -7,13 +7,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::cloudformation::{ACCOUNT, REGION, Template, path};
+use crate::cloudformation::{ACCOUNT, REGION, Template};
 use crate::event_pattern::{condition, matches};
 use crate::findings::found;
 use crate::rules::good_rules;
 
-const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-const CHAIN: &str = "examples/automation/template.yaml";
+/// The key of the chain's rule.
+pub const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub const CHAIN: &str = "examples/automation/template.yaml";
 const ORGANISATION: &str = "examples/infrastructure/organisation-bucket.yaml";
 const GIVEN: [(&str, &str); 3] =
     [("KeyArn", KEY), ("BucketName", "example-trail"), ("OrganisationId", "o-example1234")];
@@ -31,7 +32,7 @@ const LIST: &[&str] = &["s3:ListBucket"];
 const DECRYPT: &[&str] = &["kms:Decrypt"];
 const PUT: &[&str] = &["events:PutEvents"];
 
-fn template(name: &str) -> Template {
+pub fn template(name: &str) -> Template {
     Template::read(name, &GIVEN)
 }
 
@@ -42,7 +43,7 @@ fn strings(value: &Value) -> Vec<&str> {
 }
 
 /// The statements of a policy.
-fn statements(template: &Template, policy: &str) -> Vec<Value> {
+pub fn statements(template: &Template, policy: &str) -> Vec<Value> {
     let statements = template.at(&format!("/Resources/{policy}/Properties/PolicyDocument/Statement"));
     statements.as_array().unwrap().clone()
 }
@@ -138,13 +139,18 @@ fn events_of_cloudtrail_go_into_the_queue() {
 
 /// A record of a change of X-Ray's encryption.
 pub fn change(number: usize, who: &Value, request: &Value) -> String {
+    change_in(REGION, number, who, request)
+}
+
+/// The same, in some region.
+pub fn change_in(region: &str, number: usize, who: &Value, request: &Value) -> String {
     json!({
         "eventVersion": "1.11",
         "userIdentity": who,
         "eventTime": "2026-01-15T12:00:00Z",
         "eventSource": "xray.amazonaws.com",
         "eventName": "PutEncryptionConfig",
-        "awsRegion": REGION,
+        "awsRegion": region,
         "sourceIPAddress": "198.51.100.7",
         "requestParameters": request,
         "eventID": format!("e0000000-0000-4000-8000-{number:012}"),
@@ -157,6 +163,18 @@ pub fn change(number: usize, who: &Value, request: &Value) -> String {
 /// A user of IAM.
 pub fn by_hand() -> Value {
     json!({"type": "IAMUser", "arn": format!("arn:aws:iam::{ACCOUNT}:user/nikki"), "accountId": ACCOUNT, "userName": "nikki"})
+}
+
+const ROLE: &str = "trailwatch-restore-xray-us-east-1";
+
+/// The automation.
+pub fn by_automation() -> Value {
+    json!({
+        "type": "AssumedRole",
+        "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/Automation"),
+        "accountId": ACCOUNT,
+        "sessionContext": {"sessionIssuer": {"type": "Role", "userName": ROLE, "accountId": ACCOUNT}},
+    })
 }
 
 /// The event that EventBridge makes of the finding which the rules of the chain have about a record.
@@ -210,17 +228,9 @@ async fn findings_set_the_automation_off_and_nothing_else_does() {
 fn what_the_automation_does_is_no_finding() {
     let template = template(CHAIN);
     let role = template.at("/Resources/RestoreRole/Properties/RoleName");
-    let who = json!({
-        "type": "AssumedRole",
-        "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{}/Automation", role.as_str().unwrap()),
-        "accountId": ACCOUNT,
-        "sessionContext": {"sessionIssuer": {"type": "Role", "userName": role, "accountId": ACCOUNT}},
-    });
-    let text = std::fs::read_to_string(path("examples/automation/rules/xray-encryption-altered.toml")).unwrap();
-    // As the walk-through says: the key of the rule is the key of the template.
-    let text = text.replace("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", KEY);
-    let rule = trailwatch::rule::Rule::parse(Path::new("rule.toml"), text).unwrap();
-    let count = |request: Value| found(vec![rule.clone()], &change(1, &who, &request)).len();
+    assert_eq!(role, ROLE);
+    let rules = good_rules("examples/automation/rules");
+    let count = |request: Value| found(rules.clone(), &change(1, &by_automation(), &request)).len();
     assert_eq!(count(json!({"type": "KMS", "keyId": KEY})), 0);
     assert_eq!(count(json!({"type": "KMS", "keyId": "alias/other"})), 1);
     assert_eq!(count(json!({"type": "NONE"})), 1);
