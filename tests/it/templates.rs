@@ -161,6 +161,7 @@ pub fn change_in(region: &str, number: usize, who: &Value, request: &Value) -> S
 }
 
 /// A user of IAM.
+#[cfg(all(feature = "aws", feature = "webhook"))]
 pub fn by_hand() -> Value {
     json!({"type": "IAMUser", "arn": format!("arn:aws:iam::{ACCOUNT}:user/nikki"), "accountId": ACCOUNT, "userName": "nikki"})
 }
