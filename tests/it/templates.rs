@@ -20,13 +20,8 @@ const GIVEN: [(&str, &str); 3] =
     [("KeyArn", KEY), ("BucketName", "example-trail"), ("OrganisationId", "o-example1234")];
 
 const READ_GROUP: &[&str] = &["logs:FilterLogEvents"];
-const EMPTY_QUEUE: &[&str] = &[
-    "sqs:ChangeMessageVisibility",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-    "sqs:GetQueueUrl",
-    "sqs:ReceiveMessage",
-];
+const EMPTY_QUEUE: &[&str] =
+    &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 const GET: &[&str] = &["s3:GetObject"];
 const LIST: &[&str] = &["s3:ListBucket"];
 const DECRYPT: &[&str] = &["kms:Decrypt"];
@@ -295,6 +290,17 @@ fn the_commands_are_ones_that_are_taken() {
         assert!(is_taken(&command), "{command}");
     }
     assert!(!is_taken("tail --quue events"), "this would not have told a mistake");
+}
+
+#[cfg(all(feature = "aws", feature = "webhook"))]
+#[test]
+fn the_configurations_of_the_chain_are_good() {
+    for name in ["trailwatch.toml", "second/trailwatch.toml"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trailwatch"));
+        let config = crate::cloudformation::path("examples/automation").join(name);
+        let output = command.args(["config", "check", "--config"]).arg(config).env_clear().output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 #[test]
