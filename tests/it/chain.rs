@@ -210,13 +210,7 @@ impl Lab {
     async fn stop(&self, daemons: [Daemon; 2]) {
         for mut daemon in daemons {
             daemon.signal("TERM");
-            let mut ended = None;
-            wait("the end", || {
-                ended = daemon.0.try_wait().unwrap();
-                ended.is_some()
-            })
-            .await;
-            assert_eq!(ended.unwrap().code(), Some(0));
+            assert_eq!(daemon.code().await, Some(0));
         }
     }
 }

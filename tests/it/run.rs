@@ -119,15 +119,21 @@ impl Daemon {
 
     /// Waits for its end: its exit code, and what it printed.
     async fn end(mut self) -> (Option<i32>, String) {
+        let code = self.code().await;
+        let mut printed = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        (code, printed)
+    }
+
+    /// Waits for its end: its exit code.
+    pub async fn code(&mut self) -> Option<i32> {
         let mut status = None;
         wait("the daemon to end", || {
             status = self.0.try_wait().unwrap();
             status.is_some()
         })
         .await;
-        let mut printed = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-        (status.unwrap().code(), printed)
+        status.unwrap().code()
     }
 
     async fn stop(self) -> Option<i32> {
@@ -431,13 +437,7 @@ async fn an_output_that_nobody_reads_does_not_hold_up_the_end() {
     let mut daemon = lab.start();
     daemon.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     daemon.signal("TERM");
-    let mut status = None;
-    wait("the daemon to end", || {
-        status = daemon.0.try_wait().unwrap();
-        status.is_some()
-    })
-    .await;
-    assert_eq!(status.unwrap().code(), Some(3), "{}", lab.log());
+    assert_eq!(daemon.code().await, Some(3), "{}", lab.log());
 }
 
 /// What the admin listener answers.
