@@ -15,14 +15,14 @@ use trailwatch::rule::{Rule, event_pattern};
 /// A name, a pattern, and events with whether they match.
 type Row<'r> = (&'r str, &'r str, &'r [(&'r str, bool)]);
 
-fn condition(pattern: &str) -> Condition {
+pub fn condition(pattern: &str) -> Condition {
     let drawn = |problems: Vec<trailwatch::rule::Diagnostic>| {
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
     };
     event_pattern::parse("pattern", pattern).unwrap_or_else(|problems| panic!("{}", drawn(problems))).verbatim()
 }
 
-fn matches(condition: &Condition, event: &str) -> bool {
+pub fn matches(condition: &Condition, event: &str) -> bool {
     let mut fields = Fields::default();
     let event = Event::read(event, &projection_of([]), &mut fields).unwrap_or_else(|error| panic!("{event}: {error}"));
     holds(condition, &event)

@@ -33,7 +33,7 @@ fn found_at(rules: Vec<Rule>, text: &str, origin: &Origin) -> Vec<Finding> {
     findings
 }
 
-fn found(rules: Vec<Rule>, text: &str) -> Vec<Finding> {
+pub fn found(rules: Vec<Rule>, text: &str) -> Vec<Finding> {
     found_at(rules, text, &Origin::line("file", 1))
 }
 

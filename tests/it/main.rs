@@ -5,8 +5,11 @@ mod allocations;
 #[cfg(feature = "webhook")]
 mod bodies;
 mod bounds;
+#[cfg(all(feature = "aws", feature = "webhook", unix))]
+mod chain;
 #[cfg(feature = "aws")]
 mod cli;
+mod cloudformation;
 #[cfg(feature = "aws")]
 mod cloudwatch_logs;
 // Its files name every kind of sink there is.
@@ -27,6 +30,8 @@ mod import;
 mod imports;
 mod language;
 mod lints;
+#[cfg(all(feature = "aws", feature = "webhook", unix))]
+mod monitoring;
 #[cfg(feature = "aws")]
 mod moto;
 mod notices;
@@ -49,6 +54,7 @@ mod sigma;
 #[cfg(feature = "aws")]
 mod sqs;
 mod state;
+mod templates;
 mod trial;
 #[cfg(feature = "aws")]
 mod watch;

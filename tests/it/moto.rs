@@ -25,14 +25,14 @@ const STREAMS: [&str; 3] =
     ["111122223333_CloudTrail_us-east-1", "111122223333_CloudTrail_us-east-1_2", "111122223333_CloudTrail_us-east-1_3"];
 
 /// A moto server of our own, gone when dropped.
-struct Moto {
+pub struct Moto {
     server: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Moto {
     /// `None`, said aloud, where moto is not installed.
-    fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let Ok(program) = std::env::var("TRAILWATCH_MOTO") else {
             eprintln!("TRAILWATCH_MOTO is not set (tests/run sets it): left out");
             return None;
@@ -83,7 +83,7 @@ impl Drop for Moto {
 }
 
 /// Asks again until something holds; there is nothing else to wait on in a foreign process.
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
@@ -91,7 +91,7 @@ fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
@@ -348,10 +348,15 @@ const BUCKET: &str = "trail-bucket-moto";
 
 impl Moto {
     fn config(&self) -> aws_config::SdkConfig {
+        self.config_of("test", "test")
+    }
+
+    /// A configuration with somebody's access key.
+    pub fn config_of(&self, id: &str, secret: &str) -> aws_config::SdkConfig {
         aws_config::SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(id, secret, None, None, "test")))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .endpoint_url(&self.url)
             .build()

@@ -109,25 +109,31 @@ fn event_id(number: usize) -> String {
 }
 
 /// A daemon, gone when dropped.
-struct Daemon(Child);
+pub struct Daemon(pub Child);
 
 impl Daemon {
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.0.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits for its end: its exit code, and what it printed.
     async fn end(mut self) -> (Option<i32>, String) {
+        let code = self.code().await;
+        let mut printed = String::new();
+        self.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        (code, printed)
+    }
+
+    /// Waits for its end: its exit code.
+    pub async fn code(&mut self) -> Option<i32> {
         let mut status = None;
         wait("the daemon to end", || {
             status = self.0.try_wait().unwrap();
             status.is_some()
         })
         .await;
-        let mut printed = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-        (status.unwrap().code(), printed)
+        status.unwrap().code()
     }
 
     async fn stop(self) -> Option<i32> {
@@ -144,7 +150,7 @@ impl Drop for Daemon {
 }
 
 /// Looks again until something holds; there is nothing else to wait on in another process.
-async fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+pub async fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(120);
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
@@ -431,17 +437,11 @@ async fn an_output_that_nobody_reads_does_not_hold_up_the_end() {
     let mut daemon = lab.start();
     daemon.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     daemon.signal("TERM");
-    let mut status = None;
-    wait("the daemon to end", || {
-        status = daemon.0.try_wait().unwrap();
-        status.is_some()
-    })
-    .await;
-    assert_eq!(status.unwrap().code(), Some(3), "{}", lab.log());
+    assert_eq!(daemon.code().await, Some(3), "{}", lab.log());
 }
 
 /// What the admin listener answers.
-fn get(address: &str, path: &str, host: &str) -> String {
+pub fn get(address: &str, path: &str, host: &str) -> String {
     use std::io::Write as _;
     let mut connection = std::net::TcpStream::connect(address).unwrap();
     write!(connection, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
@@ -486,6 +486,7 @@ async fn the_admin_listener_tells_how_the_run_fares() {
     ] {
         assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
     }
+    crate::monitoring::check(&metrics);
     let ready = get(&address, "/readyz", &format!("localhost:{}", address.rsplit(':').next().unwrap()));
     assert!(ready.starts_with("HTTP/1.1 200 ") && ready.contains("{\"ready\":true,\"reasons\":[]}"), "{ready}");
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
