@@ -170,6 +170,11 @@ impl Finding {
         }
     }
 
+    /// The id of the finding that this one is about: its own, or that of the finding that a digest stands beside.
+    pub fn matter(&self) -> &str {
+        self.digest.as_ref().map_or(&self.id, |digest| &digest.of)
+    }
+
     /// The finding as one line of JSON.
     pub fn to_json(&self) -> String {
         // Every field is a string, a list or raw JSON: there is nothing that could fail.

@@ -33,6 +33,14 @@ pub struct Digest {
     pub more_actors: bool,
 }
 
+impl Digest {
+    /// The actors in one text.
+    pub fn named_actors(&self) -> String {
+        let others = if self.more_actors { " and others" } else { "" };
+        format!("{}{others}", self.actors.join(", "))
+    }
+}
+
 /// Matches that were held back, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {

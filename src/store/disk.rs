@@ -77,6 +77,13 @@ pub struct Opened {
     pub windows_unreadable: u64,
 }
 
+impl Opened {
+    /// What to say of windows that cannot be read.
+    pub fn told_of_windows(&self) -> String {
+        format!("{} windows of matches held back cannot be read: no digest tells of them", self.windows_unreadable)
+    }
+}
+
 /// A store in a folder.
 #[derive(Debug)]
 pub struct DiskStore {

@@ -47,6 +47,7 @@ pub fn finding_of(value: Option<&str>, severity: Severity) -> Finding {
         group: vec![FindingGroup { field: "awsRegion".to_owned(), value: Some(text("us-east-1")) }],
         event_ids: vec![text("e0000000-0000-4000-8000-000000000200")],
         events: vec![RawValue::from_string(event.to_string()).unwrap()],
+        digest: None,
         why: vec![Why {
             field: "requestParameters.type".to_owned(),
             operator: "equals".to_owned(),
