@@ -102,6 +102,9 @@ impl DiskStore {
         let checkpoints = file.with(read_checkpoints)?;
         let seen = file.with(read_seen)?;
         let (windows, unreadable) = file.with(read_windows)?;
+        if unreadable > 0 {
+            file.with(drop_unreadable_windows)?;
+        }
         let opened = Opened { windows_unreadable: unreadable, ..opened };
         Ok((Self { file: Arc::new(file), checkpoints, seen, windows }, opened))
     }
@@ -384,6 +387,12 @@ fn read_windows(database: &Database) -> Result<(Vec<(WindowKey, Window)>, u64), 
         }
     }
     Ok((windows, unreadable))
+}
+
+fn drop_unreadable_windows(database: &Database) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    write.open_table(WINDOWS)?.retain(|_, value| serde_json::from_slice::<Window>(value).is_ok())?;
+    Ok(write.commit()?)
 }
 
 fn put_windows(write: &WriteTransaction, windows: &[(WindowKey, Option<Window>)]) -> Result<(), redb::Error> {

@@ -49,6 +49,7 @@ mod sigma;
 #[cfg(feature = "aws")]
 mod sqs;
 mod state;
+mod storms;
 mod trial;
 #[cfg(feature = "aws")]
 mod watch;
