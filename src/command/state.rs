@@ -142,7 +142,10 @@ impl Verify {
             Ok(unreadable) => {
                 say(
                     "error",
-                    &format!("{} of the outbox, or windows, cannot be read (a run drops them, and says so)", entries(unreadable)),
+                    &format!(
+                        "{} of the outbox, or windows, cannot be read (a run drops them, and says so)",
+                        entries(unreadable)
+                    ),
                 );
                 Exit::Found
             }

@@ -56,8 +56,7 @@ impl Held {
     /// The first match that is held back.
     pub fn new(finding: &Finding, time_ms: i64) -> Self {
         let (event_ids, actors) = (Vec::new(), Vec::new());
-        let mut held =
-            Self { count: 0, first_ms: time_ms, last_ms: time_ms, event_ids, actors, more_actors: false };
+        let mut held = Self { count: 0, first_ms: time_ms, last_ms: time_ms, event_ids, actors, more_actors: false };
         held.add(finding, time_ms);
         held
     }

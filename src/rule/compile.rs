@@ -247,8 +247,9 @@ impl Compiler<'_> {
         let problem = match humantime::parse_duration(text) {
             Err(_) => Problem::new(format!("`{text}` is no duration"))
                 .hint("write for example `30s`, `10m`, `1h 30m` or `2d`"),
-            Ok(time) if time < SUPPRESS_MIN => Problem::new("`suppress` is shorter than a second")
-                .hint("leave it out: every match is a finding then"),
+            Ok(time) if time < SUPPRESS_MIN => {
+                Problem::new("`suppress` is shorter than a second").hint("leave it out: every match is a finding then")
+            }
             Ok(time) if time > SUPPRESS_MAX => Problem::new("`suppress` is longer than 7 days")
                 .hint("what was held back is told when this time is over; write for example `1h`"),
             Ok(time) => return Some(time),

@@ -173,7 +173,9 @@ fn finding_block(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         }
         Some(digest) => {
             let (actors, first, of) = (digest.named_actors(), &digest.first, &digest.of);
-            format!("{rule} · {account} {region} · {actors} since {first} · event {event} and more · beside finding {of}")
+            format!(
+                "{rule} · {account} {region} · {actors} since {first} · event {event} and more · beside finding {of}"
+            )
         }
     };
     writeln!(out, "    {DIM}{}{DIM:#}", Untrusted(&details))

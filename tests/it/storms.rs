@@ -212,7 +212,12 @@ fn stepped(rule: &Rule, steps: &[(i64, Option<(u64, i64)>)]) -> Vec<String> {
         }
         windows.end_due(&mut delta, now_ms);
         for digest in delta.digests.iter().filter_map(|finding| finding.digest.as_ref()) {
-            told.push(format!("{clock}: digest of {} from {} to {}", digest.count, &digest.first[11..19], &digest.last[11..19]));
+            told.push(format!(
+                "{clock}: digest of {} from {} to {}",
+                digest.count,
+                &digest.first[11..19],
+                &digest.last[11..19]
+            ));
         }
         windows.apply(delta.changed);
     }
@@ -228,7 +233,11 @@ fn windows_open_take_in_and_end_as_documented() {
             &[(0, Some((1, 0))), (1, Some((2, 1))), (9, Some((3, 9))), (19, None), (20, None), (40, None)][..],
             &["0: finding 1", "20: digest of 2 from 12:00:01 to 12:00:09"][..],
         ),
-        ("the first beyond it is a finding", &[(0, Some((1, 0))), (10, Some((2, 10)))], &["0: finding 1", "10: finding 2"]),
+        (
+            "the first beyond it is a finding",
+            &[(0, Some((1, 0))), (10, Some((2, 10)))],
+            &["0: finding 1", "10: finding 2"],
+        ),
         (
             "what is late belongs to the window that its time is in",
             &[(0, Some((1, 0))), (10, Some((2, 10))), (11, Some((3, 9))), (12, Some((4, 12))), (20, None), (30, None)],
@@ -277,7 +286,11 @@ fn groups_are_told_apart_by_all_their_values() {
     };
     let two = "group_by = [\"awsRegion\", \"userAgent\"]";
     for (alert, texts, expected) in [
-        (two, &[r#""awsRegion":"a","userAgent":"b""#, r#""awsRegion":"a","userAgent":"b","sourceIPAddress":"c""#][..], 1),
+        (
+            two,
+            &[r#""awsRegion":"a","userAgent":"b""#, r#""awsRegion":"a","userAgent":"b","sourceIPAddress":"c""#][..],
+            1,
+        ),
         (two, &[r#""awsRegion":"ab","userAgent":"c""#, r#""awsRegion":"a","userAgent":"bc""#], 2),
         (two, &[r#""awsRegion":"a""#, r#""userAgent":"a""#, r#""awsRegion":"a","userAgent":"""#], 3),
         (
@@ -328,7 +341,10 @@ fn a_digest_says_what_its_finding_says_and_what_was_held_back() {
     let held = digest.digest.as_ref().unwrap();
     assert_eq!((held.count, held.of.as_str()), (1_240, opener.id.as_str()));
     assert_eq!(digest.title, format!("and 1,240 more like this: {}", opener.title));
-    assert_eq!((digest.severity, &digest.rule.id, &digest.actor.name), (opener.severity, &opener.rule.id, &opener.actor.name));
+    assert_eq!(
+        (digest.severity, &digest.rule.id, &digest.actor.name),
+        (opener.severity, &opener.rule.id, &opener.actor.name)
+    );
     assert_eq!((held.actors.len(), held.more_actors, digest.event_ids.len()), (SAMPLE_MAX, true, SAMPLE_MAX));
     assert!(!digest.event_ids.contains(&opener.event_ids[0]), "the sample is of what was held back");
     assert_eq!((held.first.as_str(), held.last.as_str()), ("2026-01-15T12:00:00Z", "2026-01-15T12:00:09Z"));

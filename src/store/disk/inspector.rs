@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::{DEAD, FILE, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows};
+use super::{
+    DEAD, FILE, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows,
+};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::store::{Checkpoint, Entry, StoreError, Waiting};
