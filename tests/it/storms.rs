@@ -101,6 +101,9 @@ enum Fate {
     Restarted,
 }
 
+/// A group of matches, each a region and a second; what becomes of it; and the milliseconds that pass before it.
+type Chapter = (Vec<(usize, i64)>, Fate, i64);
+
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "us-east-2"];
 
 fn fates() -> impl Strategy<Value = Fate> {
@@ -108,13 +111,13 @@ fn fates() -> impl Strategy<Value = Fate> {
 }
 
 /// Groups of matches, each a region and a second, and what becomes of each group.
-fn histories() -> impl Strategy<Value = Vec<(Vec<(usize, i64)>, Fate, i64)>> {
+fn histories() -> impl Strategy<Value = Vec<Chapter>> {
     let group = proptest::collection::vec((0..REGIONS.len(), 0..60_i64), 0..12);
     proptest::collection::vec((group, fates(), 0..15_000_i64), 1..12)
 }
 
 /// Brings a history through windows; returns what came out and all matches there were.
-fn lived(history: &[(Vec<(usize, i64)>, Fate, i64)], windows_max: usize) -> (Out, Vec<Match>) {
+fn lived(history: &[Chapter], windows_max: usize) -> (Out, Vec<Match>) {
     let (rule, mut out, mut all, mut now_ms) = (ten_seconds(), Out::default(), Vec::new(), 1_800_000_000_000);
     let mut windows = Windows::default();
     for (group, fate, passed_ms) in history {
