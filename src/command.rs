@@ -9,6 +9,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Loaded};
+use crate::finding::digest::grouped;
 use crate::rule::Rule;
 use crate::sink::stdout;
 use crate::source::{NoticeLevel, Notify};
@@ -297,15 +298,7 @@ fn count(number: impl TryInto<u64>, noun: &str) -> String {
 }
 
 fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut spaced = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            spaced.push(',');
-        }
-        spaced.push(digit);
-    }
-    spaced
+    grouped(number)
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

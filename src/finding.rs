@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use crate::condition::explain::{self, Seen};
 use crate::condition::{Field, explain as judge};
@@ -12,10 +12,17 @@ use crate::event::{Base, Event, EventKey};
 use crate::rule::{Rule, Severity};
 use crate::untrusted::shortened;
 
+pub mod digest;
 pub mod foreign;
+mod group;
+pub mod windows;
+
+pub use digest::Digest;
+pub use group::GroupKey;
+pub use windows::{Match, Windows};
 
 /// The version of the format. The second number rises when fields are added, the first when any changes its meaning.
-pub const SCHEMA_VERSION: &str = "1.0";
+pub const SCHEMA_VERSION: &str = "1.1";
 
 /// A rule that matched, and what it matched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +56,9 @@ pub struct Finding {
     pub events: Vec<Box<RawValue>>,
     /// The predicates that decided, at most [`WHY_MAX`].
     pub why: Vec<Why>,
+    /// What was held back, if this finding stands for matches that are no findings of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 /// What a finding says of its rule.
@@ -156,7 +166,13 @@ impl Finding {
             event_ids: own(event.text_of(Base::EventId)).into_iter().collect(),
             events: RawValue::from_string(on_one_line(event.text())).into_iter().collect(),
             why: why(rule, event),
+            digest: None,
         }
+    }
+
+    /// The id of the finding that this one is about: its own, or that of the finding that a digest stands beside.
+    pub fn matter(&self) -> &str {
+        self.digest.as_ref().map_or(&self.id, |digest| &digest.of)
     }
 
     /// The finding as one line of JSON.
@@ -176,6 +192,11 @@ fn id(rule: &Rule, key: &EventKey) -> String {
     hash.update((rule.id.len() as u64).to_be_bytes());
     hash.update(rule.id.as_bytes());
     hash.update(key.as_bytes());
+    written(hash)
+}
+
+/// The first half of a hash, as ids are written.
+fn written(hash: Sha256) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 

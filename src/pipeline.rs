@@ -79,6 +79,11 @@ pub trait Tap: Send {
     /// An event, and the findings it led to.
     fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()>;
 
+    /// A digest, which is no single event's. A tap that shows no findings leaves it.
+    fn digest(&mut self, _digest: &Finding) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Bytes that did not decode.
     fn reject(&mut self, reject: &Reject) -> io::Result<()>;
 
@@ -106,6 +111,22 @@ pub struct Bounds {
     pub keys_remembered: usize,
     /// Times that a finding is brought to a sink that asks for it again.
     pub deliveries_tried: u32,
+    /// Which matches are findings.
+    pub suppression: Suppression,
+    /// Windows that are open at most; of more, those that would be over first end before their time.
+    pub windows_open: usize,
+}
+
+/// What becomes of a rule's `suppress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Suppression {
+    /// Nothing is held back.
+    Off,
+    /// Windows end by the clock, as fits what happens now.
+    #[default]
+    ByTheClock,
+    /// Windows end with the run, as fits what has happened: how fast it is read changes nothing.
+    ToTheEnd,
 }
 
 impl Default for Bounds {
@@ -118,6 +139,8 @@ impl Default for Bounds {
             batches_committed: 16,
             keys_remembered: 2_000_000,
             deliveries_tried: 10,
+            suppression: Suppression::default(),
+            windows_open: 50_000,
         }
     }
 }
@@ -189,7 +212,7 @@ impl Pipeline {
         let outputs = Outputs { sinks, tap, handle: handle.clone() };
         let mut sequencer = Sequencer::new(sources.clone(), store, outputs, bounds, notify, stop.clone());
         let mut gone = Ok(());
-        while let Some(group) = groups.next().await {
+        while let Some(group) = next_group(&mut groups, sequencer.until_due()).await {
             gone = sequencer.take(group).await;
             if gone.is_err() {
                 stop.cancel();
@@ -198,6 +221,9 @@ impl Pipeline {
         }
         drop(groups);
         let failure = join_all_readers(&mut readers).await;
+        if gone.is_ok() {
+            gone = sequencer.end_windows().await;
+        }
         let (mut summary, finished) = sequencer.finish();
         join_all(sources.iter().map(|source| source.close())).await;
         gone = gone.and(finished).and(rounds.end().await);
@@ -303,6 +329,19 @@ fn evaluated(
             // Going on without the batch would lose it; a panic here is a defect and has to end the run.
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         })
+}
+
+/// The next group; an empty one when the time has come that a window is over.
+async fn next_group(
+    groups: &mut (impl Stream<Item = Vec<Evaluated>> + Unpin),
+    until_due: Option<Duration>,
+) -> Option<Vec<Evaluated>> {
+    let Some(until_due) = until_due else { return groups.next().await };
+    tokio::select! {
+        biased;
+        group = groups.next() => group,
+        () = tokio::time::sleep(until_due) => Some(Vec::new()),
+    }
 }
 
 /// Waits for every source; the first failure is the one told.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::string::FromUtf8Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::civil::Date;
 
@@ -69,6 +70,8 @@ pub struct Rule {
     pub places: Vec<Written>,
     /// Fields whose values say what belongs together; findings that agree in them are about one matter.
     pub group_by: Vec<Field>,
+    /// For how long after a finding further matches of its group are only counted, by the events' time.
+    pub suppress: Option<Duration>,
     /// The rule's own tests.
     pub tests: Vec<RuleTest>,
     /// Where it was written.

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::event::EventKey;
 use crate::finding::Finding;
+use crate::finding::windows::{Window, WindowKey};
 
 mod disk;
 mod memory;
@@ -38,6 +39,8 @@ pub struct Transaction {
     pub findings: Vec<Arc<Finding>>,
     /// Which sinks are to have them: what goes into the outbox.
     pub outgoing: Vec<Outgoing>,
+    /// Windows as they are from then on; `None` if they are over.
+    pub windows: Vec<(WindowKey, Option<Window>)>,
 }
 
 /// Keeps what must survive.
@@ -57,6 +60,12 @@ pub trait Store: Send {
     /// The events that earlier processes saw, as far as they are remembered; the oldest first.
     fn seen(&self) -> Vec<EventKey> {
         Vec::new()
+    }
+
+    /// The windows that earlier processes left open. `None` if this store keeps none: what they held back has to be told
+    /// before the process ends.
+    fn windows(&self) -> Option<Vec<(WindowKey, Window)>> {
+        None
     }
 }
 

@@ -16,7 +16,7 @@ use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
+use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression, Tap};
 
 use crate::sim::{Endpoint, Label, LogEvent, Logs, Planned, REGION, Stream};
 use crate::source::Source;
@@ -88,7 +88,7 @@ impl Demo {
             couriers: None,
             tap: Some(Box::new(tap)),
             limits: Limits::default(),
-            bounds: Bounds::default(),
+            bounds: Bounds { suppression: Suppression::Off, ..Bounds::default() },
             notify: notify(),
             stop,
         };

@@ -37,7 +37,8 @@ fn text(summary: &Summary) -> String {
     }
     row("findings", &findings(summary));
     for (rule, severity, number) in by_severity(summary) {
-        row("", &format!("{:>7}  {severity:<14} {}", thousands(number), Untrusted(rule)));
+        let held = summary.held_back.get(rule).map_or(String::new(), |held| format!(" (+{})", thousands(*held)));
+        row("", &format!("{:>7}  {severity:<14} {}{held}", thousands(number), Untrusted(rule)));
     }
     text
 }
@@ -80,6 +81,7 @@ fn odd(summary: &Summary) -> Option<String> {
         (summary.uncommitted, "received and not committed".to_owned()),
         (summary.delivery_retries, "deliveries made again".to_owned()),
         (summary.undelivered, "findings not delivered".to_owned()),
+        (summary.windows_ended_early, "windows ended early".to_owned()),
     ];
     let named: Vec<String> = counts
         .into_iter()
@@ -118,10 +120,17 @@ fn calls(report: &SourceReport) -> String {
 }
 
 fn findings(summary: &Summary) -> String {
-    match summary.findings_total() {
+    let mut text = match summary.findings_total() {
         0 => "none".to_owned(),
         total => thousands(total),
+    };
+    if summary.held_back_total() > 0 {
+        let _ = write!(text, ", and {} more held back", thousands(summary.held_back_total()));
     }
+    if summary.digests > 0 {
+        let _ = write!(text, " (told in {})", count(summary.digests, "digest"));
+    }
+    text
 }
 
 fn by_severity(summary: &Summary) -> Vec<(&str, Severity, u64)> {

@@ -179,8 +179,11 @@ impl Daemon {
     fn open_state(&self) -> Option<DiskStore> {
         match DiskStore::open(&self.run.state, store::Limits::default()) {
             Ok((store, opened)) => {
-                if let Some((aside, reason)) = opened.set_aside {
+                if let Some((aside, reason)) = &opened.set_aside {
                     self.log.error(&format!("{reason} (it is kept as {}, and reading begins anew)", aside.display()));
+                }
+                if opened.windows_unreadable > 0 {
+                    self.log.error(&opened.told_of_windows());
                 }
                 Some(store)
             }
@@ -298,9 +301,10 @@ impl Daemon {
     fn end(&self, summary: &Summary, ended: &Ended, told: bool) -> Exit {
         match self.log.is_json() {
             true => self.log.info(&format!(
-                "ended: {}, {}",
+                "ended: {}, {}, {} held back",
                 count(summary.events(), "event"),
-                count(summary.findings_total(), "finding")
+                count(summary.findings_total(), "finding"),
+                summary.held_back_total()
             )),
             false => report::summary(summary),
         }

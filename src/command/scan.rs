@@ -13,7 +13,7 @@ use super::{Exit, OutputArgs, RuleArgs, notify, report, runtime, say, stop_on_si
 use crate::condition::Condition;
 use crate::decode::Limits;
 use crate::engine::RuleSet;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary};
+use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression};
 use crate::rule::{Rule, Severity};
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files, Progress};
@@ -44,6 +44,9 @@ pub struct Scan {
     /// Ends with exit code 1 if there is a finding at least so severe.
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
+    /// Makes every match a finding of its own: no rule's `suppress` holds anything back.
+    #[arg(long)]
+    every_match: bool,
     /// Shows no progress and no summary.
     #[arg(long, short)]
     quiet: bool,
@@ -143,7 +146,7 @@ impl Scan {
             couriers: None,
             tap: None,
             limits: Limits::default(),
-            bounds: Bounds::default(),
+            bounds: Bounds { suppression: self.suppression(), ..Bounds::default() },
             notify: notify(),
             stop: stop.clone(),
         };
@@ -151,6 +154,11 @@ impl Scan {
         let interrupted = stop.is_cancelled() && ended == Ended::Finished;
         bar.finish_and_clear();
         (summary, ended, interrupted)
+    }
+
+    /// How fast files are read says nothing about what is in them.
+    fn suppression(&self) -> Suppression {
+        if self.every_match { Suppression::Off } else { Suppression::ToTheEnd }
     }
 
     /// A bar on standard error, if that is a terminal.

@@ -98,6 +98,10 @@ fn human(overview: &Overview, out: &mut impl Write) -> io::Result<()> {
     for checkpoint in &overview.checkpoints {
         writeln!(out, "source {}: {}", Untrusted(&checkpoint.source), Untrusted(&checkpoint.position))?;
     }
+    if overview.windows > 0 {
+        let (windows, held_back) = (thousands(overview.windows), thousands(overview.held_back));
+        writeln!(out, "windows: {windows} open, {held_back} held back")?;
+    }
     for (sink, waiting) in &overview.sinks {
         let since = waiting.oldest_ms.map_or(String::new(), |ms| format!(" (since {})", time(ms)));
         let (entries, dead) = (thousands(waiting.entries), thousands(waiting.dead));
@@ -116,6 +120,8 @@ fn overview_json(overview: &Overview) -> Value {
         "bytes": overview.bytes,
         "events_remembered": overview.seen,
         "positions": positions.collect::<serde_json::Map<_, Value>>(),
+        "windows": overview.windows,
+        "held_back": overview.held_back,
         "sinks": sinks.collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -136,7 +142,10 @@ impl Verify {
             Ok(unreadable) => {
                 say(
                     "error",
-                    &format!("{} of the outbox cannot be read (a run drops them, and says so)", entries(unreadable)),
+                    &format!(
+                        "{} of the outbox, or windows, cannot be read (a run drops them, and says so)",
+                        entries(unreadable)
+                    ),
                 );
                 Exit::Found
             }
@@ -164,6 +173,9 @@ impl Export {
         for key in state.seen()? {
             let hex: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
             write(json!({ "seen": hex }))?;
+        }
+        for (_, window) in state.windows()? {
+            write(json!({ "window": window }))?;
         }
         for shelf in [Shelf::Waiting, Shelf::Dead] {
             for entry in state.entries(shelf, &Choice::default())? {

@@ -15,7 +15,7 @@ use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
+use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression, Tap};
 use crate::rule::export::{self, Target};
 use crate::rule::{Rule, filter_pattern};
 use crate::sink::stdout::Printer;
@@ -155,7 +155,7 @@ impl Tail {
             couriers: None,
             tap: Some(Box::new(TailTap { findings_only: self.findings, ..TailTap::new(self.output.printer(), ring) })),
             limits: Limits::default(),
-            bounds: Bounds::default(),
+            bounds: Bounds { suppression: self.suppression(), ..Bounds::default() },
             notify: notify(),
             stop: stop.clone(),
         };
@@ -168,14 +168,26 @@ impl Tail {
         Ok((summary, ended, stop.is_cancelled()))
     }
 
+    /// Where every event is shown, every match is shown below its event. So is it where only the last are shown.
+    fn suppression(&self) -> Suppression {
+        match self.findings && self.last.is_none() {
+            true if self.follow => Suppression::ByTheClock,
+            true => Suppression::ToTheEnd,
+            false => Suppression::Off,
+        }
+    }
+
     /// The store that was asked for; `None` after saying why there is none.
     fn open_state(&self) -> Option<Box<dyn Store>> {
         let Some(folder) = &self.state else { return Some(Box::new(MemoryStore::default())) };
         match DiskStore::open(folder, store::Limits::default()) {
             Ok((store, opened)) => {
-                if let Some((aside, reason)) = opened.set_aside {
+                if let Some((aside, reason)) = &opened.set_aside {
                     let text = format!("{reason} (it is kept as {}, and reading begins anew)", aside.display());
                     say("error", &text);
+                }
+                if opened.windows_unreadable > 0 {
+                    say("error", &opened.told_of_windows());
                 }
                 Some(Box::new(store))
             }
@@ -287,6 +299,10 @@ impl<W: Write + Send> Tap for TailTap<W> {
             ring.events.pop_front();
         }
         Ok(())
+    }
+
+    fn digest(&mut self, digest: &Finding) -> io::Result<()> {
+        self.printer.finding(digest, false)
     }
 
     fn reject(&mut self, reject: &Reject) -> io::Result<()> {

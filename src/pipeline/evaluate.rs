@@ -11,7 +11,7 @@ use crate::decode::{self, Decoded, Limits, Reason, Reject};
 use crate::delivery::{Delivery, Origin, Receipt};
 use crate::engine::{RuleId, RuleSet, Scratch};
 use crate::event::{Event, EventKey, EventKind, Fields, Projection, RawEvent, projection_of};
-use crate::finding::Finding;
+use crate::finding::{Finding, Match};
 use crate::source::layout::TrailFile;
 
 /// What came of a batch.
@@ -75,6 +75,8 @@ pub struct Judged {
     pub wanted: bool,
     /// Where it came from, if that is the object of another account than its own.
     pub misplaced: Option<Origin>,
+    /// The rules that it matches, until it is known which of them are findings.
+    pub matches: Vec<Match>,
     /// What it led to.
     pub findings: Vec<Arc<Finding>>,
     /// The event itself, if somebody watches.
@@ -158,10 +160,11 @@ impl Evaluator {
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
-        let findings = self.findings(rules, matches, text, &key);
+        let matches = self.matches(rules, matches, text, &key);
         let is_misplaced = matches!((owner, key.account()), (Some(owner), Some(account)) if owner != account);
         let misplaced = is_misplaced.then(|| raw.origin.clone());
-        Item::Event(Judged { key, kind, time, wanted, misplaced, findings, raw: (self.keep && wanted).then_some(raw) })
+        let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
+        Item::Event(Judged { key, kind, time, wanted, misplaced, matches, findings, raw })
     }
 
     /// Judges the filter, which may name what no rule does.
@@ -171,18 +174,18 @@ impl Evaluator {
     }
 
     /// Makes findings of matches, for which the event is read whole.
-    fn findings(&self, rules: &RuleSet, matches: &[RuleId], text: &str, key: &EventKey) -> Vec<Arc<Finding>> {
+    fn matches(&self, rules: &RuleSet, matches: &[RuleId], text: &str, key: &EventKey) -> Vec<Match> {
         if matches.is_empty() {
             return Vec::new();
         }
         let mut fields = Fields::default();
         match Event::read(text, &self.whole, &mut fields) {
             Ok(event) => {
-                let of = |&id| Arc::new(Finding::new(rules.rule(id), &event, key));
-                let mut findings: Vec<_> = matches.iter().map(of).collect();
+                let of = |&id| Match::new(rules.rule(id), &event, key);
+                let mut matches: Vec<_> = matches.iter().map(of).collect();
                 // The gravest first, since a person reads from above.
-                findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-                findings
+                matches.sort_by_key(|matched| std::cmp::Reverse(matched.finding.severity));
+                matches
             }
             // It has been read before.
             Err(_) => Vec::new(),

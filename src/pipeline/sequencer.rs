@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::evaluate::{Evaluated, Item, Judged, Receipts};
 use super::handle::Handle;
 use super::summary::Summary;
-use super::{Bounds, Tap, acknowledge};
+use super::{Bounds, Suppression, Tap, acknowledge};
 use crate::decode::Reject;
 use crate::delivery::Origin;
 use crate::event::EventKey;
-use crate::finding::Finding;
+use crate::finding::windows::Delta;
+use crate::finding::{Finding, Windows};
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::{Store, Transaction};
@@ -34,6 +35,9 @@ pub struct Sequencer {
     notify: Notify,
     stop: CancellationToken,
     seen: Seen,
+    windows: Windows,
+    /// Whether windows outlast the run.
+    windows_stay: bool,
     summary: Summary,
 }
 
@@ -54,6 +58,9 @@ struct Group {
     /// By source.
     receipts: Vec<Receipts>,
     events: Vec<Judged>,
+    /// Matches that are counted on a finding.
+    held_back: Vec<Arc<Finding>>,
+    windows_ended_early: u64,
     rejects: Vec<Reject>,
     keys: HashSet<EventKey>,
     /// Given back when the group is dealt with.
@@ -78,13 +85,45 @@ impl Sequencer {
         seen.remember(&store.seen(), &mut summary);
         // What an earlier run forgot is not this one's to tell.
         summary.keys_forgotten = 0;
-        Self { sources, store, sinks, tap, handle, bounds, notify, stop, seen, summary }
+        let kept = store.windows();
+        let windows_stay = kept.is_some();
+        let windows = Windows::restored(kept.unwrap_or_default());
+        Self { sources, store, sinks, tap, handle, bounds, notify, stop, seen, windows, windows_stay, summary }
     }
 
     /// Takes in a group of batches, and returns once it is committed and delivered. `Err` says that nobody reads the
     /// output any more.
     pub async fn take(&mut self, batches: Vec<Evaluated>) -> Result<(), Gone> {
+        let is_tick = batches.is_empty();
         let group = self.gather(batches);
+        if is_tick && group.transaction.windows.is_empty() {
+            return Ok(());
+        }
+        self.settle(group).await
+    }
+
+    /// Ends the windows that nothing keeps: what they held back has to be told now.
+    pub async fn end_windows(&mut self) -> Result<(), Gone> {
+        if self.windows_stay || self.windows.is_empty() {
+            return Ok(());
+        }
+        let (mut group, mut delta) = (self.group(), Delta::default());
+        self.windows.end_all(&mut delta);
+        self.complete(&mut group, delta);
+        self.settle(group).await
+    }
+
+    /// How long it is until a window is over. A clock may be set back, so it is never long.
+    pub fn until_due(&self) -> Option<Duration> {
+        if self.bounds.suppression != Suppression::ByTheClock {
+            return None;
+        }
+        let wait_ms = self.windows.next_due_ms()?.saturating_sub(now_ms()).clamp(0, NAP_MAX_MS);
+        Some(Duration::from_millis(wait_ms as u64))
+    }
+
+    /// Commits a group, and does what follows.
+    async fn settle(&mut self, mut group: Group) -> Result<(), Gone> {
         if !self.commit(&group.transaction).await {
             self.summary.uncommitted += group.events.len() as u64;
             return Ok(());
@@ -94,6 +133,8 @@ impl Sequencer {
             self.handle.ring();
         }
         self.count(&group);
+        self.windows.apply(std::mem::take(&mut group.transaction.windows));
+        self.summary.windows_open = self.windows.len() as u64;
         self.handle.publish(&self.summary);
         self.show(&group)?;
         self.deliver(&group.transaction.findings).await?;
@@ -107,8 +148,12 @@ impl Sequencer {
         (self.summary, finished)
     }
 
-    fn gather(&mut self, batches: Vec<Evaluated>) -> Group {
-        let mut group = Group { receipts: vec![Receipts::default(); self.sources.len()], ..Group::default() };
+    fn group(&self) -> Group {
+        Group { receipts: vec![Receipts::default(); self.sources.len()], ..Group::default() }
+    }
+
+    fn gather(&self, batches: Vec<Evaluated>) -> Group {
+        let mut group = self.group();
         for batch in batches {
             group.receipts[batch.source].extend(batch.receipts);
             group.weights.push(batch.weight);
@@ -124,14 +169,43 @@ impl Sequencer {
                 }
             }
         }
-        let findings: Vec<_> = group.events.iter().flat_map(|event| event.findings.iter().cloned()).collect();
+        let windows = self.hold_back(&mut group);
+        self.complete(&mut group, windows);
+        group
+    }
+
+    /// Decides which matches are findings, and which windows are over.
+    fn hold_back(&self, group: &mut Group) -> Delta {
+        let (mut delta, now_ms) = (Delta::default(), now_ms());
+        for event in &mut group.events {
+            for matched in event.matches.drain(..) {
+                let is_off = self.bounds.suppression == Suppression::Off;
+                match is_off || self.windows.lets_through(&mut delta, &matched, now_ms) {
+                    true => event.findings.push(matched.finding),
+                    false => group.held_back.push(matched.finding),
+                }
+            }
+        }
+        if self.bounds.suppression != Suppression::ToTheEnd {
+            self.windows.end_due(&mut delta, now_ms);
+        }
+        self.windows.end_surplus(&mut delta, self.bounds.windows_open);
+        delta
+    }
+
+    /// Makes the transaction of a group of which all is known.
+    fn complete(&self, group: &mut Group, windows: Delta) {
+        let Delta { changed, digests, ended_early } = windows;
+        let findings = group.events.iter().flat_map(|event| event.findings.iter().cloned());
+        let findings: Vec<_> = findings.chain(digests).collect();
+        group.windows_ended_early = ended_early;
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
             seen: group.events.iter().map(|event| event.key).collect(),
             outgoing: self.handle.outgoing(&findings),
             findings,
+            windows: changed.into_iter().collect(),
         };
-        group
     }
 
     /// Brings the transaction until the store has it; `false` if the run is stopped before that.
@@ -169,8 +243,15 @@ impl Sequencer {
             }
         }
         for finding in &group.transaction.findings {
-            self.summary.count_finding(&finding.rule.id, finding.severity);
+            match &finding.digest {
+                None => self.summary.count_finding(&finding.rule.id, finding.severity),
+                Some(_) => self.summary.digests += 1,
+            }
         }
+        for finding in &group.held_back {
+            self.summary.count_held_back(&finding.rule.id);
+        }
+        self.summary.windows_ended_early += group.windows_ended_early;
         for reject in &group.rejects {
             self.summary.count_reject(reject);
         }
@@ -193,6 +274,9 @@ impl Sequencer {
                 if let Some(raw) = &event.raw {
                     tap.event(raw, &event.findings)?;
                 }
+            }
+            for digest in group.transaction.findings.iter().filter(|finding| finding.digest.is_some()) {
+                tap.digest(digest)?;
             }
             for reject in &group.rejects {
                 tap.reject(reject)?;
@@ -264,6 +348,11 @@ impl Sequencer {
 
 const COMMIT_WAIT_MIN: Duration = Duration::from_millis(50);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(5);
+const NAP_MAX_MS: i64 = 60_000;
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
 
 /// Where every source stands once the receipts are committed; a source may have got further without any.
 fn checkpoints(sources: &[Arc<dyn Source>], receipts: &[Receipts]) -> Vec<crate::store::Checkpoint> {

@@ -40,6 +40,14 @@ pub struct Summary {
     pub first_rejects: Vec<Reject>,
     /// Findings by rule.
     pub findings: BTreeMap<String, (Severity, u64)>,
+    /// Matches that are no findings of their own, by rule: each is counted on a finding, and told by a digest.
+    pub held_back: BTreeMap<String, u64>,
+    /// Digests of those.
+    pub digests: u64,
+    /// Windows that are open.
+    pub windows_open: u64,
+    /// Windows that ended before their time, since there were too many.
+    pub windows_ended_early: u64,
     /// Findings that no sink would take.
     pub undelivered: u64,
     /// Findings that were brought to a sink again.
@@ -72,6 +80,11 @@ impl Summary {
     /// All findings.
     pub fn findings_total(&self) -> u64 {
         self.findings.values().map(|(_, count)| count).sum()
+    }
+
+    /// All matches that were held back.
+    pub fn held_back_total(&self) -> u64 {
+        self.held_back.values().sum()
     }
 
     /// The findings at least so severe.
@@ -107,6 +120,13 @@ impl Summary {
             None => {
                 self.findings.insert(rule.to_owned(), (severity, 1));
             }
+        }
+    }
+
+    pub(super) fn count_held_back(&mut self, rule: &str) {
+        match self.held_back.get_mut(rule) {
+            Some(count) => *count += 1,
+            None => drop(self.held_back.insert(rule.to_owned(), 1)),
         }
     }
 

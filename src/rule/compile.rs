@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -19,6 +20,11 @@ use crate::event::{Base, Case, Path};
 
 /// The longest list of a line, and the most lines of a rule.
 const LIST_MAX: usize = 10_000;
+/// The most fields that say what belongs together.
+const GROUP_BY_MAX: usize = 10;
+/// The bounds of `suppress`: events tell their time by the second, and nobody waits longer for what was held back.
+const SUPPRESS_MIN: Duration = Duration::from_secs(1);
+const SUPPRESS_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Judges a rule; `None` if anything that a rule cannot do without is missing or wrong.
 pub(super) fn compile(
@@ -34,7 +40,7 @@ pub(super) fn compile(
     let severity = compiler.severity(file);
     let condition = compiler.condition(file);
     let group_by = compiler.group_by(file);
-    compiler.suppress(file);
+    let suppress = compiler.suppress(file);
     compiler.tags(file);
     let tests = file.tests.iter().filter_map(|test| compiler.test(test)).collect();
     let Compiler { exceptions, places, .. } = compiler;
@@ -52,6 +58,7 @@ pub(super) fn compile(
         // The `condition` takes selections in its own order, and some of them twice.
         places: if file.condition.is_some() { Vec::new() } else { places },
         group_by,
+        suppress,
         tests,
         source: Arc::clone(source),
         start: 0,
@@ -228,15 +235,27 @@ impl Compiler<'_> {
     }
 
     fn group_by(&mut self, file: &RuleFile) -> Vec<Field> {
+        if let Some((_, span)) = file.group_by.get(GROUP_BY_MAX) {
+            let problem = Problem::new(format!("more than {GROUP_BY_MAX} fields in `group_by`"));
+            self.complain(span, problem.hint("name only what makes two matches the same matter"));
+        }
         file.group_by.iter().filter_map(|(name, span)| self.ok_part(span, name, key::field(name))).collect()
     }
 
-    fn suppress(&mut self, file: &RuleFile) {
-        let Some((text, span)) = &file.suppress else { return };
-        if humantime::parse_duration(text).is_err() {
-            let problem = Problem::new(format!("`{text}` is no duration"));
-            self.complain(span, problem.hint("write for example `30s`, `10m`, `1h 30m` or `2d`"));
-        }
+    fn suppress(&mut self, file: &RuleFile) -> Option<Duration> {
+        let (text, span) = file.suppress.as_ref()?;
+        let problem = match humantime::parse_duration(text) {
+            Err(_) => Problem::new(format!("`{text}` is no duration"))
+                .hint("write for example `30s`, `10m`, `1h 30m` or `2d`"),
+            Ok(time) if time < SUPPRESS_MIN => {
+                Problem::new("`suppress` is shorter than a second").hint("leave it out: every match is a finding then")
+            }
+            Ok(time) if time > SUPPRESS_MAX => Problem::new("`suppress` is longer than 7 days")
+                .hint("what was held back is told when this time is over; write for example `1h`"),
+            Ok(time) => return Some(time),
+        };
+        self.complain(span, problem);
+        None
     }
 
     fn condition(&mut self, file: &RuleFile) -> Option<Condition> {

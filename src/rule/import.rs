@@ -194,6 +194,7 @@ fn of_pattern(file: &str, title: &str, pattern: &str) -> Outcome {
         exceptions: Vec::new(),
         places: Vec::new(),
         group_by: Vec::new(),
+        suppress: None,
         tests: Vec::new(),
         source: std::sync::Arc::new(SourceText { name: file.to_owned(), text: pattern.to_owned() }),
         start: 0,

@@ -185,7 +185,9 @@ fn rule_key(key: &str) -> Value {
 fn alert_key(key: &str) -> Value {
     match key {
         "group_by" => texts("Fields whose values say what belongs together."),
-        "suppress" => text("A duration such as `1h`."),
+        "suppress" => {
+            text("For how long after a finding further matches of its group are only counted: `1h`. From `1s` to `7d`.")
+        }
         _ => json!({}),
     }
 }

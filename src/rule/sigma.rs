@@ -160,6 +160,7 @@ impl Reader<'_> {
             exceptions: Vec::new(),
             places: Vec::new(),
             group_by: Vec::new(),
+            suppress: None,
             tests: Vec::new(),
             source: Arc::clone(self.source),
             start: document.span.start,

@@ -29,7 +29,7 @@ pub struct Settings {
     pub bus: String,
     /// The events' `source`; `trailwatch` by default. What begins with `aws.` is AWS's own.
     pub source: String,
-    /// The events' `detail-type`; `Trailwatch Finding` by default.
+    /// The events' `detail-type`; `Trailwatch Finding` by default. Of digests ` Digest` is added to it.
     pub detail_type: String,
     /// The name of this Trailwatch among those that read each other's findings. A finding about a finding that came
     /// through this one is not sent, so it must be another name for each of them, and stay the same over restarts.
@@ -57,8 +57,8 @@ impl Settings {
         if self.source.is_empty() || self.source.len() > 256 || self.source.starts_with("aws.") {
             return problem("source", "a source has 1 to 256 bytes and does not begin with `aws.`, which is AWS's own");
         }
-        if self.detail_type.is_empty() || self.detail_type.len() > 128 {
-            return problem("detail_type", "a detail type has 1 to 128 bytes");
+        if self.detail_type.is_empty() || self.detail_type.len() > 128 - entry::DIGEST.len() {
+            return problem("detail_type", "it has 1 to 121 bytes (` Digest` is added for those)");
         }
         if self.instance.is_empty() || self.instance.len() > 64 || !self.instance.chars().all(good) {
             return problem(

@@ -164,15 +164,20 @@ fn finding_block(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let time = finding.time.as_deref().unwrap_or("time unknown");
     writeln!(out, "{DIM}{time}{DIM:#} {style}▲ {word} {}{style:#}", Untrusted(&finding.title))?;
     let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let details = format!(
-        "{} · {} {} · {} from {} · event {}",
-        finding.rule.id,
-        dash(&finding.account),
-        dash(&finding.region),
-        finding.actor.name,
-        dash(&finding.source_ip),
-        finding.event_ids.first().map_or("-", String::as_str),
-    );
+    let (rule, account, region) = (&finding.rule.id, dash(&finding.account), dash(&finding.region));
+    let event = finding.event_ids.first().map_or("-", String::as_str);
+    let details = match &finding.digest {
+        None => {
+            let (actor, source) = (&finding.actor.name, dash(&finding.source_ip));
+            format!("{rule} · {account} {region} · {actor} from {source} · event {event}")
+        }
+        Some(digest) => {
+            let (actors, first, of) = (digest.named_actors(), &digest.first, &digest.of);
+            format!(
+                "{rule} · {account} {region} · {actors} since {first} · event {event} and more · beside finding {of}"
+            )
+        }
+    };
     writeln!(out, "    {DIM}{}{DIM:#}", Untrusted(&details))
 }
 

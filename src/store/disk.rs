@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::outbox::{Due, Entry, Outbox, Settlement, Waiting};
 use super::{Checkpoint, Store, StoreError, Transaction};
 use crate::event::EventKey;
-use crate::finding::Finding;
+use crate::finding::windows::{Window, WindowKey};
+use crate::finding::{Finding, GroupKey};
 
 mod inspector;
 
@@ -34,6 +35,9 @@ const SEEN: [TableDefinition<&[u8; 24], ()>; 2] = [TableDefinition::new("seen-0"
 const OUTBOX: Rows = TableDefinition::new("outbox");
 /// The same: entries that were given up.
 const DEAD: Rows = TableDefinition::new("dead-letters");
+
+/// By group and time: windows that are open.
+const WINDOWS: TableDefinition<(&[u8; 16], i64), &[u8]> = TableDefinition::new("windows");
 
 type Rows = TableDefinition<'static, (&'static str, u64), &'static [u8]>;
 
@@ -69,6 +73,15 @@ impl Default for Limits {
 pub struct Opened {
     /// Where a file that could not be read was set aside, and why it could not.
     pub set_aside: Option<(PathBuf, String)>,
+    /// Windows that cannot be read, which another version may leave: what they held back cannot be told.
+    pub windows_unreadable: u64,
+}
+
+impl Opened {
+    /// What to say of windows that cannot be read.
+    pub fn told_of_windows(&self) -> String {
+        format!("{} windows of matches held back cannot be read: no digest tells of them", self.windows_unreadable)
+    }
 }
 
 /// A store in a folder.
@@ -77,6 +90,7 @@ pub struct DiskStore {
     file: Arc<StateFile>,
     checkpoints: Vec<Checkpoint>,
     seen: Vec<EventKey>,
+    windows: Vec<(WindowKey, Window)>,
 }
 
 impl DiskStore {
@@ -87,7 +101,12 @@ impl DiskStore {
         let opened = file.open_or_set_aside()?;
         let checkpoints = file.with(read_checkpoints)?;
         let seen = file.with(read_seen)?;
-        Ok((Self { file: Arc::new(file), checkpoints, seen }, opened))
+        let (windows, unreadable) = file.with(read_windows)?;
+        if unreadable > 0 {
+            file.with(drop_unreadable_windows)?;
+        }
+        let opened = Opened { windows_unreadable: unreadable, ..opened };
+        Ok((Self { file: Arc::new(file), checkpoints, seen, windows }, opened))
     }
 
     /// How many findings wait for each sink, also for those that nobody brings them to any more.
@@ -121,7 +140,7 @@ impl Store for DiskStore {
                 self.checkpoints.retain(|known| known.source != checkpoint.source);
                 self.checkpoints.push(checkpoint);
             }
-            self.seen = Vec::new();
+            (self.seen, self.windows) = (Vec::new(), Vec::new());
             Ok(())
         }
         .boxed()
@@ -133,6 +152,10 @@ impl Store for DiskStore {
 
     fn seen(&self) -> Vec<EventKey> {
         self.seen.clone()
+    }
+
+    fn windows(&self) -> Option<Vec<(WindowKey, Window)>> {
+        Some(self.windows.clone())
     }
 }
 
@@ -157,7 +180,7 @@ impl StateFile {
         let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
         fs::rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
         self.with(prepare)?;
-        Ok(Opened { set_aside: Some((aside, reason)) })
+        Ok(Opened { set_aside: Some((aside, reason)), ..Opened::default() })
     }
 
     fn failed(&self, error: redb::Error) -> StoreError {
@@ -207,6 +230,7 @@ impl StateFile {
             let write = database.begin_write()?;
             put_checkpoints(&write, &transaction.checkpoints)?;
             put_seen(&write, &transaction.seen, (self.limits.keys_max / 2).max(1))?;
+            put_windows(&write, &transaction.windows)?;
             put_outgoing(&write, transaction)?;
             Ok(write.commit()?)
         })
@@ -280,6 +304,7 @@ fn prepare(database: &Database) -> Result<(), redb::Error> {
         write.open_table(SEEN[1])?;
         write.open_table(OUTBOX)?;
         write.open_table(DEAD)?;
+        write.open_table(WINDOWS)?;
     }
     Ok(write.commit()?)
 }
@@ -346,6 +371,42 @@ fn put_seen(write: &WriteTransaction, keys: &[EventKey], generation_max: u64) ->
             numbers.insert("seen-newer", newer as u64)?;
         }
         table.insert(key.as_bytes(), ())?;
+    }
+    Ok(())
+}
+
+/// The windows, and how many there are that cannot be read.
+fn read_windows(database: &Database) -> Result<(Vec<(WindowKey, Window)>, u64), redb::Error> {
+    let (mut windows, mut unreadable) = (Vec::new(), 0);
+    for row in database.begin_read()?.open_table(WINDOWS)?.iter()? {
+        let (key, value) = row?;
+        let (group, anchor_ms) = key.value();
+        match serde_json::from_slice(value.value()) {
+            Ok(window) => windows.push((WindowKey { group: GroupKey::from_bytes(*group), anchor_ms }, window)),
+            Err(_) => unreadable += 1,
+        }
+    }
+    Ok((windows, unreadable))
+}
+
+fn drop_unreadable_windows(database: &Database) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    write.open_table(WINDOWS)?.retain(|_, value| serde_json::from_slice::<Window>(value).is_ok())?;
+    Ok(write.commit()?)
+}
+
+fn put_windows(write: &WriteTransaction, windows: &[(WindowKey, Option<Window>)]) -> Result<(), redb::Error> {
+    if windows.is_empty() {
+        return Ok(());
+    }
+    let mut table = write.open_table(WINDOWS)?;
+    for (key, window) in windows {
+        let row = (key.group.as_bytes(), key.anchor_ms);
+        match window {
+            // Strings, numbers and lists: there is nothing that could fail.
+            Some(window) => table.insert(row, serde_json::to_vec(window).unwrap_or_default().as_slice())?,
+            None => table.remove(row)?,
+        };
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use trailwatch::finding::Finding;
 use trailwatch::rule::Severity;
 use trailwatch::sink::webhook::body::{Body, Escape, Writer};
 
-use crate::foreign::{bare, finding, finding_of};
+use crate::foreign::{bare, digest_of, finding, finding_of};
 
 fn presets() -> [(&'static str, Body); 6] {
     [
@@ -34,6 +34,24 @@ fn an_everyday_finding_reads_as_documented() {
         let text = serde_json::to_string_pretty(&written(body, &finding())).unwrap();
         insta::assert_snapshot!(format!("body_{name}"), text);
     }
+}
+
+#[test]
+fn a_digest_reads_as_documented() {
+    let digest = digest_of(&finding());
+    let texts = presets()
+        .map(|(name, body)| format!("{name}\n{}", serde_json::to_string_pretty(&written(body, &digest)).unwrap()));
+    insta::assert_snapshot!("digests", texts.join("\n\n"));
+}
+
+#[test]
+fn a_digest_is_of_the_same_matter_as_its_finding() {
+    let (finding, digest) = (finding(), digest_of(&finding()));
+    assert_ne!(digest.id, finding.id);
+    let pagerduty = Body::PagerDuty { routing_key: "r".to_owned() };
+    assert_eq!(written(pagerduty.clone(), &digest)["dedup_key"], written(pagerduty, &finding)["dedup_key"]);
+    let labels = |finding| written(Body::Alertmanager, finding)[0]["labels"].clone();
+    assert_eq!(labels(&digest), labels(&finding));
 }
 
 #[test]
@@ -94,6 +112,12 @@ fn a_template_has_every_field_of_the_finding() {
         "tag": "service.xray", "n": 1
     });
     assert_eq!(value, expected);
+    // As docs/operating.md has it, which serves digests as well.
+    let bucket = r#"{"bucket": {{ ((events|first|default({})).requestParameters|default({})).bucketName|default(none) }},
+        "more": {{ digest.count if digest is defined else 0 }}}"#;
+    let of = |finding: &Finding| written(template(bucket, Escape::Json), finding);
+    assert_eq!(of(&finding()), serde_json::json!({"bucket": null, "more": 0}));
+    assert_eq!(of(&digest_of(&finding())), serde_json::json!({"bucket": null, "more": 2}));
     let plain = Writer::new(template("{{ title }} by {{ actor.name }}", Escape::Text)).unwrap();
     assert_eq!(plain.write(&finding()).unwrap(), "X-Ray trace encryption set to NONE by deploy");
     assert_eq!(plain.content_type(), "text/plain; charset=utf-8");
@@ -254,9 +278,12 @@ proptest! {
     #[test]
     fn no_value_gets_out_of_its_place(value in hostile()) {
         let (hostile, everyday) = (finding_of(Some(&value), Severity::High), finding());
-        for (name, body) in presets().into_iter().filter(|(name, _)| *name != "json") {
-            let message = written(body.clone(), &hostile);
-            prop_assert_eq!(shape(&message), shape(&written(body, &everyday)), "{}", name);
+        let digests = (digest_of(&hostile), digest_of(&everyday));
+        let pairs = [(&hostile, &everyday), (&digests.0, &digests.1)];
+        let bodies = presets().into_iter().filter(|(name, _)| *name != "json");
+        for ((name, body), (hostile, everyday)) in bodies.flat_map(|body| pairs.map(|pair| (body.clone(), pair))) {
+            let message = written(body.clone(), hostile);
+            prop_assert_eq!(shape(&message), shape(&written(body, everyday)), "{}", name);
             for (_, text) in all_strings(&message) {
                 prop_assert!(!text.contains(is_hidden), "{}: {:?}", name, text);
             }

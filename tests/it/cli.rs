@@ -425,6 +425,17 @@ fn garbage_is_told_and_stops_nothing() {
 }
 
 #[test]
+fn a_storm_is_a_finding_and_a_digest() {
+    let scan = ["scan", "--rules", "tests/fixtures/storm/denied.toml", "tests/fixtures/storm/events.jsonl"];
+    check("scan-storm", &scan);
+    check("scan-storm-json", &[&scan[..], &["-q", "-o", "json"]].concat());
+    check("tail-storm-findings", &["tail", "--findings", "--rules", scan[2], scan[3]]);
+    let every = shown(trailwatch(&[&scan[..], &["-q", "--every-match", "-o", "json"]].concat()));
+    assert_eq!(every.matches("\"schema_version\"").count(), 1_250);
+    assert!(!every.contains("\"digest\""));
+}
+
+#[test]
 fn findings_decide_the_exit_code_where_asked() {
     check("scan-clean", &["scan", "--rules", TRAIL_RULE, CLEAN]);
     check("scan-fail-on-high", &["scan", "--rules", TRAIL_RULE, "--fail-on", "high", CLEAN]);

@@ -11,7 +11,7 @@ use trailwatch::sim::{Endpoint, Fault, PutEvent};
 use trailwatch::sink::eventbridge::{EventBridge, Settings, connector, local_connector};
 use trailwatch::sink::{Outcome, Sink};
 
-use crate::foreign::finding;
+use crate::foreign::{digest_of, finding};
 
 const PUT: &str = "PutEvents";
 
@@ -144,6 +144,15 @@ async fn when_nobody_is_there_a_call_comes_again_and_no_further_one_is_made() {
         assert_eq!(endpoint.logs().calls(PUT), 1, "{fault:?}");
         assert_eq!(sink.deliver(&batch).await.unwrap(), vec![Outcome::Delivered; 25], "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn a_digest_has_a_detail_type_of_its_own() {
+    let endpoint = Endpoint::start().await.unwrap();
+    let batch = [Arc::new(finding()), Arc::new(digest_of(&finding()))];
+    assert_eq!(sink(&endpoint, "a").deliver(&batch).await.unwrap(), vec![Outcome::Delivered; 2]);
+    let types: Vec<String> = endpoint.buses().put().into_iter().map(|event| event.detail_type).collect();
+    assert_eq!(types, ["Trailwatch Finding", "Trailwatch Finding Digest"]);
 }
 
 #[tokio::test]

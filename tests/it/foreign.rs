@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use trailwatch::finding::digest::{Held, kept};
 use trailwatch::finding::foreign::{ecs, ocsf};
 use trailwatch::finding::{Finding, FindingActor, FindingGroup, FindingRule, SCHEMA_VERSION, Why};
 use trailwatch::rule::Severity;
@@ -47,6 +48,7 @@ pub fn finding_of(value: Option<&str>, severity: Severity) -> Finding {
         group: vec![FindingGroup { field: "awsRegion".to_owned(), value: Some(text("us-east-1")) }],
         event_ids: vec![text("e0000000-0000-4000-8000-000000000200")],
         events: vec![RawValue::from_string(event.to_string()).unwrap()],
+        digest: None,
         why: vec![Why {
             field: "requestParameters.type".to_owned(),
             operator: "equals".to_owned(),
@@ -74,6 +76,17 @@ pub fn bare() -> Finding {
         rule: FindingRule { tags: Vec::new(), ..finding().rule },
         ..finding()
     }
+}
+
+/// The digest of two that were held back beside a finding, a minute and two after it.
+pub fn digest_of(finding: &Finding) -> Finding {
+    let at_ms = made().as_millisecond();
+    let mut held = Held::new(finding, at_ms + 120_000);
+    held.add(
+        &Finding { actor: FindingActor { name: "carol".to_owned(), ..finding.actor.clone() }, ..finding.clone() },
+        at_ms + 60_000,
+    );
+    held.digest(&kept(finding))
 }
 
 fn made() -> Timestamp {
@@ -162,6 +175,11 @@ fn what_ocsf_requires_is_there() {
     check(&everyday, OCSF_MORE);
     check(&ocsf::detection_finding(&bare(), made()), OCSF);
     insta::assert_snapshot!("finding_ocsf", serde_json::to_string_pretty(&everyday).unwrap());
+    let digest = ocsf::detection_finding(&digest_of(&finding()), made());
+    let (evidence, needed) = OCSF.split_last().unwrap();
+    assert!(evidence.0.starts_with("evidences/") && digest.get("evidences").is_none());
+    check(&digest, needed);
+    insta::assert_snapshot!("digest_ocsf", serde_json::to_string_pretty(&digest).unwrap());
 }
 
 #[test]
@@ -171,6 +189,9 @@ fn what_ecs_requires_is_there() {
     check(&everyday, ECS_MORE);
     check(&ecs::alert(&bare(), made()), ECS);
     insta::assert_snapshot!("finding_ecs", serde_json::to_string_pretty(&everyday).unwrap());
+    let digest = ecs::alert(&digest_of(&finding()), made());
+    check(&digest, ECS);
+    insta::assert_snapshot!("digest_ecs", serde_json::to_string_pretty(&digest).unwrap());
 }
 
 #[test]
@@ -198,8 +219,10 @@ fn has_null(value: &Value) -> bool {
 #[test]
 fn what_is_not_known_is_left_out_and_not_null() {
     let bare = Finding { group: Vec::new(), why: Vec::new(), ..bare() };
-    for document in [ocsf::detection_finding(&bare, made()), ecs::alert(&bare, made())] {
-        assert!(!has_null(&document), "{document}");
+    for finding in [&bare, &digest_of(&bare)] {
+        for document in [ocsf::detection_finding(finding, made()), ecs::alert(finding, made())] {
+            assert!(!has_null(&document), "{document}");
+        }
     }
 }
 

@@ -54,6 +54,7 @@ mod sigma;
 #[cfg(feature = "aws")]
 mod sqs;
 mod state;
+mod storms;
 mod templates;
 mod trial;
 #[cfg(feature = "aws")]

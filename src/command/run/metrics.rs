@@ -114,6 +114,15 @@ impl Metrics {
             (vec![("rule", rule.clone()), ("severity", severity.as_str().to_owned())], *count)
         });
         self.counters("rule_matches", "Findings", rules);
+        let held_back = summary.held_back.iter().map(|(rule, count)| (vec![("rule", rule.clone())], *count));
+        self.counters("rule_held_back", "Matches that are counted on a finding", held_back);
+        self.counter("digests", "Findings that tell of matches held back", summary.digests);
+        self.gauge("windows", "Findings whose windows are open", summary.windows_open as f64);
+        self.counter(
+            "windows_ended_early",
+            "Windows that ended before their time, for there were too many",
+            summary.windows_ended_early,
+        );
         let lag = LagHistogram(summary.lag.clone());
         self.0.register("lag_seconds", "The time from an event's own time until it was here", lag);
     }

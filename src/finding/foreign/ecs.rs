@@ -27,16 +27,19 @@ pub fn alert(finding: &Finding, made: Timestamp) -> Value {
         ("user_agent", member(&call, "userAgent").map(|original| json!({"original": original}))),
         ("threat", threat(finding)),
         ("related", Some(related(finding))),
-        (
-            "trailwatch",
-            Some(json!({
-                "schema_version": finding.schema_version,
-                "severity": finding.severity.as_str(),
-                "event_ids": finding.event_ids,
-                "group": finding.group,
-                "why": finding.why,
-            })),
-        ),
+        ("trailwatch", Some(trailwatch(finding))),
+    ])
+}
+
+/// What the schema has no name for.
+fn trailwatch(finding: &Finding) -> Value {
+    object([
+        ("schema_version", Some(finding.schema_version.as_ref().into())),
+        ("severity", Some(finding.severity.as_str().into())),
+        ("event_ids", Some(json!(finding.event_ids))),
+        ("group", Some(json!(finding.group))),
+        ("why", Some(json!(finding.why))),
+        ("digest", finding.digest.as_ref().map(|digest| json!(digest))),
     ])
 }
 
@@ -54,6 +57,8 @@ fn event(finding: &Finding, made: &str, call: &Value) -> Value {
         ("provider", member(call, "eventSource")),
         ("outcome", action.is_some().then(|| outcome.into())),
         ("action", action),
+        ("start", finding.digest.as_ref().map(|digest| digest.first.as_str().into())),
+        ("end", finding.digest.as_ref().map(|digest| digest.last.as_str().into())),
         ("original", finding.events.first().map(|event| event.get().into())),
     ])
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::super::Digest;
 use super::{Finding, Technique, events, member, object, severity_number, techniques, text};
 
 /// The version of the schema that is kept to.
@@ -17,9 +18,7 @@ const ACCOUNT_AWS: u32 = 10;
 
 /// The rendering of a finding that was made at a time.
 pub fn detection_finding(finding: &Finding, made: Timestamp) -> Value {
-    let seen_ms =
-        finding.time.as_deref().and_then(|time| time.parse::<Timestamp>().ok()).map(Timestamp::as_millisecond);
-    let seen = || seen_ms.map(Value::from);
+    let seen = seen(finding);
     let severity = finding.severity.as_str();
     object([
         ("activity_id", Some(ACTIVITY_CREATE.into())),
@@ -31,8 +30,10 @@ pub fn detection_finding(finding: &Finding, made: Timestamp) -> Value {
         ("type_uid", Some((CLASS_DETECTION_FINDING * 100 + ACTIVITY_CREATE).into())),
         ("type_name", Some("Detection Finding: Create".into())),
         ("time", Some(made.as_millisecond().into())),
-        ("start_time", seen()),
-        ("end_time", seen()),
+        ("start_time", seen.map(|seen| seen.0.into())),
+        ("end_time", seen.map(|seen| seen.1.into())),
+        // As many occasions as the finding stands for.
+        ("count", finding.digest.as_ref().map(|digest| digest.count.into())),
         ("severity_id", Some(severity_number(finding.severity).into())),
         ("severity", Some(format!("{}{}", severity[..1].to_uppercase(), &severity[1..]).into())),
         ("status_id", Some(1.into())),
@@ -41,10 +42,32 @@ pub fn detection_finding(finding: &Finding, made: Timestamp) -> Value {
         ("message", Some(finding.title.as_str().into())),
         ("metadata", Some(metadata(finding))),
         ("cloud", Some(cloud(finding))),
-        ("finding_info", Some(finding_info(finding, made, seen_ms))),
+        ("finding_info", Some(finding_info(finding, made, seen))),
         ("evidences", Some(evidences(finding)).filter(|evidences| evidences != &json!([]))),
-        ("unmapped", Some(json!({"group": finding.group, "why": finding.why}))),
+        ("unmapped", Some(unmapped(finding))),
     ])
+}
+
+fn unmapped(finding: &Finding) -> Value {
+    object([
+        ("group", Some(json!(finding.group))),
+        ("why", Some(json!(finding.why))),
+        ("digest", finding.digest.as_ref().map(|digest| json!(digest))),
+    ])
+}
+
+/// When the events of a finding happened, from the first to the last, in milliseconds since 1970.
+fn seen(finding: &Finding) -> Option<(i64, i64)> {
+    let ms = |time: &str| time.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
+    match &finding.digest {
+        Some(digest) => Some((ms(&digest.first)?, ms(&digest.last)?)),
+        None => finding.time.as_deref().and_then(ms).map(|ms| (ms, ms)),
+    }
+}
+
+/// The finding that a digest stands beside.
+fn related_events(digest: &Digest) -> Value {
+    json!([{"uid": digest.of, "type_uid": CLASS_DETECTION_FINDING * 100 + ACTIVITY_CREATE}])
 }
 
 fn metadata(finding: &Finding) -> Value {
@@ -69,14 +92,15 @@ fn account(account: &Option<String>) -> Option<Value> {
     account.as_ref().map(|uid| json!({"uid": uid, "type_id": ACCOUNT_AWS, "type": "AWS Account"}))
 }
 
-fn finding_info(finding: &Finding, made: Timestamp, seen_ms: Option<i64>) -> Value {
+fn finding_info(finding: &Finding, made: Timestamp, seen: Option<(i64, i64)>) -> Value {
     let attacks: Vec<Value> = techniques(finding).into_iter().map(attack).collect();
     object([
         ("uid", Some(finding.id.as_str().into())),
         ("title", Some(finding.title.as_str().into())),
         ("created_time", Some(made.as_millisecond().into())),
-        ("first_seen_time", seen_ms.map(Value::from)),
-        ("last_seen_time", seen_ms.map(Value::from)),
+        ("first_seen_time", seen.map(|seen| seen.0.into())),
+        ("last_seen_time", seen.map(|seen| seen.1.into())),
+        ("related_events", finding.digest.as_ref().map(related_events)),
         ("data_sources", Some(json!(["AWS CloudTrail"]))),
         ("analytic", Some(json!({"type_id": 1, "type": "Rule", "uid": finding.rule.id, "name": finding.rule.title}))),
         ("attacks", (!attacks.is_empty()).then(|| attacks.into())),

@@ -18,11 +18,15 @@ const CALL_BYTES_MAX: usize = 256_000;
 /// The size that EventBridge counts for a time.
 const TIME_BYTES: usize = 14;
 
+/// What the detail type of a digest ends with.
+pub(super) const DIGEST: &str = " Digest";
+
 /// The most instances that a finding about findings may come through.
 const HOPS_MAX: usize = 8;
 
 /// An event, ready to be put.
 pub(super) struct Entry {
+    detail_type: String,
     detail: String,
     time: Option<Timestamp>,
     trace_header: Option<String>,
@@ -63,11 +67,11 @@ impl Entry {
             ));
         }
         let time: Option<Timestamp> = finding.time.as_deref().and_then(|time| time.parse().ok());
-        let other_bytes =
-            settings.source.len() + settings.detail_type.len() + if time.is_some() { TIME_BYTES } else { 0 };
+        let detail_type = detail_type(finding, settings);
+        let other_bytes = settings.source.len() + detail_type.len() + if time.is_some() { TIME_BYTES } else { 0 };
         let detail = detail(finding, &settings.instance, &via, CALL_BYTES_MAX - other_bytes)?;
         let bytes = detail.len() + other_bytes;
-        Ok(Self { detail, time, trace_header: trace_header(&finding.id, now_s), bytes })
+        Ok(Self { detail_type, detail, time, trace_header: trace_header(&finding.id, now_s), bytes })
     }
 
     /// The entry as the SDK has it.
@@ -75,12 +79,18 @@ impl Entry {
         PutEventsRequestEntry::builder()
             .event_bus_name(&settings.bus)
             .source(&settings.source)
-            .detail_type(&settings.detail_type)
+            .detail_type(&self.detail_type)
             .detail(&self.detail)
             .set_time(self.time.map(|time| DateTime::from_secs(time.as_second())))
             .set_trace_header(self.trace_header.clone())
             .build()
     }
+}
+
+/// A digest has a type of its own: whoever acts on each finding, and on the event in it, is not to be given one without.
+fn detail_type(finding: &Finding, settings: &Settings) -> String {
+    let digest = if finding.digest.is_some() { DIGEST } else { "" };
+    format!("{}{digest}", settings.detail_type)
 }
 
 /// How many of the entries, from the first on, go into one call; at least one.

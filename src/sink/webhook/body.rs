@@ -3,6 +3,7 @@
 //! Whoever calls AWS chooses names and parameters, and findings show them. In a chat they could mention people, or be links;
 //! so every preset says how text is kept text there, and the property tests hold it to that.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -102,20 +103,32 @@ fn headline(finding: &Finding) -> String {
     format!("{} {}", finding.severity.as_str().to_uppercase(), finding.title)
 }
 
-/// What a message says below its headline: what is known of rule, place, actor, source, time and event.
-fn facts(finding: &Finding) -> Vec<(&'static str, &str)> {
+/// What a message says below its headline: what is known of rule, place, actor, source, time and event. A digest says who
+/// and when of all that it stands for.
+fn facts(finding: &Finding) -> Vec<(&'static str, Cow<'_, str>)> {
     let actor = &finding.actor;
-    let facts = [
-        ("Rule", Some(finding.rule.id.as_str())),
-        ("Account", finding.account.as_deref()),
-        ("Region", finding.region.as_deref()),
-        ("Actor", Some(actor.name.as_str())),
-        ("Session", actor.session.as_deref()),
-        ("Source", finding.source_ip.as_deref()),
-        ("Time", finding.time.as_deref()),
-        ("Event", finding.event_ids.first().map(String::as_str)),
+    let of = |text: &'_ Option<String>| text.clone().map(Cow::Owned);
+    let place = [
+        ("Rule", Some(Cow::Borrowed(finding.rule.id.as_str()))),
+        ("Account", of(&finding.account)),
+        ("Region", of(&finding.region)),
     ];
-    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    let rest = match &finding.digest {
+        None => vec![
+            ("Actor", Some(Cow::Borrowed(actor.name.as_str()))),
+            ("Session", of(&actor.session)),
+            ("Source", of(&finding.source_ip)),
+            ("Time", of(&finding.time)),
+        ],
+        Some(digest) => vec![
+            ("Actors", Some(Cow::Owned(digest.named_actors()))),
+            ("First", Some(Cow::Borrowed(digest.first.as_str()))),
+            ("Last", Some(Cow::Borrowed(digest.last.as_str()))),
+            ("Finding", Some(Cow::Borrowed(digest.of.as_str()))),
+        ],
+    };
+    let event = ("Event", finding.event_ids.first().map(|id| Cow::Borrowed(id.as_str())));
+    place.into_iter().chain(rest).chain([event]).filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// A text in which nothing is hidden, escaped for its destination, and cut so that it is within so many UTF-16 units,

@@ -9,8 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::{DEAD, FILE, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen};
+use super::{
+    DEAD, FILE, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows,
+};
 use crate::event::EventKey;
+use crate::finding::windows::{Window, WindowKey};
 use crate::store::{Checkpoint, Entry, StoreError, Waiting};
 
 /// The state in a folder, while nobody else uses it.
@@ -28,6 +31,10 @@ pub struct Overview {
     pub checkpoints: Vec<Checkpoint>,
     /// How many events are remembered.
     pub seen: u64,
+    /// How many windows are open.
+    pub windows: u64,
+    /// How many matches they have held back, of which no digest has told.
+    pub held_back: u64,
     /// How much waits for each sink, and how much was given up.
     pub sinks: BTreeMap<String, Waiting>,
 }
@@ -89,20 +96,27 @@ impl Inspector {
             waiting.oldest_ms = waiting.oldest_ms.or(row.map(|row| row.since_ms));
         })?;
         self.rows(Shelf::Dead, |sink, _, _| sinks.entry(sink.to_owned()).or_default().dead += 1)?;
+        let (windows, _) = self.file.with(read_windows)?;
+        let held_back = windows.iter().map(|(_, window)| window.count()).sum();
         let (checkpoints, seen) = self.file.with(|database| {
             let read = database.begin_read()?;
             let seen = read.open_table(SEEN[0])?.len()? + read.open_table(SEEN[1])?.len()?;
             Ok((read_checkpoints(database)?, seen))
         })?;
-        Ok(Overview { bytes, checkpoints, seen, sinks })
+        Ok(Overview { bytes, checkpoints, seen, windows: windows.len() as u64, held_back, sinks })
     }
 
-    /// Checks the whole file, and returns how many entries of its outbox cannot be read. `Err` if the file is damaged.
+    /// The windows that are open.
+    pub fn windows(&self) -> Result<Vec<(WindowKey, Window)>, StoreError> {
+        Ok(self.file.with(read_windows)?.0)
+    }
+
+    /// Checks the whole file, and returns how many entries of its outbox, and windows, cannot be read. `Err` if the file is damaged.
     pub fn verify(&self) -> Result<u64, StoreError> {
         if let Some(database) = self.file.database.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             database.check_integrity().map_err(|error| self.file.failed(error.into()))?;
         }
-        let mut unreadable = 0;
+        let (_, mut unreadable) = self.file.with(read_windows)?;
         for shelf in [Shelf::Waiting, Shelf::Dead] {
             self.rows(shelf, |_, _, row| unreadable += u64::from(row.is_none()))?;
         }

@@ -17,10 +17,11 @@ pub(super) fn alerts(finding: &Finding) -> Value {
         ("severity", Some(finding.severity.as_str())),
         ("account", finding.account.as_deref()),
         ("region", finding.region.as_deref()),
-        ("finding", Some(finding.id.as_str())),
+        // Of a digest the labels are those of the finding that it stands beside, so that it is the same alert.
+        ("finding", Some(finding.matter())),
     ];
     let labels: Map<String, Value> = labels.into_iter().filter_map(|(name, value)| Some(text(name, value?))).collect();
-    let facts = facts(finding).into_iter().map(|(name, value)| text(&name.to_lowercase(), value));
+    let facts = facts(finding).into_iter().map(|(name, value)| text(&name.to_lowercase(), &value));
     let annotations: Map<String, Value> = [text("summary", &finding.title)].into_iter().chain(facts).collect();
     let mut alert = json!({"labels": labels, "annotations": annotations});
     if let Some(time) = &finding.time {

@@ -18,7 +18,7 @@ const VALUE_MAX: usize = 500;
 pub(super) fn message(finding: &Finding) -> Value {
     let fields: Vec<Value> = facts(finding)
         .into_iter()
-        .map(|(name, value)| json!({"name": name, "value": value_of(value), "inline": true}))
+        .map(|(name, value)| json!({"name": name, "value": value_of(&value), "inline": true}))
         .collect();
     json!({
         "allowed_mentions": {"parse": []},

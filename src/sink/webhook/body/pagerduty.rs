@@ -1,6 +1,7 @@
 //! An event for PagerDuty, <https://developer.pagerduty.com/docs/send-alert-event>.
 //!
-//! The finding's id is the key by which PagerDuty knows a repeat: an alert is opened once, however often it is sent.
+//! The finding's id is the key by which PagerDuty knows a repeat: an alert is opened once, however often it is sent. A
+//! digest has the key of the finding that it stands beside, and so adds to its alert.
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ const VALUE_MAX: usize = 1_000;
 
 /// The event.
 pub(super) fn event(finding: &Finding, routing_key: &str) -> Value {
-    let details = facts(finding).into_iter().map(|(name, value)| (name.to_lowercase(), text(value).into()));
+    let details = facts(finding).into_iter().map(|(name, value)| (name.to_lowercase(), text(&value).into()));
     let mut payload = json!({
         "summary": fitted(&headline(finding), SUMMARY_MAX, plain),
         "source": source(finding),
@@ -28,7 +29,7 @@ pub(super) fn event(finding: &Finding, routing_key: &str) -> Value {
     json!({
         "routing_key": routing_key,
         "event_action": "trigger",
-        "dedup_key": text(&finding.id),
+        "dedup_key": text(finding.matter()),
         "client": "Trailwatch",
         "payload": payload,
     })

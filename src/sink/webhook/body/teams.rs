@@ -18,7 +18,7 @@ pub(super) fn message(finding: &Finding) -> Value {
     let headline = fitted(&headline(finding), HEADLINE_MAX, plain);
     let mut body = vec![line(json!([{"type": "TextRun", "text": headline, "weight": "Bolder", "size": "Medium"}]))];
     body.extend(facts(finding).into_iter().map(|(name, value)| {
-        let value = fitted(value, VALUE_MAX, plain);
+        let value = fitted(&value, VALUE_MAX, plain);
         line(json!([{"type": "TextRun", "text": format!("{name}: "), "weight": "Bolder"}, {"type": "TextRun", "text": value}]))
     }));
     let card = json!({
