@@ -319,6 +319,21 @@ impl<'t, 'r> Section<'t, 'r> {
         parsed
     }
 
+    /// What one text, or each of a list, means; `None` of those, after a complaint, that mean nothing.
+    pub fn one_or_more<T>(&mut self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let Some(item) = self.item(key) else { return Vec::new() };
+        if matches!(item.value, Value::Text(_)) && !item.layer_is_loose() {
+            return self.parsed(key, expected, parse).into_iter().collect();
+        }
+        let texts = self.list(key, Openness::Open);
+        let parsed: Vec<T> = texts.iter().filter_map(|text| parse(text)).collect();
+        if parsed.len() < texts.len() {
+            let problem = item.place.problem(format!("not each of these can be `{key}`"));
+            self.reading.problems.push(problem.label(format!("expected {expected}")));
+        }
+        parsed
+    }
+
     /// Says that a key must be there.
     pub fn require(&mut self, key: &'static str, example: &'static str) {
         if self.item(key).is_none() {

@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) mod access;
 pub(super) mod nearest;
+mod roles;
 pub(super) mod trouble;
 
-pub use access::{Access, load};
+pub use access::{Access, account, load};
 
 /// The time now in milliseconds since 1970. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -38,6 +38,8 @@ mod pushdown;
 mod readme;
 #[cfg(feature = "webhook")]
 mod receiver;
+#[cfg(feature = "aws")]
+mod roles;
 mod rules;
 #[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod run;
