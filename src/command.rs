@@ -21,8 +21,12 @@ mod config_file;
 mod demo;
 mod events;
 mod explain;
+#[cfg(feature = "aws")]
+mod iam_policy;
 mod import;
 mod outbox;
+#[cfg(feature = "aws")]
+mod reach;
 mod report;
 mod rules;
 mod run;
@@ -71,6 +75,9 @@ enum Command {
     /// Tests sinks.
     #[command(subcommand)]
     Sink(sink::Sink),
+    /// Prints the IAM policy that sources and sinks need, and no more. Connects to nothing.
+    #[cfg(feature = "aws")]
+    IamPolicy(Box<iam_policy::IamPolicy>),
 }
 
 const EXIT_CODES: &str = "\
@@ -128,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::State(state) => state.run(),
         Command::Outbox(outbox) => outbox.run(),
         Command::Sink(sink) => sink.run(),
+        #[cfg(feature = "aws")]
+        Command::IamPolicy(policy) => policy.run(),
     };
     match result {
         Ok(exit) => exit.into(),

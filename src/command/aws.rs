@@ -11,7 +11,7 @@ use super::{Exit, notify, say};
 use crate::config::run::AwsAccess;
 use crate::source::aws::account;
 use crate::source::cloudwatch_logs::{
-    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
+    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load, name_of,
 };
 use crate::source::role::RoleArn;
 use crate::source::s3;
@@ -261,14 +261,6 @@ pub fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
     let found = checkpoints.iter().find(|checkpoint| *checkpoint.source == *name);
     let resume = found.map(|checkpoint| checkpoint.position.clone());
     Settings { resume, ..settings }
-}
-
-/// The name of a group that may be given by its ARN.
-fn name_of(group: &str) -> &str {
-    match group.split_once(":log-group:") {
-        Some((_, name)) => name.strip_suffix(":*").unwrap_or(name),
-        None => group,
-    }
 }
 
 /// A name that tells a group from others of the same name, in other regions or accounts; `None` where none is needed.

@@ -23,6 +23,8 @@ mod files;
 mod findings;
 mod fixtures;
 mod foreign;
+#[cfg(feature = "aws")]
+mod iam_policy;
 mod import;
 mod imports;
 mod language;

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -64,6 +66,18 @@ pub async fn load(access: &Access) -> Result<SdkConfig, SourceError> {
     check_credentials(access, region, &config).await?;
     let url = config.endpoint_url().map(str::to_owned);
     assumed(access, without_proxy_for(config, url.as_deref())).await
+}
+
+/// The region that was named or is configured; `None` where nothing says it. Connects to nothing.
+pub async fn region(access: &Access) -> Option<String> {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &access.profile {
+        profile = profile.profile_name(name);
+    }
+    let chain = RegionProviderChain::first_try(access.region.clone().map(Region::new))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build());
+    chain.region().await.map(|region| region.to_string())
 }
 
 /// The account that calls are made by, and count for; `None` where credentials do not say it.
