@@ -85,9 +85,13 @@ impl IamPolicy {
                 say("error", "nothing of that is within AWS, so no policy is needed");
                 None
             }
-            _ => {
+            (asked, _) => {
                 let choices: Vec<String> = all.iter().map(|caller| format!("`--for {caller}`")).collect();
-                say("error", &format!("several policies are needed, choose one: {}", choices.join(", ")));
+                let what = match asked {
+                    Some(whose) => format!("nothing is reached as `{whose}`"),
+                    None => "several policies are needed".to_owned(),
+                };
+                say("error", &format!("{what} (choose from {})", choices.join(", ")));
                 None
             }
         }
@@ -96,8 +100,10 @@ impl IamPolicy {
 
 /// Says what the policy cannot.
 fn tell(places: &[Place], grants: &BTreeMap<String, Vec<Grant>>, whose: &str, policy: &Policy) {
-    for other in grants.keys().filter(|other| *other != whose) {
-        say("note", &format!("this is the policy of `{whose}`; `--for {other}` prints another that is needed"));
+    let others: Vec<String> =
+        grants.keys().filter(|other| *other != whose).map(|other| format!("`--for {other}`")).collect();
+    if !others.is_empty() {
+        say("note", &format!("this is the policy of `{whose}`; more is needed, which {} print", others.join(" and ")));
     }
     for (word, meaning) in PLACEHOLDERS {
         if policy.names(word) {

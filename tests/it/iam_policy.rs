@@ -255,7 +255,7 @@ async fn each_role_of_a_configuration_has_a_policy_of_its_own() {
     }
     let (code, stdout, stderr) = ran(trailwatch(&["iam-policy", "--config", &config])).await;
     assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-    assert!(stderr.contains("choose one: `--for arn:aws:iam::111122223333:role/inner`"), "{stderr}");
+    assert!(stderr.contains("(choose from `--for arn:aws:iam::111122223333:role/inner`, "), "{stderr}");
     endpoint.stop().await;
 }
 
@@ -273,7 +273,7 @@ async fn what_is_said_and_printed() {
                 "q",
                 "--bucket",
                 "b",
-                "s3://c/AWSLogs/",
+                "s3://objects/AWSLogs/",
                 "--event-bus",
                 "default",
                 "--with-hints",
