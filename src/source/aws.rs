@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) mod access;
 pub(super) mod nearest;
 mod roles;
-pub(super) mod trouble;
+pub(crate) mod trouble;
 
 pub use access::{Access, account, load, region};
 

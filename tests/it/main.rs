@@ -14,6 +14,8 @@ mod cloudwatch_logs;
 mod config;
 mod corpus;
 mod diagnostics;
+#[cfg(feature = "aws")]
+mod doctor;
 mod engine;
 mod event_pattern;
 #[cfg(all(feature = "aws", feature = "webhook"))]
