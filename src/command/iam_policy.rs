@@ -28,6 +28,9 @@ pub struct IamPolicy {
     /// Adds what only serves hints, such as names near to a mistyped one.
     #[arg(long)]
     with_hints: bool,
+    /// Adds what only `doctor` asks for.
+    #[arg(long)]
+    with_doctor: bool,
 }
 
 fn account(text: &str) -> Result<String, String> {
@@ -66,10 +69,14 @@ impl IamPolicy {
             let account = roles.last().map(|role| role.account().to_owned()).or_else(|| self.account.clone());
             let known = Known { region: place.access.region.clone(), account };
             let needed = grant::of(&place.what, &known);
-            let needed = needed.into_iter().filter(|grant| self.with_hints || !grant.purpose.is_hint());
+            let needed = needed.into_iter().filter(|grant| self.wants(grant.purpose));
             grants.entry(caller).or_default().extend(needed);
         }
         grants
+    }
+
+    fn wants(&self, purpose: Purpose) -> bool {
+        (self.with_hints || !purpose.is_hint()) && (self.with_doctor || !purpose.is_of_doctor())
     }
 
     /// Whose policy is printed; `None` after saying that somebody has to choose.

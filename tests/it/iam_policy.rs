@@ -33,7 +33,10 @@ pub async fn account() -> Endpoint {
     let endpoint = Endpoint::start().await.unwrap();
     let event = LogEvent { timestamp_ms: endpoint.logs().clock().now_ms() - 1_000, message: RECORD.into() };
     endpoint.logs().put(GROUP, "s", event);
-    endpoint.trails().put(Trail::to_group("main", GROUP));
+    endpoint.trails().put(Trail { s3_bucket: BUCKET.into(), ..Trail::to_group("main", GROUP) });
+    let pattern = r#"{"detail-type": ["AWS API Call via CloudTrail"]}"#;
+    let queue = "arn:aws:sqs:us-east-1:111122223333:trail-queue";
+    endpoint.buses().put_rule("calls", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS", pattern, queue);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     write!(gzip, "{{\"Records\":[{RECORD}]}}").unwrap();
     endpoint.buckets().put(BUCKET, KEY, gzip.finish().unwrap());
@@ -69,6 +72,10 @@ fn judged(request: &Request) -> Vec<Judged> {
             one("logs:FilterLogEvents", arn("logs", &format!("log-group:{}", name.unwrap_or(body("logGroupName")))))
         }
         ("Logs_20140328", operation) => one(&format!("logs:{operation}"), arn("logs", "log-group:whichever")),
+        ("STS", "GetCallerIdentity") => Vec::new(),
+        ("AWSEvents", "ListRuleNamesByTarget" | "DescribeRule") => {
+            one(&format!("events:{}", request.operation), arn("events", &format!("rule/{}", body("Name"))))
+        }
         ("CloudTrail_20131101", operation) => one(&format!("cloudtrail:{operation}"), arn("cloudtrail", "trail/main")),
         ("AmazonSQS", "GetQueueUrl") => one("sqs:GetQueueUrl", arn("sqs", body("QueueName"))),
         ("AmazonSQS", "ListQueues") => one("sqs:ListQueues", "*".to_owned()),
@@ -165,7 +172,7 @@ async fn a_policy_allows_what_is_called_and_no_more() {
     let (day, object) = (format!("s3://{BUCKET}/AWSLogs/"), format!("s3://{BUCKET}/{KEY}"));
     let bucket = format!("s3://{BUCKET}");
     type Case<'c> = (&'c str, &'c [&'c [&'c str]], &'c [&'c str]);
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 11] = [
         ("a log group", &[&["tail", "--log-group", GROUP]], &["--log-group", GROUP]),
         ("a trail", &[&["tail", "--trail", "main"]], &["--trail", "main"]),
         (
@@ -174,6 +181,15 @@ async fn a_policy_allows_what_is_called_and_no_more() {
             &["--queue", "trail-queue", "--bucket", BUCKET],
         ),
         ("a queue by its URL", &[&["tail", "--queue", URL, "--bucket", BUCKET]], &["--queue", URL, "--bucket", BUCKET]),
+        (
+            "what the doctor looks at",
+            &[
+                &["doctor", "--log-group", GROUP, "--queue", "trail-queue", "--bucket", BUCKET],
+                &["tail", "--queue", "trail-queue", "--bucket", BUCKET],
+            ],
+            &["--log-group", GROUP, "--queue", "trail-queue", "--bucket", BUCKET, "--with-doctor"],
+        ),
+        ("what the doctor looks at of a bucket", &[&["doctor", &day], &["scan", &day]], &[&day, "--with-doctor"]),
         ("a bucket", &[&["scan", &bucket]], &[&bucket]),
         ("a part of a bucket", &[&["scan", &day, "--since", "2026-01-14T00:00Z"]], &[&day]),
         ("an object", &[&["scan", &object]], &[&object]),

@@ -51,6 +51,10 @@ pub(super) async fn look(
             "is that where the trail delivers to?",
         );
     };
+    // Of a queue's buckets only objects of CloudTrail's are ever read, and only those need be allowed.
+    if listing == Listing::ForDoctor && !key.contains("AWSLogs/") {
+        return about.skip(GET, format!("not tried: the first object in `{bucket}` is none of CloudTrail's"));
+    }
     if listing == Listing::Needed {
         about.ok(LIST, format!("`{bucket}` can be listed"));
     }

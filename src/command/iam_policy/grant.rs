@@ -32,12 +32,21 @@ pub(super) enum Purpose {
     HintAtQueues,
     HintAtBuckets,
     TellMissingObjects,
+    DiagnoseLogGroups,
+    DiagnoseTrails,
+    DiagnoseRules,
+    DiagnoseBuckets,
 }
 
 impl Purpose {
     /// Whether it only serves better messages.
     pub(super) fn is_hint(self) -> bool {
-        self >= Self::HintAtLogGroups
+        (Self::HintAtLogGroups..Self::DiagnoseLogGroups).contains(&self)
+    }
+
+    /// Whether only `doctor` asks for it.
+    pub(super) fn is_of_doctor(self) -> bool {
+        self >= Self::DiagnoseLogGroups
     }
 }
 
@@ -66,7 +75,7 @@ impl Grant {
     }
 }
 
-/// What a source or sink needs, and what its hints do.
+/// What a source or sink needs, what its hints do, and what `doctor` does.
 pub(super) fn of(what: &What, known: &Known) -> Vec<Grant> {
     match what {
         What::LogGroup(group) => log_group(group, known),
@@ -119,7 +128,15 @@ fn log_group(group: &str, known: &Known) -> Vec<Grant> {
         Grant::new(Purpose::ReadLogGroups, &["logs:FilterLogEvents"], [format!("{read}:*"), read]),
         // AWS judges this call against all groups.
         Grant::new(Purpose::HintAtLogGroups, &["logs:DescribeLogGroups"], [format!("{arn}*")]),
+        Grant::new(Purpose::DiagnoseLogGroups, &["logs:DescribeLogGroups"], [format!("{arn}*")]),
+        diagnose_trails(),
     ]
+}
+
+/// Trails are found by where they deliver to, and may be of other regions and accounts.
+fn diagnose_trails() -> Grant {
+    let actions = &["cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"];
+    Grant::new(Purpose::DiagnoseTrails, actions, ["*".to_owned()])
 }
 
 const READ_QUEUE: &[&str] =
@@ -132,11 +149,15 @@ fn read_queue(queue: &str, buckets: &[String], known: &Known) -> Vec<Grant> {
         grants.push(Grant::new(Purpose::FindQueues, &["sqs:GetQueueUrl"], [arn]));
     }
     grants.push(Grant::new(Purpose::HintAtQueues, &["sqs:ListQueues"], ["*".to_owned()]));
+    let rules = &["events:DescribeRule", "events:ListRuleNamesByTarget"];
+    grants.push(Grant::new(Purpose::DiagnoseRules, rules, ["*".to_owned()]));
     if !buckets.is_empty() {
         let arns = buckets.iter().map(|bucket| known.bucket(bucket));
         let objects = arns.clone().map(|arn| format!("{arn}/*AWSLogs/*"));
         grants.push(Grant::new(Purpose::ReadObjects, &["s3:GetObject"], objects));
-        grants.push(Grant::new(Purpose::TellMissingObjects, &["s3:ListBucket"], arns));
+        grants.push(Grant::new(Purpose::TellMissingObjects, &["s3:ListBucket"], arns.clone()));
+        grants.push(Grant::new(Purpose::DiagnoseBuckets, &["s3:ListBucket"], arns));
+        grants.push(diagnose_trails());
     }
     grants
 }
@@ -148,6 +169,7 @@ fn scan(bucket: &str, prefix: &str, known: &Known) -> Vec<Grant> {
         Grant::new(Purpose::ReadObjects, &["s3:GetObject"], [format!("{arn}/{prefix}*")]),
         Grant { condition, ..Grant::new(Purpose::ListObjects, &["s3:ListBucket"], [arn]) },
         Grant::new(Purpose::HintAtBuckets, &["s3:ListAllMyBuckets"], ["*".to_owned()]),
+        diagnose_trails(),
     ]
 }
 
