@@ -58,6 +58,7 @@ impl ConfigArgs {
     }
 
     /// Whether a configuration was named.
+    #[cfg(feature = "aws")]
     pub fn is_named(&self) -> bool {
         !self.config.is_empty()
     }

@@ -167,7 +167,7 @@ pub enum SinkKind {
     Webhook(Box<webhook::Settings>),
     /// `eventbridge`
     #[cfg(feature = "aws")]
-    EventBridge(eventbridge::Settings, AwsAccess),
+    EventBridge(eventbridge::Settings, Box<AwsAccess>),
 }
 
 impl SinkKind {

@@ -19,6 +19,10 @@ pub(super) async fn look(run: &Run, report: &mut Report) {
         let SinkKind::Webhook(settings) = &sink.kind else { continue };
         let subject = format!("sink `{}`", sink.route.sink);
         let mut about = report.about(&subject);
+        if settings.use_proxy {
+            about.skip("", "its host is looked up by the proxy, so it cannot be told from here");
+            continue;
+        }
         match crate::sink::webhook::addresses(settings).await {
             Ok(addresses) => {
                 about.ok("", format!("addresses of its host that may be spoken to: {addresses}; nothing was sent"));
