@@ -4,14 +4,10 @@ use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector, Ev
 
 const OBJECTS: &str = "AWS::S3::Object";
 
-/// Whether reads or writes of some object of a bucket are recorded.
-pub(super) fn covers(basic: &[EventSelector], advanced: &[AdvancedEventSelector], bucket: &str) -> bool {
-    let partitions = ["aws", "aws-cn", "aws-us-gov"];
-    partitions.iter().any(|partition| {
-        let objects = format!("arn:{partition}:s3:::{bucket}/");
-        basic.iter().any(|selector| basic_covers(selector, &objects))
-            || advanced.iter().any(|selector| advanced_covers(selector, &objects))
-    })
+/// Whether reads or writes of some object are recorded. `objects` is what the ARNs of a bucket's objects begin with.
+pub(super) fn covers(basic: &[EventSelector], advanced: &[AdvancedEventSelector], objects: &str) -> bool {
+    basic.iter().any(|selector| basic_covers(selector, objects))
+        || advanced.iter().any(|selector| advanced_covers(selector, objects))
 }
 
 /// Values are ARNs that those of the objects begin with; `arn:aws:s3` is all of them.
@@ -51,6 +47,8 @@ mod tests {
 
     use super::*;
 
+    const TRAIL: &str = "arn:aws:s3:::trail/";
+
     fn basic(kind: &str, value: &str) -> EventSelector {
         EventSelector::builder().data_resources(DataResource::builder().r#type(kind).values(value).build()).build()
     }
@@ -64,12 +62,12 @@ mod tests {
             ("a part of it", OBJECTS, "arn:aws:s3:::trail/AWSLogs/", true),
             ("another bucket", OBJECTS, "arn:aws:s3:::other/", false),
             ("one that begins alike", OBJECTS, "arn:aws:s3:::trail-2/", false),
-            ("in another partition", OBJECTS, "arn:aws-cn:s3:::trail/", true),
+            ("in another partition", OBJECTS, "arn:aws-cn:s3:::trail/", false),
             ("functions", "AWS::Lambda::Function", "arn:aws:lambda", false),
         ] {
-            assert_eq!(covers(&[basic(kind, value)], &[], "trail"), expected, "{name}");
+            assert_eq!(covers(&[basic(kind, value)], &[], TRAIL), expected, "{name}");
         }
-        assert!(!covers(&[], &[], "trail"));
+        assert!(!covers(&[], &[], TRAIL));
     }
 
     type Build = fn(
@@ -99,7 +97,7 @@ mod tests {
             ("by the end", "Data", OBJECTS, Some(|arn| arn.ends_with(".gz")), true),
         ];
         for (name, category, kind, arn, expected) in cases {
-            assert_eq!(covers(&[], &[advanced(category, kind, arn)], "trail"), expected, "{name}");
+            assert_eq!(covers(&[], &[advanced(category, kind, arn)], TRAIL), expected, "{name}");
         }
     }
 }

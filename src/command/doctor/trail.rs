@@ -93,8 +93,9 @@ async fn status_and_selectors(way: &Way, trail: &Trail, to: &To<'_>, about: &mut
             let mut buckets: Vec<&str> = buckets.into_iter().flatten().collect();
             buckets.dedup();
             for bucket in buckets {
-                let covers =
-                    selector::covers(selectors.event_selectors(), selectors.advanced_event_selectors(), bucket);
+                let objects = format!("{}/", way.bucket_arn(bucket));
+                let (basic, advanced) = (selectors.event_selectors(), selectors.advanced_event_selectors());
+                let covers = selector::covers(basic, advanced, &objects);
                 tell_covered(name, bucket, covers, about);
             }
         }
