@@ -70,7 +70,7 @@ async fn where_all_is_well_nothing_is_warned_of() {
     let args = [&["doctor", "--endpoint-url", url.as_str(), objects.as_str()], &EVERYTHING[..]].concat();
     let (code, stdout, stderr) = ran(trailwatch(&args)).await;
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
-    snapshots().bind(|| insta::assert_snapshot!("all-is-well", settled(&stdout, "-")));
+    snapshots().bind(|| insta::assert_snapshot!("all-is-well", settled(&stdout, "no folder")));
     let taken = ["ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "PutEvents"];
     assert!(taken.iter().all(|operation| endpoint.logs().calls(operation) == 0), "doctor changes nothing");
     endpoint.stop().await;
