@@ -20,10 +20,16 @@ mod aws;
 mod config_file;
 #[cfg(feature = "aws")]
 mod demo;
+#[cfg(feature = "aws")]
+mod doctor;
 mod events;
 mod explain;
+#[cfg(feature = "aws")]
+mod iam_policy;
 mod import;
 mod outbox;
+#[cfg(feature = "aws")]
+mod reach;
 mod report;
 mod rules;
 mod run;
@@ -72,6 +78,12 @@ enum Command {
     /// Tests sinks.
     #[command(subcommand)]
     Sink(sink::Sink),
+    /// Makes each call that sources and sinks need, changes nothing, and says what to do about what is wrong.
+    #[cfg(feature = "aws")]
+    Doctor(Box<doctor::Doctor>),
+    /// Prints the IAM policy that sources and sinks need, and no more. Connects to nothing.
+    #[cfg(feature = "aws")]
+    IamPolicy(Box<iam_policy::IamPolicy>),
 }
 
 const EXIT_CODES: &str = "\
@@ -80,7 +92,7 @@ Exit codes:
   1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test);
        an event that a named rule does not match (explain), or a pattern (rules match);
        a configuration is broken (config), or state (state verify); a sink that does not take
-       the sample (sink test); no such entries (outbox)
+       the sample (sink test); no such entries (outbox); a check that failed (doctor)
   2    the arguments are wrong; also a pattern (rules match)
   3    done, but some input could not be decoded or read; a rule that no pattern reaches
        (rules export); not everything could be dealt with in time after a signal (run)
@@ -129,6 +141,10 @@ pub fn main() -> ExitCode {
         Command::State(state) => state.run(),
         Command::Outbox(outbox) => outbox.run(),
         Command::Sink(sink) => sink.run(),
+        #[cfg(feature = "aws")]
+        Command::Doctor(doctor) => doctor.run(),
+        #[cfg(feature = "aws")]
+        Command::IamPolicy(policy) => policy.run(),
     };
     match result {
         Ok(exit) => exit.into(),

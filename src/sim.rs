@@ -6,7 +6,7 @@
 //! ```text
 //! Stream ──Planned──▶ Logs.put_visible_at ──▶ Logs ◀── FilterLogEvents ── Endpoint ◀── HTTP ── the AWS SDK
 //!                                              ▲                            │
-//!                                           Faults, Clock       Trails, Buses, Queues, Buckets
+//!                                           Faults, Clock       Trails, Buses, Queues, Buckets, Roles
 //! ```
 //!
 //! - [`Endpoint`] speaks AWS JSON and S3's XML on a loopback port and stops when it is dropped.
@@ -15,6 +15,7 @@
 //! - [`Buses`] keeps the events that were put on EventBridge's buses.
 //! - [`Queues`] holds messages as SQS shows them: hidden once received, visible again in time, moved to dead letters.
 //! - [`Buckets`] holds objects, to be listed and read in ranges.
+//! - [`Roles`] hands out the credentials of roles, as STS does.
 //! - [`Faults`] makes chosen calls fail, in a scripted and repeatable way.
 //! - [`Stream`] plans events, each with a [`Label`] that says what a detector should make of it. It is here without the
 //!   feature `aws` as well.
@@ -39,6 +40,8 @@ mod logs;
 mod queues;
 #[cfg(feature = "aws")]
 mod refusal;
+#[cfg(feature = "aws")]
+mod roles;
 mod stream;
 #[cfg(feature = "aws")]
 mod trails;
@@ -59,6 +62,8 @@ pub use ledger::{REQUESTS_KEPT_MAX, Request};
 pub use logs::{LogEvent, Logs, limits};
 #[cfg(feature = "aws")]
 pub use queues::Queues;
+#[cfg(feature = "aws")]
+pub use roles::Roles;
 pub use stream::{ATTACKS, LOOK_ALIKES, Label, Planned, Stream, Summary, Timing, XRAY_CHANGES};
 #[cfg(feature = "aws")]
 pub use trails::{Trail, TrailStatus, Trails};

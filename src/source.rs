@@ -18,6 +18,7 @@ pub mod file;
 pub mod layout;
 pub mod notification;
 mod progress;
+pub mod role;
 #[cfg(feature = "aws")]
 pub mod s3;
 #[cfg(feature = "aws")]

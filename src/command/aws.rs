@@ -9,9 +9,11 @@ use clap::Args;
 use super::time::Moment;
 use super::{Exit, notify, say};
 use crate::config::run::AwsAccess;
+use crate::source::aws::account;
 use crate::source::cloudwatch_logs::{
-    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
+    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load, name_of,
 };
+use crate::source::role::RoleArn;
 use crate::source::s3;
 use crate::source::sqs::{self, Sqs};
 use crate::source::{Source, SourceError};
@@ -29,6 +31,12 @@ pub struct AwsArgs {
     /// The URL of another endpoint.
     #[arg(long, value_name = "URL", value_parser = url)]
     endpoint_url: Option<String>,
+    /// A role to assume; may be repeated: each is assumed with the credentials of the one before.
+    #[arg(long, value_name = "ARN")]
+    role_arn: Vec<RoleArn>,
+    /// What the trust policy of the last role asks for.
+    #[arg(long, value_name = "ID", requires = "role_arn")]
+    external_id: Option<String>,
 }
 
 fn url(text: &str) -> Result<String, String> {
@@ -38,14 +46,24 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-/// The shares of calls, by region: all log groups of a region have one in common.
+/// The shares of calls: all log groups that one account reads in a region have one in common.
 #[derive(Default)]
-pub struct Quotas(HashMap<String, Arc<Quota>>);
+pub struct Quotas(HashMap<(Caller, String), Arc<Quota>>);
+
+/// For whom calls count. A log group of another account, named by its ARN, is read by the account of the credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// An account.
+    Account(String),
+    /// Whoever a profile stands for, where credentials do not say their account.
+    Profile(Option<String>),
+}
 
 impl Quotas {
-    /// The share in a region.
-    pub fn of(&mut self, region: &str) -> Arc<Quota> {
-        let quota = self.0.entry(region.to_owned()).or_insert_with(|| Arc::new(Quota::new(region, DEFAULT_SHARE)));
+    /// The share of a caller in a region.
+    pub fn of(&mut self, caller: &Caller, region: &str) -> Arc<Quota> {
+        let place = (caller.clone(), region.to_owned());
+        let quota = self.0.entry(place).or_insert_with(|| Arc::new(Quota::new(region, DEFAULT_SHARE)));
         Arc::clone(quota)
     }
 }
@@ -140,9 +158,11 @@ impl AwsArgs {
         let places = self.places(wanted).await.map_err(source_failed)?;
         let mut quotas = Quotas::default();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        let Some((_, region)) = places.first() else { return Ok(sources) };
+        let caller = self.caller(region).await.map_err(source_failed)?;
         for (group, region) in places.clone() {
             let name = name_apart(&group, &region, &places);
-            let quota = quotas.of(&region);
+            let quota = quotas.of(&caller, &region);
             let access = Access { region: Some(region.clone()), ..self.access() };
             let settings =
                 Settings { name, other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
@@ -160,13 +180,20 @@ impl AwsArgs {
 
     /// What a configuration says.
     pub fn of(access: &AwsAccess) -> Self {
-        let AwsAccess { profile, region, endpoint_url } = access.clone();
-        Self { profile, region, endpoint_url }
+        let AwsAccess { profile, region, endpoint_url, roles, external_id } = access.clone();
+        Self { profile, region, endpoint_url, role_arn: roles, external_id }
     }
 
     /// How AWS is reached.
     pub fn access(&self) -> Access {
-        Access { profile: self.profile.clone(), region: self.region.clone(), endpoint_url: self.endpoint_url.clone() }
+        let Self { profile, region, endpoint_url, role_arn, external_id } = self.clone();
+        Access { profile, region, endpoint_url, roles: role_arn, external_id }
+    }
+
+    /// For whom calls count.
+    pub async fn caller(&self, region: &str) -> Result<Caller, SourceError> {
+        let access = Access { region: Some(region.to_owned()), ..self.access() };
+        Ok(account(&access).await?.map_or_else(|| Caller::Profile(self.profile.clone()), Caller::Account))
     }
 
     /// Whether something other than AWS is spoken to.
@@ -236,14 +263,6 @@ pub fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
     Settings { resume, ..settings }
 }
 
-/// The name of a group that may be given by its ARN.
-fn name_of(group: &str) -> &str {
-    match group.split_once(":log-group:") {
-        Some((_, name)) => name.strip_suffix(":*").unwrap_or(name),
-        None => group,
-    }
-}
-
 /// A name that tells a group from others of the same name, in other regions or accounts; `None` where none is needed.
 fn name_apart(group: &str, region: &str, places: &[(String, String)]) -> Option<String> {
     let alike = places.iter().filter(|(other, _)| name_of(other) == name_of(group)).count();
@@ -255,3 +274,31 @@ const PROBE_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How far back a log group is read where nothing else is said, as the AWS CLI has it.
 const SINCE_DEFAULT: Moment = Moment::Ago(std::time::Duration::from_secs(600));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_one_share_in_a_region() {
+        let account = |account: &str| Caller::Account(account.to_owned());
+        let mut quotas = Quotas::default();
+        let first = quotas.of(&account("111122223333"), "us-east-1");
+        for (caller, region, is_the_same) in [
+            (account("111122223333"), "us-east-1", true),
+            (account("111122223333"), "eu-west-1", false),
+            (account("444455556666"), "us-east-1", false),
+            (Caller::Profile(None), "us-east-1", false),
+        ] {
+            assert_eq!(Arc::ptr_eq(&first, &quotas.of(&caller, region)), is_the_same, "{caller:?} {region}");
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_count_for_the_account_of_the_last_role() {
+        let role = |account| format!("arn:aws:iam::{account}:role/reader").parse().unwrap();
+        let access = AwsAccess { roles: vec![role("111122223333"), role("444455556666")], ..AwsAccess::default() };
+        let caller = AwsArgs::of(&access).caller("us-east-1").await.unwrap();
+        assert_eq!(caller, Caller::Account("444455556666".into()));
+    }
+}

@@ -57,6 +57,12 @@ impl ConfigArgs {
         }
     }
 
+    /// Whether a configuration was named.
+    #[cfg(feature = "aws")]
+    pub fn is_named(&self) -> bool {
+        !self.config.is_empty()
+    }
+
     /// Reads the configuration. `Err` says why it is not to be found.
     pub fn read(&self) -> Result<Configuration, Vec<String>> {
         let variables = std::env::vars_os();

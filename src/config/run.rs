@@ -15,6 +15,7 @@ use crate::sink::eventbridge;
 use crate::sink::stdout::Format;
 #[cfg(feature = "webhook")]
 use crate::sink::webhook;
+use crate::source::role::{ROLE_FORM, RoleArn};
 
 mod sinks;
 mod sources;
@@ -139,6 +140,10 @@ pub struct AwsAccess {
     pub region: Option<String>,
     /// Another endpoint.
     pub endpoint_url: Option<String>,
+    /// Roles to assume, each with the credentials of the one before.
+    pub roles: Vec<RoleArn>,
+    /// What the trust policy of the last role asks for.
+    pub external_id: Option<String>,
 }
 
 /// A sink.
@@ -162,7 +167,7 @@ pub enum SinkKind {
     Webhook(Box<webhook::Settings>),
     /// `eventbridge`
     #[cfg(feature = "aws")]
-    EventBridge(eventbridge::Settings, AwsAccess),
+    EventBridge(eventbridge::Settings, Box<AwsAccess>),
 }
 
 impl SinkKind {
@@ -278,7 +283,14 @@ fn log(mut section: Section<'_, '_>) -> LogFormat {
 /// How AWS is reached.
 fn access(section: &mut Section<'_, '_>) -> AwsAccess {
     let is_url = |text: &str| (text.starts_with("http://") || text.starts_with("https://")).then(|| text.to_owned());
+    let roles = section.one_or_more("role_arn", ROLE_FORM, |text| text.parse().ok());
+    let external_id = section.text("external_id");
+    if external_id.is_some() && roles.is_empty() && section.item("role_arn").is_none() {
+        section.complain("external_id", "an external id goes with a role (add `role_arn`)");
+    }
     AwsAccess {
+        roles,
+        external_id,
         profile: section.text("profile"),
         region: section.text("region"),
         endpoint_url: section.parsed("endpoint_url", "a URL that starts with `http://` or `https://`", is_url),

@@ -319,6 +319,32 @@ impl<'t, 'r> Section<'t, 'r> {
         parsed
     }
 
+    /// What one text, or each of a list, means; those that mean nothing are complained of.
+    pub fn one_or_more<T>(&mut self, key: &'static str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let Some(item) = self.item(key) else { return Vec::new() };
+        let texts: Vec<(&Place, String)> = match &item.value {
+            Value::List(list) => {
+                list.iter().filter_map(|one| Some((&one.place, self.text_of(one, Openness::Open)?))).collect()
+            }
+            _ if item.layer_is_loose() => {
+                self.list(key, Openness::Open).into_iter().map(|text| (&item.place, text)).collect()
+            }
+            _ => self.text_for(item, Openness::Open, expected).into_iter().map(|text| (&item.place, text)).collect(),
+        };
+        self.counts(key, item, Openness::Open);
+        let mut parsed = Vec::new();
+        for (place, text) in texts {
+            match parse(&text) {
+                Some(one) => parsed.push(one),
+                None => {
+                    let problem = place.problem(format!("`{text}` cannot be `{key}`"));
+                    self.reading.problems.push(problem.label(format!("expected {expected}")));
+                }
+            }
+        }
+        parsed
+    }
+
     /// Says that a key must be there.
     pub fn require(&mut self, key: &'static str, example: &'static str) {
         if self.item(key).is_none() {

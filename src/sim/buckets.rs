@@ -98,13 +98,16 @@ impl Buckets {
             return Err(refusal(412, "PreconditionFailed", "At least one of the pre-conditions did not hold"));
         }
         let Some(from) = wanted.range else { return Ok(Found { bytes: bytes.clone(), tag, range: None }) };
-        let from = from.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-')).and_then(|n| n.parse().ok());
-        let from: usize = from.ok_or_else(|| refusal(400, "InvalidArgument", "only `bytes=N-` is known here"))?;
+        let (from, to) = from.strip_prefix("bytes=").and_then(|range| range.split_once('-')).unwrap_or_default();
+        let unknown = |_| refusal(400, "InvalidArgument", "only `bytes=N-` and `bytes=N-M` are known here");
+        let from: usize = from.parse().map_err(unknown)?;
+        let last = if to.is_empty() { usize::MAX } else { to.parse().map_err(unknown)? };
         if from >= bytes.len() {
             return Err(refusal(416, "InvalidRange", "The requested range is not satisfiable"));
         }
-        let range = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
-        Ok(Found { bytes: bytes.slice(from..), tag, range: Some(range) })
+        let last = last.clamp(from, bytes.len() - 1);
+        let range = format!("bytes {from}-{last}/{}", bytes.len());
+        Ok(Found { bytes: bytes.slice(from..=last), tag, range: Some(range) })
     }
 
     pub(super) fn list(&self, bucket: &str, query: &Query<'_>, owner: Option<&str>) -> Result<Page, Refusal> {

@@ -1,10 +1,11 @@
 //! The HTTP server: AWS JSON and S3's XML on a loopback port.
 //!
-//! One address answers for CloudWatch Logs, CloudTrail, EventBridge and SQS, by the target header, and for S3, by path. Signatures are
-//! not checked.
+//! One address answers for CloudWatch Logs, CloudTrail, EventBridge and SQS, by the target header, for STS, by forms, and for S3,
+//! by path. Signatures are not checked.
 
 mod cut;
 mod objects;
+mod tokens;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
-use super::{Buckets, Buses, Fault, Logs, Queues, Trails};
+use super::{Buckets, Buses, Fault, Logs, Queues, Roles, Trails};
 use cut::{CuttableListener, Scissors};
 
 /// Largest request body: a full batch of log events, with room for what JSON escapes add.
@@ -41,6 +42,7 @@ pub struct Endpoint {
     buses: Buses,
     queues: Queues,
     buckets: Buckets,
+    roles: Roles,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
@@ -58,12 +60,14 @@ impl Endpoint {
         let address = listener.local_addr()?;
         let buses = Buses::default();
         let (queues, buckets) = (Queues::new(logs.clock().clone()), Buckets::default());
+        let roles = Roles::new(logs.clock().clone());
         let services = Services {
             logs: logs.clone(),
             trails: trails.clone(),
             buses: buses.clone(),
             queues: queues.clone(),
             buckets: buckets.clone(),
+            roles: roles.clone(),
             answered: Arc::default(),
         };
         let router = Router::new()
@@ -81,7 +85,7 @@ impl Endpoint {
             // An accept that fails is retried within; serving has no other way to fail.
             let _ = serve.await;
         });
-        Ok(Self { address, logs, trails, buses, queues, buckets, running: Some(running), server })
+        Ok(Self { address, logs, trails, buses, queues, buckets, roles, running: Some(running), server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -114,6 +118,11 @@ impl Endpoint {
         &self.buckets
     }
 
+    /// Gives the roles that this server hands out credentials of.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
@@ -129,6 +138,7 @@ struct Services {
     buses: Buses,
     queues: Queues,
     buckets: Buckets,
+    roles: Roles,
     answered: Arc<AtomicU64>,
 }
 
@@ -152,6 +162,9 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if tokens::is_asked(&headers) {
+        return tokens::answer(&services, &headers, &body);
+    }
     let request_id = services.next_request_id();
     let call = match Call::read(&headers, &body) {
         Ok(call) => call,
@@ -163,6 +176,9 @@ async fn answer(
         scissors.cut();
     }
     if let Some(refusal) = fault.as_ref().and_then(Fault::refusal) {
+        return respond(Err(refusal), &request_id, false);
+    }
+    if let Err(refusal) = services.roles.admit(tokens::access_key(&headers), &call.operation) {
         return respond(Err(refusal), &request_id, false);
     }
     let answer = services.carry_out(call, fault.as_ref()).await;

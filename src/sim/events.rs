@@ -1,8 +1,10 @@
-//! What was put on the buses of EventBridge: `PutEvents`, with its limits and its failures entry by entry.
+//! What was put on the buses of EventBridge: `PutEvents`, with its limits and its failures entry by entry. And which rules
+//! there are, which are only told of.
 
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::lock;
@@ -41,6 +43,27 @@ pub struct PutEvent {
 #[derive(Clone, Debug, Default)]
 pub struct Buses {
     put: Arc<Mutex<Vec<PutEvent>>>,
+    rules: Arc<Mutex<Vec<Rule>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    name: String,
+    state: String,
+    pattern: String,
+    target_arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ByTarget {
+    target_arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ByName {
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -55,12 +78,37 @@ impl Buses {
         lock(&self.put).clone()
     }
 
+    /// Makes a rule of the default bus. It is only told of: no event is brought to its target.
+    pub fn put_rule(&self, name: &str, state: &str, pattern: &str, target_arn: &str) {
+        let [name, state, pattern, target_arn] = [name, state, pattern, target_arn].map(str::to_owned);
+        lock(&self.rules).push(Rule { name, state, pattern, target_arn });
+    }
+
     /// Carries out an operation. Of its entries those at the places in `failing` fail with that code.
     pub(super) fn call(&self, operation: &str, body: Value, failing: &[(usize, String)]) -> Result<Value, Refusal> {
-        if operation != "PutEvents" {
-            return Err(Refusal::new("UnknownOperationException", format!("unknown operation `{operation}`")));
+        match operation {
+            "PutEvents" => self.put_events(parse(body)?, failing),
+            "ListRuleNamesByTarget" => Ok(self.rules_of(&parse::<ByTarget>(body)?.target_arn)),
+            "DescribeRule" => self.describe_rule(&parse::<ByName>(body)?.name),
+            _ => Err(Refusal::new("UnknownOperationException", format!("unknown operation `{operation}`"))),
         }
-        let PutEvents { entries } = serde_json::from_value(body).map_err(|error| Refusal::unreadable(&error))?;
+    }
+
+    fn rules_of(&self, target_arn: &str) -> Value {
+        let rules = lock(&self.rules);
+        let names: Vec<&str> =
+            rules.iter().filter(|rule| rule.target_arn == target_arn).map(|rule| rule.name.as_str()).collect();
+        json!({"RuleNames": names})
+    }
+
+    fn describe_rule(&self, name: &str) -> Result<Value, Refusal> {
+        let rules = lock(&self.rules);
+        let rule = rules.iter().find(|rule| rule.name == name);
+        let told = rule.map(|rule| json!({"Name": rule.name, "State": rule.state, "EventPattern": rule.pattern}));
+        told.ok_or_else(|| Refusal::not_found(format!("Rule {name} does not exist on EventBus default.")))
+    }
+
+    fn put_events(&self, PutEvents { entries }: PutEvents, failing: &[(usize, String)]) -> Result<Value, Refusal> {
         if !(1..=ENTRIES_MAX).contains(&entries.len()) {
             return Err(invalid(format!("{} entries", entries.len())));
         }
@@ -76,6 +124,10 @@ impl Buses {
         lock(&self.put).extend(taken);
         Ok(json!({"FailedEntryCount": failed, "Entries": answers}))
     }
+}
+
+fn parse<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+    serde_json::from_value(body).map_err(|error| Refusal::unreadable(&error))
 }
 
 fn invalid(message: String) -> Refusal {

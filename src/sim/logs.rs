@@ -93,6 +93,8 @@ struct Group {
     /// Tells a group from one of the same name that was deleted before.
     serial: u64,
     created_ms: i64,
+    class: &'static str,
+    retention_days: Option<i64>,
     streams: BTreeMap<String, StreamMeta>,
     events: BTreeMap<Position, Stored>,
 }
@@ -126,6 +128,14 @@ impl Logs {
     pub fn create_group(&self, group: &str) {
         let now_ms = self.now_ms();
         lock(&self.shared.state).ensure_group(group, now_ms);
+    }
+
+    /// Sets what `DescribeLogGroups` says of a group, which is made if need be. Nothing else goes by it.
+    pub fn describe_as(&self, group: &str, class: &'static str, retention_days: Option<i64>) {
+        self.create_group(group);
+        if let Some(group) = lock(&self.shared.state).groups.get_mut(group) {
+            (group.class, group.retention_days) = (class, retention_days);
+        }
     }
 
     /// Deletes a group with its events; says whether there was one.
@@ -234,7 +244,8 @@ impl State {
         }
         self.groups_made += 1;
         let (streams, events) = (BTreeMap::new(), BTreeMap::new());
-        let group = Group { serial: self.groups_made, created_ms: now_ms, streams, events };
+        let (class, retention_days) = ("STANDARD", None);
+        let group = Group { serial: self.groups_made, created_ms: now_ms, class, retention_days, streams, events };
         self.groups.insert(name.to_owned(), group);
     }
 

@@ -39,6 +39,8 @@ struct State {
 struct Queue {
     messages: Vec<Message>,
     dead_letters: Option<DeadLetters>,
+    /// Who may do what with it.
+    policy: Option<String>,
     /// Every so-many-th message that is received stays visible all the same.
     repeat_every: Option<u64>,
     received: u64,
@@ -95,8 +97,10 @@ struct NameRequest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct UrlRequest {
+struct AttributesRequest {
     queue_url: String,
+    #[serde(default)]
+    attribute_names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +134,11 @@ impl Queues {
         state.queues.entry(dead_letters.to_owned()).or_default();
         let policy = DeadLetters { queue: dead_letters.to_owned(), received_max };
         state.queues.entry(queue.to_owned()).or_default().dead_letters = Some(policy);
+    }
+
+    /// Sets who may do what with a queue. It is only told: nobody is kept away.
+    pub fn set_policy(&self, queue: &str, policy: impl Into<String>) {
+        lock(&self.state).queues.entry(queue.to_owned()).or_default().policy = Some(policy.into());
     }
 
     /// Lets every `period`-th message that is received stay visible, as a standard queue may.
@@ -254,7 +263,7 @@ impl Queues {
         Ok(json!({"QueueUrl": self.url(&request.queue_name)}))
     }
 
-    fn attributes(&self, request: UrlRequest) -> Result<Value, Refusal> {
+    fn attributes(&self, request: AttributesRequest) -> Result<Value, Refusal> {
         let mut state = lock(&self.state);
         let queue = state.queue(&request.queue_url)?;
         let mut attributes = HashMap::new();
@@ -263,6 +272,9 @@ impl Queues {
             let policy = json!({"deadLetterTargetArn": arn, "maxReceiveCount": received_max});
             attributes.insert("RedrivePolicy", policy.to_string());
         }
+        attributes.extend(queue.policy.clone().map(|policy| ("Policy", policy)));
+        attributes.insert("ApproximateNumberOfMessages", queue.messages.len().to_string());
+        attributes.retain(|name, _| request.attribute_names.iter().any(|wanted| wanted == name || wanted == "All"));
         Ok(json!({"Attributes": attributes}))
     }
 

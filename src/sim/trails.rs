@@ -1,4 +1,4 @@
-//! What CloudTrail says about its trails: `DescribeTrails` and `GetTrailStatus`.
+//! What CloudTrail says about its trails: `DescribeTrails`, `GetTrailStatus` and `GetEventSelectors`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,8 @@ pub struct Trail {
     pub is_multi_region: bool,
     /// Whether it follows all accounts of an organization.
     pub is_organization: bool,
+    /// What it records, as `GetEventSelectors` tells it.
+    pub selectors: Value,
     /// How it does.
     pub status: TrailStatus,
 }
@@ -57,6 +59,8 @@ impl Trail {
             log_group_arn: Some(format!("arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:*")),
             is_multi_region: true,
             is_organization: false,
+            selectors: json!({"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": true,
+                                                   "DataResources": [], "ExcludeManagementEventSources": []}]}),
             status: TrailStatus { is_logging: true, ..TrailStatus::default() },
         }
     }
@@ -141,6 +145,12 @@ struct StatusRequest {
     name: String,
 }
 
+#[derive(Deserialize)]
+struct SelectorsRequest {
+    #[serde(rename = "TrailName")]
+    trail_name: String,
+}
+
 impl Trails {
     /// Adds a trail, or replaces the one of that name.
     pub fn put(&self, trail: Trail) {
@@ -161,6 +171,7 @@ impl Trails {
         match operation {
             "DescribeTrails" => self.describe_trails(parse(body)?),
             "GetTrailStatus" => self.get_trail_status(&parse::<StatusRequest>(body)?.name),
+            "GetEventSelectors" => self.get_event_selectors(&parse::<SelectorsRequest>(body)?.trail_name),
             _ => Err(Refusal::new("UnknownOperationException", format!("unknown operation `{operation}`"))),
         }
     }
@@ -178,12 +189,20 @@ impl Trails {
     fn get_trail_status(&self, name: &str) -> Result<Value, Refusal> {
         let trails = lock(&self.trails);
         let trail = trails.values().find(|trail| trail.answers_to(name));
-        let status = trail.map(|trail| trail.status.describe());
-        status.ok_or_else(|| {
-            let message = format!("Unknown trail: {name} for the user: {ACCOUNT_ID}");
-            Refusal::new("TrailNotFoundException", message)
-        })
+        trail.map(|trail| trail.status.describe()).ok_or_else(|| unknown(name))
     }
+
+    fn get_event_selectors(&self, name: &str) -> Result<Value, Refusal> {
+        let trails = lock(&self.trails);
+        let trail = trails.values().find(|trail| trail.answers_to(name)).ok_or_else(|| unknown(name))?;
+        let mut answer = object(trail.selectors.clone());
+        answer.insert("TrailARN".into(), trail.arn().into());
+        Ok(Value::Object(answer))
+    }
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::new("TrailNotFoundException", format!("Unknown trail: {name} for the user: {ACCOUNT_ID}"))
 }
 
 impl Trail {

@@ -23,6 +23,7 @@ mod sign;
 
 pub use super::SettingsError;
 pub use body::{Body, Escape, PAGERDUTY_URL};
+pub use client::addresses;
 
 /// How findings are sent. It holds secrets, so it cannot be printed.
 #[derive(Clone)]

@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) mod access;
 pub(super) mod nearest;
-pub(super) mod trouble;
+mod roles;
+pub(crate) mod trouble;
 
-pub use access::{Access, load};
+pub use access::{Access, account, load, region};
 
 /// The time now in milliseconds since 1970. Tests bring their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -26,7 +27,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The partition that a region lies in.
-pub(super) fn partition(region: &str) -> &'static str {
+pub fn partition(region: &str) -> &'static str {
     match region.split('-').next() {
         Some("cn") => "aws-cn",
         Some("us") if region.starts_with("us-gov-") => "aws-us-gov",

@@ -29,6 +29,7 @@ mod walk;
 
 pub use super::aws::Access;
 pub use super::progress::Progress;
+pub(crate) use object::bucket_region;
 use object::{Calls, Terms, fetch};
 use walk::{Listed, Walk};
 
@@ -54,7 +55,7 @@ pub fn local_connector(endpoint_url: impl Into<String>, region: impl Into<String
 }
 
 /// Other endpoints than AWS's seldom answer to the names of buckets as hosts.
-pub(in crate::source) fn client(config: &aws_config::SdkConfig, is_other_endpoint: bool) -> Client {
+pub(crate) fn client(config: &aws_config::SdkConfig, is_other_endpoint: bool) -> Client {
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(is_other_endpoint).build();
     Client::from_conf(config)
 }

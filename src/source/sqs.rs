@@ -36,7 +36,7 @@ mod refuse;
 
 pub use super::aws::{Access, Clock, load};
 pub use connect::{Clients, Connect, connector, local_connector};
-pub use queue::region_of;
+pub use queue::{arn_of, region_of};
 
 use held::Held;
 use keeper::Troubles;

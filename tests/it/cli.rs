@@ -73,6 +73,8 @@ fn help() {
         ("help-outbox-retry", vec!["outbox", "retry", "--help"]),
         ("help-outbox-drop", vec!["outbox", "drop", "--help"]),
         ("help-sink-test", vec!["sink", "test", "--help"]),
+        ("help-doctor", vec!["doctor", "--help"]),
+        ("help-iam-policy", vec!["iam-policy", "--help"]),
     ] {
         check(name, &args);
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use trailwatch::config::run::{Followed, SourceKind};
 use trailwatch::config::{self, Configuration, Overlay};
 use trailwatch::rule::Severity;
+use trailwatch::source::role::RoleArn;
 
 use super::diagnostics::settings;
 use super::rules::rule_files;
@@ -122,6 +123,29 @@ fn a_later_layer_counts_for_more() {
     assert_eq!(run.sinks[0].route.min_severity, Severity::Low);
     assert_eq!((run.silence.factor, run.drain.as_secs()), (3, 7));
     assert_eq!(run.state, folder.path().join("state"), "paths go from the folder of their file");
+}
+
+#[test]
+fn roles_are_one_or_a_chain() {
+    let (outer, inner) = ("arn:aws:iam::111122223333:role/outer", "arn:aws:iam::444455556666:role/inner");
+    let one = format!("role_arn = \"{outer}\"");
+    let chain = format!("role_arn = [\"{outer}\", \"{inner}\"]\nexternal_id = \"id\"");
+    let listed = format!("{outer},{inner}");
+    let environment = [("TRAILWATCH__SOURCES__TRAIL__ROLE_ARN", listed.as_str())];
+    type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c [&'c str], Option<&'c str>);
+    let cases: [Case<'_>; 3] = [
+        (&one, &[], &[outer], None),
+        (&chain, &[], &[outer, inner], Some("id")),
+        ("", &environment, &[outer, inner], None),
+    ];
+    for (line, environment, roles, external_id) in cases {
+        let text = GOOD.replace("log_group = \"one\"", &format!("log_group = \"one\"\n{line}"));
+        let configuration = read_text(&text, environment);
+        let run = configuration.run.as_ref().unwrap_or_else(|| panic!("{}", drawn(&configuration)));
+        let SourceKind::LogGroup(group) = &run.sources[0].kind else { panic!("{:?}", run.sources) };
+        let found: Vec<&str> = group.access.roles.iter().map(RoleArn::as_str).collect();
+        assert_eq!((found.as_slice(), group.access.external_id.as_deref()), (roles, external_id), "{line}");
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod cloudwatch_logs;
 mod config;
 mod corpus;
 mod diagnostics;
+#[cfg(feature = "aws")]
+mod doctor;
 mod engine;
 mod event_pattern;
 #[cfg(all(feature = "aws", feature = "webhook"))]
@@ -26,6 +28,8 @@ mod files;
 mod findings;
 mod fixtures;
 mod foreign;
+#[cfg(feature = "aws")]
+mod iam_policy;
 mod import;
 mod imports;
 mod language;
@@ -43,6 +47,8 @@ mod pushdown;
 mod readme;
 #[cfg(feature = "webhook")]
 mod receiver;
+#[cfg(feature = "aws")]
+mod roles;
 mod rules;
 #[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod run;

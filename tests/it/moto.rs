@@ -452,3 +452,62 @@ async fn a_queue_that_is_not_there_is_named_with_the_nearest_one() {
     assert_eq!(output.status.code(), Some(254), "{said}");
     assert!(said.contains("no queue `trail-event-moto`") && said.contains(QUEUE), "{said}");
 }
+
+/// A trail of moto's that delivers to its bucket and records data events of it.
+async fn make_trail(moto: &Moto) {
+    use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector};
+    let client = aws_sdk_cloudtrail::Client::new(&moto.config());
+    client.create_trail().name("main").s3_bucket_name(BUCKET).send().await.unwrap();
+    client.start_logging().name("main").send().await.unwrap();
+    let field = |name: &str, value: &str| AdvancedFieldSelector::builder().field(name).equals(value).build().unwrap();
+    let selector = AdvancedEventSelector::builder()
+        .field_selectors(field("eventCategory", "Data"))
+        .field_selectors(field("resources.type", "AWS::S3::Object"))
+        .build()
+        .unwrap();
+    client.put_event_selectors().trail_name("main").advanced_event_selectors(selector).send().await.unwrap();
+}
+
+/// Lets everybody send to a queue, and rules of EventBridge feed it.
+async fn open_up(moto: &Moto, queue: &str) {
+    use aws_sdk_eventbridge::types::{RuleState, Target};
+    let policy =
+        r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}]}"#;
+    let call = moto.sqs().set_queue_attributes().queue_url(queue);
+    call.attributes(QueueAttributeName::Policy, policy).send().await.unwrap();
+    let client = aws_sdk_eventbridge::Client::new(&moto.config());
+    let pattern = r#"{"detail-type": ["AWS API Call via CloudTrail"]}"#;
+    client.put_rule().name("calls").event_pattern(pattern).state(RuleState::Enabled).send().await.unwrap();
+    let target = Target::builder().id("q").arn(format!("arn:aws:sqs:us-east-1:123456789012:{QUEUE}")).build().unwrap();
+    client.put_targets().rule("calls").targets(target).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_looks_at_an_account_of_motos_as_a_role() {
+    let Some(moto) = Moto::start() else { return };
+    make_group(&moto.client()).await;
+    put(&moto.client(), STREAMS[0], vec![(now_ms() - 1_000, "{}".to_owned())]).await;
+    moto.client().put_retention_policy().log_group_name(GROUP).retention_in_days(1).send().await.unwrap();
+    let queue = make_queue(&moto).await;
+    put_object(&moto, 1, &made_up(1)).await;
+    make_trail(&moto).await;
+    open_up(&moto, &queue).await;
+    let role = "arn:aws:iam::123456789012:role/reader";
+    let arguments = ["doctor", "--log-group", GROUP, "--queue", QUEUE, "--bucket", BUCKET, "--role-arn", role];
+    let output = moto.trailwatch(&arguments).output().unwrap();
+    let (said, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), errors.as_str()), (Some(0), ""), "{said}");
+    for part in [
+        "are made as `arn:aws:sts::123456789012:assumed-role/reader/trailwatch`",
+        "logs:FilterLogEvents: it can be read",
+        "warning  log group `aws-cloudtrail-logs-moto`: logs:DescribeLogGroups: it keeps its events for 1 day",
+        "sqs:GetQueueAttributes: it has no dead-letter queue",
+        "sqs:GetQueueAttributes: its policy lets strangers send",
+        "events:DescribeRule: rule `calls` is ENABLED",
+        "s3:GetObject: `s3://trail-bucket-moto/AWSLogs/",
+        "cloudtrail:GetTrailStatus: trail `main` is logging",
+        "warning  queue `trail-events-moto`: cloudtrail:GetEventSelectors: trail `main` records data events",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}");
+    }
+}

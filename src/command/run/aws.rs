@@ -36,7 +36,7 @@ pub async fn log_group(
         ..Wanted::default()
     };
     let (group, region) = args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
-    let quota = quotas.of(&region);
+    let quota = quotas.of(&args.caller(&region).await?, &region);
     let access = Access { region: Some(region.clone()), ..args.access() };
     let settings = Settings {
         name: Some(name.to_owned()),

@@ -166,5 +166,5 @@ fn eventbridge_sink(name: &str, instance: &str, section: &mut Section<'_, '_>) -
     if let Err(error) = eventbridge::EventBridge::new(name, settings.clone(), connect) {
         section.complain(error.setting, error.problem);
     }
-    Some(SinkKind::EventBridge(settings, access(section)))
+    Some(SinkKind::EventBridge(settings, Box::new(access(section))))
 }

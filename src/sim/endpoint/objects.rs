@@ -24,18 +24,12 @@ struct Request {
 
 impl Request {
     fn read(method: &Method, uri: &Uri) -> Option<Self> {
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let path = uri.path().strip_prefix('/')?;
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-        let pairs = uri.query().unwrap_or("").split('&').filter(|pair| !pair.is_empty());
-        let pair = |pair: &str| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(name), decoded(&value.replace('+', " ")))
-        };
         (*method == Method::GET).then(|| Self {
             bucket: decoded(bucket),
             key: decoded(key),
-            parameters: pairs.map(pair).collect(),
+            parameters: pairs(uri.query().unwrap_or("")),
         })
     }
 
@@ -50,6 +44,19 @@ impl Request {
     fn parameter(&self, name: &str) -> &str {
         self.parameters.get(name).map_or("", String::as_str)
     }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The names and values of a query or a form.
+pub(super) fn pairs(text: &str) -> HashMap<String, String> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(&value.replace('+', " ")))
+    };
+    text.split('&').filter(|pair| !pair.is_empty()).map(pair).collect()
 }
 
 /// Answers one request, with the fault that it meets.
@@ -67,6 +74,9 @@ pub(super) async fn answer(services: &Services, method: &Method, uri: &Uri, head
         return (refuse(&busy), false);
     }
     if let Some(refusal) = fault.as_ref().and_then(Fault::refusal) {
+        return (refuse(&refusal), false);
+    }
+    if let Err(refusal) = services.roles.admit(super::tokens::access_key(headers), request.operation()) {
         return (refuse(&refusal), false);
     }
     if let Some(Fault::Delay(delay)) = &fault {
@@ -136,7 +146,7 @@ fn refuse(refusal: &Refusal) -> Response {
     xml(refusal.status, &format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
 }
 
-fn xml(status: u16, text: &str) -> Response {
+pub(super) fn xml(status: u16, text: &str) -> Response {
     let body = Bytes::from(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>{text}"));
     let response = Response::builder()
         .status(status)
@@ -146,6 +156,6 @@ fn xml(status: u16, text: &str) -> Response {
     response.body(Body::from(body)).unwrap_or_else(|_| unsendable())
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -48,6 +48,22 @@ pub(super) fn url(settings: &Settings) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
+/// How many addresses a webhook's host has that may be spoken to; an error says why there is none, and not which host it
+/// is. Nothing is connected to. With a proxy it is the proxy that looks the host up.
+pub async fn addresses(settings: &Settings) -> Result<usize, String> {
+    let url = url(settings).map_err(|error| error.to_string())?;
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let found = tokio::net::lookup_host((host, url.port_or_known_default().unwrap_or(443))).await;
+    let found: Vec<IpAddr> = found.map_err(|_| "its host is not found".to_owned())?.map(|at| at.ip()).collect();
+    let problem = |address: &IpAddr| if settings.allow_private { None } else { address::refusal(*address) };
+    let (good, bad): (Vec<&IpAddr>, Vec<&IpAddr>) = found.iter().partition(|address| problem(address).is_none());
+    match bad.first().and_then(|address| problem(address)) {
+        Some(problem) if good.is_empty() => Err(format!("its host is {problem}")),
+        _ if good.is_empty() => Err("its host has no address".to_owned()),
+        _ => Ok(good.len()),
+    }
+}
+
 /// The address that stands in a URL in place of a name, so that no name is looked up.
 fn literal_address(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -11,8 +13,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatchlogs::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 
+use super::roles::assumed;
 use super::trouble::{brief, causes};
 use crate::source::SourceError;
+use crate::source::role::RoleArn;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,6 +33,10 @@ pub struct Access {
     pub region: Option<String>,
     /// The URL of an endpoint to use for every service.
     pub endpoint_url: Option<String>,
+    /// Roles to assume, each with the credentials of the one before.
+    pub roles: Vec<RoleArn>,
+    /// What the trust policy of the last role asks for.
+    pub external_id: Option<String>,
 }
 
 /// A configuration, and the endpoint that it leads to where that is not AWS's own.
@@ -57,7 +65,30 @@ pub async fn load(access: &Access) -> Result<SdkConfig, SourceError> {
     };
     check_credentials(access, region, &config).await?;
     let url = config.endpoint_url().map(str::to_owned);
-    Ok(without_proxy_for(config, url.as_deref()))
+    assumed(access, without_proxy_for(config, url.as_deref())).await
+}
+
+/// The region that was named or is configured; `None` where nothing says it. Connects to nothing.
+pub async fn region(access: &Access) -> Option<String> {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &access.profile {
+        profile = profile.profile_name(name);
+    }
+    let chain = RegionProviderChain::first_try(access.region.clone().map(Region::new))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(profile.build());
+    chain.region().await.map(|region| region.to_string())
+}
+
+/// The account that calls are made by, and count for; `None` where credentials do not say it.
+pub async fn account(access: &Access) -> Result<Option<String>, SourceError> {
+    if let Some(role) = access.roles.last() {
+        return Ok(Some(role.account().to_owned()));
+    }
+    let config = load(access).await?;
+    let Some(provider) = config.credentials_provider() else { return Ok(None) };
+    let credentials = provider.provide_credentials().await.ok();
+    Ok(credentials.and_then(|credentials| credentials.account_id().map(|account| account.as_str().to_owned())))
 }
 
 /// The configuration for a stand-in of AWS on this machine, with credentials that are made up.
@@ -153,7 +184,7 @@ fn no_credentials(access: &Access, region: &Region, why: &str) -> String {
     )
 }
 
-fn profile(access: &Access) -> String {
+pub(super) fn profile(access: &Access) -> String {
     profile_name(access).map_or_else(|| "the default profile".to_owned(), |name| format!("profile `{name}`"))
 }
 
@@ -162,7 +193,7 @@ fn profile_name(access: &Access) -> Option<String> {
 }
 
 /// An error with its causes, from the outside in.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = causes(error).map(brief).collect();
     texts.dedup();
     texts.join(": ")

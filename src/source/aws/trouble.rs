@@ -19,15 +19,15 @@ const FAILURES_UNTOLD: u32 = 1;
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::source) struct Failure {
-    pub(in crate::source) kind: FailureKind,
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
     /// What the service or the SDK said.
-    pub(in crate::source) text: String,
+    pub(crate) text: String,
 }
 
 /// What failures have in common that are dealt with in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::source) enum FailureKind {
+pub(crate) enum FailureKind {
     /// Too many calls, ours or those of others in the account.
     Throttled,
     /// The service or the way to it is out of order.
@@ -47,12 +47,12 @@ pub(in crate::source) enum FailureKind {
 }
 
 impl Failure {
-    pub(in crate::source) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
 
     /// Reads an error of the SDK by its code, since many are not modeled on the operation that raises them.
-    pub(in crate::source) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {

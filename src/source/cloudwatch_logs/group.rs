@@ -3,6 +3,19 @@
 use super::SettingsError;
 use crate::source::aws::partition;
 
+/// The name of a group that may be given by its ARN.
+pub fn name_of(group: &str) -> &str {
+    match group.split_once(":log-group:") {
+        Some((_, name)) => name.strip_suffix(":*").unwrap_or(name),
+        None => group,
+    }
+}
+
+/// Whether this is the name or the ARN of a log group.
+pub fn is_group(text: &str) -> bool {
+    Group::parse(text).is_ok()
+}
+
 /// A log group as the user named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {

@@ -45,7 +45,7 @@ impl Calls {
 }
 
 /// The region that S3 says a bucket is in, where a call went to another.
-pub(super) fn bucket_region<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+pub(crate) fn bucket_region<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let SdkError::ServiceError(answer) = error else { return None };
     let is_elsewhere = matches!(answer.raw().status().as_u16(), 301 | 307)
         || matches!(answer.err().code(), Some("AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"));

@@ -19,6 +19,13 @@ pub fn region_of(queue: &str) -> Option<String> {
     Queue::parse(queue).ok()?.region
 }
 
+/// The ARN of a queue, with this region and account where it does not say its own; `None` of what is no queue.
+pub fn arn_of(queue: &str, region: &str, account: &str) -> Option<String> {
+    let queue = Queue::parse(queue).ok()?;
+    let (region, account) = (queue.region.as_deref().unwrap_or(region), queue.account.as_deref().unwrap_or(account));
+    Some(format!("arn:{}:sqs:{region}:{account}:{}", partition(region), queue.name))
+}
+
 impl Queue {
     /// Reads a name, `https://sqs.REGION.amazonaws.com/ACCOUNT/NAME`, or `arn:PARTITION:sqs:REGION:ACCOUNT:NAME`.
     pub(super) fn parse(text: &str) -> Result<Self, SettingsError> {

@@ -1,0 +1,192 @@
+//! What is reached within AWS, as options or a configuration name it: `iam-policy` and `doctor` ask the same.
+
+use clap::Args;
+
+use super::aws::AwsArgs;
+use super::config_file::ConfigArgs;
+use super::{Exit, say};
+use crate::config::Run;
+use crate::config::run::{AwsAccess, Followed, SinkKind, SinkSettings, SourceKind, SourceSettings};
+use crate::sink::eventbridge;
+use crate::source::aws::{Access, region};
+use crate::source::cloudwatch_logs::is_group;
+use crate::source::{s3, sqs};
+
+/// Sources and sinks, by the options of the other commands or by a configuration.
+#[derive(Debug, Clone, Args)]
+pub struct ReachArgs {
+    /// Objects that are scanned, as `s3://BUCKET/PREFIX`. Without any of these the configuration is looked at.
+    #[arg(value_name = "URL")]
+    objects: Vec<String>,
+    /// The name or ARN of a log group; may be repeated.
+    #[arg(long, value_name = "NAME|ARN")]
+    log_group: Vec<String>,
+    /// A trail, whose log group is read; may be repeated.
+    #[arg(long, value_name = "NAME|ARN")]
+    trail: Vec<String>,
+    /// A queue; may be repeated.
+    #[arg(long, value_name = "NAME|URL|ARN")]
+    queue: Vec<String>,
+    /// A bucket whose objects a queue's messages name; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "queue")]
+    bucket: Vec<String>,
+    /// The account that buckets must belong to.
+    #[arg(long, value_name = "ACCOUNT")]
+    bucket_owner: Option<String>,
+    /// A bus that findings are put on; may be repeated.
+    #[arg(long, value_name = "NAME|ARN")]
+    event_bus: Vec<String>,
+    #[command(flatten)]
+    aws: AwsArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// What is reached, and the configuration that names it, if one does.
+pub struct Reached {
+    pub places: Vec<Place>,
+    pub run: Option<Run>,
+}
+
+/// One source or sink within AWS.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its name in the configuration, or as it was named.
+    pub name: String,
+    /// How it is reached; the region is what its name says, if it says one.
+    pub access: Access,
+    pub what: What,
+}
+
+/// What it is.
+#[derive(Debug, Clone)]
+pub enum What {
+    LogGroup(String),
+    Trail(String),
+    Queue { queue: String, buckets: Vec<String>, bucket_owner: Option<String> },
+    Objects(Box<s3::Settings>),
+    Bus(eventbridge::Settings),
+}
+
+impl ReachArgs {
+    /// Everything that was named; `Err` after saying what is wrong.
+    pub async fn reached(&self) -> Result<Reached, Exit> {
+        if !self.names_any() {
+            let (run, _) = self.config.load().ok_or(Exit::BadRules)?;
+            return good(Reached { places: of_run(&run).await, run: Some(run) });
+        }
+        if self.config.is_named() {
+            say("error", "name sources and sinks, or a configuration of them with `--config`, not both");
+            return Err(Exit::Usage);
+        }
+        let mut whats: Vec<What> = self.log_group.iter().cloned().map(What::LogGroup).collect();
+        whats.extend(self.trail.iter().cloned().map(What::Trail));
+        whats.extend(self.queue.iter().map(|queue| What::Queue {
+            queue: queue.clone(),
+            buckets: self.bucket.clone(),
+            bucket_owner: self.bucket_owner.clone(),
+        }));
+        for url in &self.objects {
+            let Some(settings) = s3::Settings::of_url(url) else {
+                say("error", &format!("`{url}` is no bucket (it looks like `s3://BUCKET/PREFIX`)"));
+                return Err(Exit::Usage);
+            };
+            let settings = s3::Settings { bucket_owner: self.bucket_owner.clone(), ..settings };
+            whats.push(What::Objects(Box::new(settings)));
+        }
+        let bus = |bus: &String| eventbridge::Settings { bus: bus.clone(), ..eventbridge::Settings::new("trailwatch") };
+        whats.extend(self.event_bus.iter().map(bus).map(What::Bus));
+        let mut places = Vec::new();
+        for what in whats {
+            places.push(Place::new(what.as_named(), self.aws.access(), what).await);
+        }
+        good(Reached { places, run: None })
+    }
+
+    fn names_any(&self) -> bool {
+        let named = [&self.objects, &self.log_group, &self.trail, &self.queue, &self.event_bus];
+        named.iter().any(|names| !names.is_empty())
+    }
+}
+
+/// Refuses names that cannot be: in a policy they could stand for more than was meant.
+fn good(reached: Reached) -> Result<Reached, Exit> {
+    let wrong = reached.places.iter().filter(|place| !place.what.can_be());
+    let wrong: Vec<&str> = wrong.map(|place| place.name.as_str()).collect();
+    wrong.iter().for_each(|name| say("error", &format!("{name} has no name that one can have")));
+    if wrong.is_empty() { Ok(reached) } else { Err(Exit::Usage) }
+}
+
+async fn of_run(run: &Run) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (name, access, what) in run.sources.iter().filter_map(of_source).chain(run.sinks.iter().filter_map(of_sink)) {
+        places.push(Place::new(name, AwsArgs::of(access).access(), what).await);
+    }
+    places
+}
+
+fn of_source(source: &SourceSettings) -> Option<(String, &AwsAccess, What)> {
+    let (access, what) = match &source.kind {
+        SourceKind::LogGroup(group) => match &group.what {
+            Followed::Group(name) => (&group.access, What::LogGroup(name.clone())),
+            Followed::Trail(name) => (&group.access, What::Trail(name.clone())),
+        },
+        SourceKind::Queue(queue) => {
+            let (buckets, bucket_owner) = (queue.buckets.clone(), queue.bucket_owner.clone());
+            (&queue.access, What::Queue { queue: queue.queue.clone(), buckets, bucket_owner })
+        }
+        SourceKind::Files(_) => return None,
+    };
+    Some((format!("source `{}`", source.name), access, what))
+}
+
+fn of_sink(sink: &SinkSettings) -> Option<(String, &AwsAccess, What)> {
+    let SinkKind::EventBridge(settings, access) = &sink.kind else { return None };
+    Some((format!("sink `{}`", sink.route.sink), access, What::Bus(settings.clone())))
+}
+
+impl What {
+    fn as_named(&self) -> String {
+        match self {
+            Self::LogGroup(name) => format!("log group `{name}`"),
+            Self::Trail(name) => format!("trail `{name}`"),
+            Self::Queue { queue, .. } => format!("queue `{queue}`"),
+            Self::Objects(settings) => format!("`s3://{}/{}`", settings.bucket, settings.prefix),
+            Self::Bus(settings) => format!("bus `{}`", settings.bus),
+        }
+    }
+
+    /// Whether there can be one of that name.
+    fn can_be(&self) -> bool {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
+        match self {
+            Self::LogGroup(name) => is_group(name),
+            Self::Trail(name) => !name.is_empty() && name.chars().all(is_plain),
+            Self::Queue { queue, .. } => sqs::arn_of(queue, "", "").is_some(),
+            Self::Objects(settings) => !settings.prefix.contains(['*', '?', '$']),
+            Self::Bus(settings) => settings.bus.chars().all(is_plain),
+        }
+    }
+
+    /// The region that its name says.
+    fn region(&self) -> Option<String> {
+        let of_arn = |arn: &str| Some(arn.strip_prefix("arn:")?.split(':').nth(2)?.to_owned());
+        let region = match self {
+            Self::LogGroup(name) | Self::Trail(name) => of_arn(name),
+            Self::Queue { queue, .. } => sqs::region_of(queue),
+            Self::Bus(settings) => of_arn(&settings.bus),
+            Self::Objects(_) => None,
+        };
+        region.filter(|region| !region.is_empty())
+    }
+}
+
+impl Place {
+    async fn new(name: String, access: Access, what: What) -> Self {
+        let region = match what.region() {
+            Some(region) => Some(region),
+            None => region(&access).await,
+        };
+        Self { name, access: Access { region, ..access }, what }
+    }
+}
