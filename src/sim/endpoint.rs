@@ -4,6 +4,7 @@
 //! not checked.
 
 mod cut;
+mod live;
 mod objects;
 
 use std::io;
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
@@ -43,6 +45,8 @@ pub struct Endpoint {
     buckets: Buckets,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
+    /// Streams go on until this is dropped.
+    streaming: Option<DropGuard>,
     server: JoinHandle<()>,
 }
 
@@ -58,6 +62,7 @@ impl Endpoint {
         let address = listener.local_addr()?;
         let buses = Buses::default();
         let (queues, buckets) = (Queues::new(logs.clock().clone()), Buckets::default());
+        let closing = CancellationToken::new();
         let services = Services {
             logs: logs.clone(),
             trails: trails.clone(),
@@ -65,6 +70,7 @@ impl Endpoint {
             queues: queues.clone(),
             buckets: buckets.clone(),
             answered: Arc::default(),
+            closing: closing.clone(),
         };
         let router = Router::new()
             .route("/", post(answer).get(answer_for_objects))
@@ -81,7 +87,8 @@ impl Endpoint {
             // An accept that fails is retried within; serving has no other way to fail.
             let _ = serve.await;
         });
-        Ok(Self { address, logs, trails, buses, queues, buckets, running: Some(running), server })
+        let (running, streaming) = (Some(running), Some(closing.drop_guard()));
+        Ok(Self { address, logs, trails, buses, queues, buckets, running, streaming, server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -117,6 +124,7 @@ impl Endpoint {
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
+        drop(self.streaming.take());
         // A server task that panicked is as stopped as one that ended.
         let _ = (&mut self.server).await;
     }
@@ -130,6 +138,7 @@ struct Services {
     queues: Queues,
     buckets: Buckets,
     answered: Arc<AtomicU64>,
+    closing: CancellationToken,
 }
 
 async fn answer_for_objects(
@@ -164,6 +173,10 @@ async fn answer(
     }
     if let Some(refusal) = fault.as_ref().and_then(Fault::refusal) {
         return respond(Err(refusal), &request_id, false);
+    }
+    if call.operation == "StartLiveTail" {
+        let opened = live::answer(&services.logs, call.body, fault.as_ref(), services.closing.clone());
+        return opened.unwrap_or_else(|refusal| respond(Err(refusal), &request_id, false));
     }
     let answer = services.carry_out(call, fault.as_ref()).await;
     if let Some(Fault::Delay(delay)) = &fault {

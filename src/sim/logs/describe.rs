@@ -53,15 +53,19 @@ impl Logs {
 
     fn describe(&self, name: &str, group: &Group) -> Value {
         let arn = self.group_arn(name);
-        json!({
+        let mut described = json!({
             "logGroupName": name,
             "creationTime": group.created_ms,
             "metricFilterCount": 0,
             "arn": format!("{arn}:*"),
             "logGroupArn": arn,
             "storedBytes": group.stored_bytes(),
-            "logGroupClass": "STANDARD",
-        })
+            "logGroupClass": group.class,
+        });
+        if let Some(days) = group.retention_days {
+            described["retentionInDays"] = days.into();
+        }
+        described
     }
 
     pub(super) fn describe_log_streams(&self, request: DescribeStreamsRequest) -> Result<Value, Refusal> {
