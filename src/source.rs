@@ -137,6 +137,14 @@ pub struct SourceReport {
     pub probes: u64,
     /// Deliveries seen by those.
     pub probed: u64,
+    /// Deliveries that a live tail showed before a poll found them.
+    pub live: u64,
+    /// Events that it showed and for which there was no room; polls found them.
+    pub live_dropped: u64,
+    /// Updates in which it left events out; polls found them.
+    pub live_sampled: u64,
+    /// Times without it after it had been on; polls went on.
+    pub live_gaps: u64,
     /// Times that the source had to wait for credentials.
     pub credential_waits: u64,
     /// Tokens that the service would not take any more.

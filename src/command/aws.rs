@@ -10,7 +10,7 @@ use super::time::Moment;
 use super::{Exit, notify, say};
 use crate::config::run::AwsAccess;
 use crate::source::cloudwatch_logs::{
-    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load,
+    Access, CloudWatchLogs, DEFAULT_SHARE, LiveTail, Quota, Settings, connector, find_trail_group, load,
 };
 use crate::source::s3;
 use crate::source::sqs::{self, Sqs};
@@ -71,6 +71,8 @@ pub struct Wanted<'w> {
     pub last: Option<usize>,
     /// Whether to go on.
     pub follow: bool,
+    /// Whether a live tail shows what comes at once.
+    pub live: bool,
     /// How far an earlier run got; it counts for more than `since`.
     pub checkpoints: &'w [Checkpoint],
     /// What the service is to leave out.
@@ -224,6 +226,7 @@ pub fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings 
         filter_pattern: wanted.pattern.map(str::to_owned),
         probe_every: wanted.probe.then_some(PROBE_EVERY),
         last: wanted.last,
+        live: wanted.live.then(LiveTail::default),
         ..Settings::new(group, region)
     }
 }

@@ -47,6 +47,9 @@ pub struct Tail {
     /// Goes on with what comes.
     #[arg(long, short)]
     follow: bool,
+    /// Shows what comes to log groups within a second, by a live tail beside the polls. It has a price: see the manual.
+    #[arg(long, requires = "follow")]
+    live: bool,
     /// Where to start: `10m`, `2h30m`, or a time. For log groups by delivery (10m if not given), for files by event time.
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<Moment>,
@@ -88,6 +91,10 @@ impl Tail {
         }
         if !from_files && !from_groups && (self.since.is_some() || self.until.is_some() || self.last.is_some()) {
             say("error", "`--since`, `--until` and `-n` choose from log groups and files; a queue gives what is in it");
+            return Ok(Exit::Usage);
+        }
+        if self.live && !from_groups {
+            say("error", "`--live` is for log groups (name a `--log-group` or a `--trail`)");
             return Ok(Exit::Usage);
         }
         let filter = match self.filter.as_deref().map(|pattern| filter_pattern::parse("--filter", pattern)) {
@@ -202,6 +209,7 @@ impl Tail {
             until: self.until,
             last: self.last,
             follow: self.follow,
+            live: self.live,
             checkpoints,
             // The service takes no longer ones; whatever it lets through is judged here again.
             pattern: self

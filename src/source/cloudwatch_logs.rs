@@ -27,7 +27,9 @@ use crate::delivery::{Delivery, LogPlace, Origin, Place, Receipt};
 use crate::store::Checkpoint;
 
 mod connect;
+mod describe;
 mod group;
+mod live;
 mod memory;
 mod newest;
 mod page;
@@ -41,10 +43,12 @@ mod trail;
 
 pub use super::aws::{Access, Clock, load};
 pub use connect::{Connect, connector, local_connector};
+pub use live::LiveTail;
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
 pub use trail::{TrailGroup, find_trail_group};
 
 use group::Group;
+use live::Live;
 use memory::{Key, Known, Memory};
 use newest::Newest;
 use page::{LogRecord, Naming, Page, Query};
@@ -87,6 +91,8 @@ pub struct Settings {
     /// so that silence can be told from what the pattern leaves out. Of effect when following by a pattern; `None` is
     /// never.
     pub probe_every: Option<Duration>,
+    /// Whether, and how, a live tail shows what comes before a poll finds it. Of effect when following.
+    pub live: Option<LiveTail>,
     /// Of what is there at the start, hand over the newest so many events only; at most 100,000. Without `start_ms` they
     /// are looked for up to a week back. Of no effect together with `resume`.
     pub last: Option<usize>,
@@ -115,6 +121,7 @@ impl Settings {
             poll: Duration::from_secs(2),
             filter_pattern: None,
             probe_every: None,
+            live: None,
             last: None,
             resume: None,
             other_endpoint: false,
@@ -183,6 +190,7 @@ struct Reader {
     pass_trouble: Trouble,
     resume_at: Option<Instant>,
     probe: Option<Probe>,
+    live: Option<Live>,
     ready: Option<Vec<Delivery>>,
     told_of_gaps: bool,
 }
@@ -222,12 +230,17 @@ impl CloudWatchLogs {
     async fn next_batch(&self) -> Result<Option<Vec<Delivery>>, SourceError> {
         let reader = &mut *self.reader.lock().await;
         loop {
+            if reader.ready.is_none() {
+                self.take_hints(reader);
+            }
             if let Some(batch) = reader.ready.take() {
                 return Ok(Some(batch));
             }
             if let Some(resume_at) = reader.resume_at {
-                tokio::time::sleep_until(resume_at).await;
-                reader.resume_at = None;
+                if reader.sleep_until(resume_at).await {
+                    reader.resume_at = None;
+                }
+                continue;
             }
             if let Some(client) = reader.client_to_probe_with((self.settings.clock)()) {
                 self.probe(reader, &client).await;
@@ -235,7 +248,7 @@ impl CloudWatchLogs {
             }
             match reader.reading.turn((self.settings.clock)()) {
                 Turn::Finished => return Ok(None),
-                Turn::Wait(wait_ms) => tokio::time::sleep(nap(wait_ms)).await,
+                Turn::Wait(wait_ms) => _ = reader.sleep_until(Instant::now() + nap(wait_ms)).await,
                 Turn::Read(slot) => match self.read_page(reader, slot).await? {
                     Ok(page) => self.take_page(reader, slot, page),
                     Err(failure) => self.take_failure(reader, slot, failure).await?,
@@ -291,7 +304,7 @@ impl CloudWatchLogs {
         let now_ms = (self.settings.clock)();
         let mut news = Vec::new();
         for record in records {
-            let known = reader.memory.remember(record.key());
+            let known = reader.memory.remember_read(record.key(), || record.content_key());
             self.report().count(known, false, now_ms.saturating_sub(record.timestamp_ms));
             if known != Known::Repeat {
                 news.push(record);
@@ -318,6 +331,7 @@ impl CloudWatchLogs {
             return self.wait_for_pass(reader, Failure::new(FailureKind::Circle, text));
         }
         self.turn_page(reader, slot, page.token, late);
+        self.begin_live(reader);
     }
 
     /// Goes on to the next page, or takes in that the pass is complete.
@@ -372,12 +386,12 @@ impl CloudWatchLogs {
             match &mut reader.reading {
                 Reading::Newest(newest) => {
                     if record.timestamp_ms >= newest.began_ms - SETTLED_AGE_MS {
-                        reader.memory.remember(key);
+                        reader.memory.remember_read(key, || record.content_key());
                     }
                     newest.keep(key, record);
                 }
                 Reading::Schedule(schedule) => {
-                    let known = reader.memory.remember(key);
+                    let known = reader.memory.remember_read(key, || record.content_key());
                     let is_late = known == Known::New && schedule.is_late(record.timestamp_ms);
                     self.report().count(known, is_late, now_ms.saturating_sub(record.timestamp_ms));
                     if known != Known::Repeat {
@@ -519,10 +533,25 @@ impl Reader {
         self.probe.as_mut()?.is_due(now_ms).then(|| client.clone())
     }
 
+    /// Sleeps to the end, unless the live tail shows something before; whether it did sleep.
+    async fn sleep_until(&self, until: Instant) -> bool {
+        let Some(live) = &self.live else {
+            tokio::time::sleep_until(until).await;
+            return true;
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => true,
+            () = live.hints.arrive() => false,
+        }
+    }
+
     fn new(settings: &Settings, group: &Group, quota: &Quota) -> Result<Self, SettingsError> {
         Ok(Self {
             reading: Reading::new(settings, group, quota)?,
-            memory: Memory::new(settings.memory_keys_max),
+            memory: match settings.live {
+                Some(_) => Memory::with_hints(settings.memory_keys_max),
+                None => Memory::new(settings.memory_keys_max),
+            },
             client: None,
             naming: if group.arn.is_some() { Naming::Arn } else { Naming::Name },
             succeeded: false,
@@ -533,6 +562,7 @@ impl Reader {
                 .probe_every
                 .filter(|_| settings.follow && settings.filter_pattern.is_some())
                 .map(Probe::new),
+            live: None,
             ready: None,
             told_of_gaps: false,
         })
@@ -593,6 +623,11 @@ impl LogRecord {
         Key::new(self.timestamp_ms, self.ingestion_ms, &self.id, &self.stream, &self.message)
     }
 
+    /// The key of all that is said of it but its id.
+    fn content_key(&self) -> Key {
+        Key::new(self.timestamp_ms, self.ingestion_ms, "", &self.stream, &self.message)
+    }
+
     fn into_delivery(self, source: &Arc<str>, receipt: Receipt) -> Delivery {
         let place = LogPlace {
             stream: self.stream,
@@ -606,6 +641,13 @@ impl LogRecord {
 }
 
 impl SourceReport {
+    /// Counts how a live tail went.
+    fn add_live(&mut self, hints: &live::Waiting) {
+        self.live_dropped += hints.dropped;
+        self.live_sampled += hints.sampled;
+        self.live_gaps += hints.gaps;
+    }
+
     /// Counts what was known of a record that was read `age_ms` after its timestamp.
     fn count(&mut self, known: Known, is_late: bool, age_ms: i64) {
         match known {

@@ -3,7 +3,7 @@
 //! Time is the stand-in's clock: tests age events by moving it. Every test also checks that log streams were never
 //! listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,8 @@ use trailwatch::source::cloudwatch_logs::{
 use trailwatch::source::{NoticeLevel, Source, SourceError, SourceReport};
 
 use super::notices::Notices;
+
+mod live;
 
 const GROUP: &str = "aws-cloudtrail-logs";
 const STREAM: &str = "111122223333_CloudTrail_us-east-1";

@@ -31,6 +31,7 @@ pub async fn log_group(
         trails: &trails,
         since: Some(Moment::Ago(group.since)),
         follow: true,
+        live: group.live,
         checkpoints,
         pattern: group.filter.as_deref(),
         ..Wanted::default()
