@@ -10,7 +10,8 @@ use super::time::Moment;
 use super::{Exit, notify, say};
 use crate::config::run::AwsAccess;
 use crate::source::cloudwatch_logs::{
-    Access, CloudWatchLogs, DEFAULT_SHARE, LiveTail, Quota, Settings, connector, find_trail_group, load,
+    Access, CloudWatchLogs, DEFAULT_SHARE, LiveTail, Quota, Settings, TrailGroup, WatchedTrail, connector,
+    find_trail_group, load, trail_connector,
 };
 use crate::source::s3;
 use crate::source::sqs::{self, Sqs};
@@ -81,6 +82,17 @@ pub struct Wanted<'w> {
     pub probe: bool,
 }
 
+/// A log group that is wanted.
+#[derive(Clone)]
+pub struct Place {
+    /// Its name or ARN.
+    pub group: String,
+    /// Its region.
+    pub region: String,
+    /// The trail that it was found by.
+    pub trail: Option<WatchedTrail>,
+}
+
 impl AwsArgs {
     /// Makes a source of each group, trail and queue; what is wrong has been said.
     pub async fn sources(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
@@ -142,12 +154,12 @@ impl AwsArgs {
         let places = self.places(wanted).await.map_err(source_failed)?;
         let mut quotas = Quotas::default();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-        for (group, region) in places.clone() {
+        for Place { group, region, trail } in places.clone() {
             let name = name_apart(&group, &region, &places);
             let quota = quotas.of(&region);
             let access = Access { region: Some(region.clone()), ..self.access() };
-            let settings =
-                Settings { name, other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
+            let other_endpoint = self.has_other_endpoint();
+            let settings = Settings { name, other_endpoint, trail, ..settings(wanted, group, region) };
             let settings = resumed(settings, wanted.checkpoints);
             match CloudWatchLogs::new(settings, quota, connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
@@ -178,7 +190,7 @@ impl AwsArgs {
     }
 
     /// Every group with its region, each once.
-    pub async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, SourceError> {
+    pub async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<Place>, SourceError> {
         let mut places = Vec::new();
         let mut config = None;
         for group in wanted.groups {
@@ -192,17 +204,23 @@ impl AwsArgs {
                     config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
                 }
             };
-            places.push((group.clone(), region));
+            places.push(Place { group: group.clone(), region, trail: None });
         }
         for trail in wanted.trails {
             let config = load(&self.access()).await?;
             let found = find_trail_group(&config, trail).await?;
             say("note", &format!("trail `{}` delivers to {} in {}", found.trail, found.group_arn, found.region));
-            places.push((found.group_arn, found.region));
+            places.push(self.place_of(found));
         }
         let mut seen = HashSet::new();
-        places.retain(|place| seen.insert(place.clone()));
+        places.retain(|place| seen.insert((place.group.clone(), place.region.clone())));
         Ok(places)
+    }
+
+    fn place_of(&self, found: TrailGroup) -> Place {
+        let access = Access { region: Some(found.home_region), ..self.access() };
+        let trail = WatchedTrail { name: found.trail, arn: found.trail_arn, connect: trail_connector(access) };
+        Place { group: found.group_arn, region: found.region, trail: Some(trail) }
     }
 }
 
@@ -248,8 +266,8 @@ fn name_of(group: &str) -> &str {
 }
 
 /// A name that tells a group from others of the same name, in other regions or accounts; `None` where none is needed.
-fn name_apart(group: &str, region: &str, places: &[(String, String)]) -> Option<String> {
-    let alike = places.iter().filter(|(other, _)| name_of(other) == name_of(group)).count();
+fn name_apart(group: &str, region: &str, places: &[Place]) -> Option<String> {
+    let alike = places.iter().filter(|other| name_of(&other.group) == name_of(group)).count();
     (alike > 1).then(|| if group.starts_with("arn:") { group.to_owned() } else { format!("{group} in {region}") })
 }
 

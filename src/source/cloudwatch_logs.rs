@@ -40,12 +40,13 @@ mod receipts;
 mod refuse;
 mod schedule;
 mod trail;
+mod watch;
 
 pub use super::aws::{Access, Clock, load};
 pub use connect::{Connect, connector, local_connector};
 pub use live::LiveTail;
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
-pub use trail::{TrailGroup, find_trail_group};
+pub use trail::{TrailConnect, TrailGroup, WatchedTrail, find_trail_group, trail_connector};
 
 use group::Group;
 use live::Live;
@@ -56,12 +57,16 @@ use position::{Position, SETTLED_AGE_MS};
 use probe::{Change, Probe};
 use receipts::Receipts;
 use schedule::{Plan, Progress, Schedule, Slot, Turn};
+use watch::Watch;
 
 /// Keys that are remembered where nothing else is said: an hour of 550 events a second, about 100 MB.
 pub const MEMORY_KEYS_MAX: usize = 2_000_000;
 
 /// How often the first call is tried again, where nothing is followed, before the way to AWS counts as wrong.
 const TRIES_AT_START: u32 = 5;
+
+/// How often it is looked at what reading does not show.
+const WATCH_EVERY: Duration = Duration::from_secs(300);
 
 /// The longest sleep between two looks at the clock, since a computer that was suspended sleeps longer than it knows.
 const NAP_MAX: Duration = Duration::from_millis(500);
@@ -93,6 +98,11 @@ pub struct Settings {
     pub probe_every: Option<Duration>,
     /// Whether, and how, a live tail shows what comes before a poll finds it. Of effect when following.
     pub live: Option<LiveTail>,
+    /// How often to look whether the group was made again, keeps events long enough, and whether its trail goes on; 5
+    /// minutes. Of effect when following; `None` is never.
+    pub watch_every: Option<Duration>,
+    /// The trail that delivers to the group, where it is known.
+    pub trail: Option<WatchedTrail>,
     /// Of what is there at the start, hand over the newest so many events only; at most 100,000. Without `start_ms` they
     /// are looked for up to a week back. Of no effect together with `resume`.
     pub last: Option<usize>,
@@ -122,6 +132,8 @@ impl Settings {
             filter_pattern: None,
             probe_every: None,
             live: None,
+            watch_every: Some(WATCH_EVERY),
+            trail: None,
             last: None,
             resume: None,
             other_endpoint: false,
@@ -172,6 +184,7 @@ pub struct CloudWatchLogs {
     connect: Connect,
     notify: Notify,
     receipts: Mutex<Receipts>,
+    began: Instant,
     report: Mutex<SourceReport>,
     reader: tokio::sync::Mutex<Reader>,
 }
@@ -191,6 +204,7 @@ struct Reader {
     resume_at: Option<Instant>,
     probe: Option<Probe>,
     live: Option<Live>,
+    watch: Option<Watch>,
     ready: Option<Vec<Delivery>>,
     told_of_gaps: bool,
 }
@@ -222,6 +236,7 @@ impl CloudWatchLogs {
             connect,
             notify,
             receipts: Mutex::default(),
+            began: Instant::now(),
             report: Mutex::new(report),
             reader: tokio::sync::Mutex::new(reader),
         })
@@ -230,6 +245,7 @@ impl CloudWatchLogs {
     async fn next_batch(&self) -> Result<Option<Vec<Delivery>>, SourceError> {
         let reader = &mut *self.reader.lock().await;
         loop {
+            self.watch(reader);
             if reader.ready.is_none() {
                 self.take_hints(reader);
             }
@@ -270,7 +286,7 @@ impl CloudWatchLogs {
             },
         };
         self.quota.take().await;
-        self.report().calls += 1;
+        self.report().count_call();
         let pattern = self.settings.filter_pattern.as_deref();
         Ok(page::read(&client, (&self.group, reader.naming), pattern, &reader.reading.query(slot)).await)
     }
@@ -278,7 +294,7 @@ impl CloudWatchLogs {
     /// Looks at the newest events without the pattern. A failure is that of one look: the next is not far.
     async fn probe(&self, reader: &mut Reader, client: &Client) {
         self.quota.take().await;
-        self.report().calls += 1;
+        self.report().count_call();
         let from_ms = (self.settings.clock)() - probe::BACK_MS;
         let page = page::read_newest(client, (&self.group, reader.naming), from_ms, probe::EVENTS_MAX).await;
         let Ok(Page { records, .. }) = page else {
@@ -318,6 +334,7 @@ impl CloudWatchLogs {
         reader.succeeded = true;
         if reader.trouble.over() {
             self.tell(NoticeLevel::Info, format!("reading `{}` again", self.name));
+            reader.watch.iter_mut().for_each(Watch::look_now);
         }
         if page.records.is_empty() && page.token.is_some() {
             self.report().empty_pages += 1;
@@ -361,7 +378,10 @@ impl CloudWatchLogs {
         if let Reading::Schedule(schedule) = &mut reader.reading {
             reader.memory.settle(schedule.settled_ms());
             schedule.allow_sweeps(!reader.memory.has_gaps());
-            lock(&self.receipts).mark(schedule.position());
+            let position = schedule.position();
+            lock(&self.receipts).mark(position);
+            let mut report = self.report();
+            (report.read_ms, report.settled_ms) = (Some(position.head()), Some(position.settled()));
         }
     }
 
@@ -517,7 +537,8 @@ impl Source for CloudWatchLogs {
     }
 
     fn report(&self) -> SourceReport {
-        lock(&self.report).clone()
+        let age_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        SourceReport { age_ms, ..lock(&self.report).clone() }
     }
 }
 
@@ -546,8 +567,8 @@ impl Reader {
     }
 
     fn new(settings: &Settings, group: &Group, quota: &Quota) -> Result<Self, SettingsError> {
+        let reading = Reading::new(settings, group, quota)?;
         Ok(Self {
-            reading: Reading::new(settings, group, quota)?,
             memory: match settings.live {
                 Some(_) => Memory::with_hints(settings.memory_keys_max),
                 None => Memory::new(settings.memory_keys_max),
@@ -563,8 +584,10 @@ impl Reader {
                 .filter(|_| settings.follow && settings.filter_pattern.is_some())
                 .map(Probe::new),
             live: None,
+            watch: settings.watch_every.filter(|_| settings.follow).map(|every| Watch::new(every, reading.begins_ms())),
             ready: None,
             told_of_gaps: false,
+            reading,
         })
     }
 }
@@ -585,6 +608,14 @@ impl Reading {
         }
         let start_ms = settings.start_ms.unwrap_or(now_ms).min(now_ms);
         Ok(Self::Schedule(Box::new(Schedule::new(plan, Position::at(start_ms)))))
+    }
+
+    /// Nothing from here on has been read.
+    fn begins_ms(&self) -> i64 {
+        match self {
+            Self::Newest(newest) => newest.began_ms,
+            Self::Schedule(schedule) => schedule.position().head(),
+        }
     }
 
     fn turn(&mut self, now_ms: i64) -> Turn {
@@ -641,6 +672,12 @@ impl LogRecord {
 }
 
 impl SourceReport {
+    /// Counts a call that the quota counts too.
+    fn count_call(&mut self) {
+        self.calls += 1;
+        self.quota_calls += 1;
+    }
+
     /// Counts how a live tail went.
     fn add_live(&mut self, hints: &live::Waiting) {
         self.live_dropped += hints.dropped;

@@ -19,6 +19,8 @@ use trailwatch::source::{NoticeLevel, Source, SourceError, SourceReport};
 use super::notices::Notices;
 
 mod live;
+mod storm;
+mod watch;
 
 const GROUP: &str = "aws-cloudtrail-logs";
 const STREAM: &str = "111122223333_CloudTrail_us-east-1";
@@ -338,6 +340,7 @@ async fn a_group_that_goes_away_is_waited_for() {
     let lab = Lab::new().await;
     let source = lab.source(lab.follow());
     lab.assert_quiet(&source, 2).await;
+    lab.advance(60);
     lab.logs().delete_group(GROUP);
     lab.assert_quiet(&source, 1).await;
     lab.put(lab.now_ms(), "back");
@@ -686,20 +689,25 @@ async fn calls_stay_within_the_share_of_the_quota() {
     assert_eq!(report(&one).quota_calls_per_second, Some(20));
 }
 
-#[tokio::test]
-async fn a_trail_leads_to_its_group() {
-    let lab = Lab::new().await;
-    lab.endpoint.trails().put(Trail::to_group("management-events", GROUP));
-    lab.endpoint.trails().put(Trail { log_group_arn: None, ..Trail::to_group("buckets-only", GROUP) });
+/// How CloudTrail of the stand-in is reached.
+fn config_of_cloudtrail(lab: &Lab) -> aws_config::SdkConfig {
     let credentials = aws_sdk_cloudtrail::config::Credentials::new("AKID", "secret", None, None, "test");
     let provider = aws_sdk_cloudtrail::config::SharedCredentialsProvider::new(credentials);
-    let config = aws_config::SdkConfig::builder()
+    aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(aws_config::Region::new(REGION))
         .endpoint_url(lab.endpoint.url())
         .credentials_provider(provider)
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
+        .build()
+}
+
+#[tokio::test]
+async fn a_trail_leads_to_its_group() {
+    let lab = Lab::new().await;
+    lab.endpoint.trails().put(Trail::to_group("management-events", GROUP));
+    lab.endpoint.trails().put(Trail { log_group_arn: None, ..Trail::to_group("buckets-only", GROUP) });
+    let config = config_of_cloudtrail(&lab);
     let arn = Trail::to_group("management-events", GROUP).arn();
     for trail in ["management-events", arn.as_str()] {
         let found = find_trail_group(&config, trail).await.unwrap();

@@ -1,0 +1,237 @@
+//! A group that does its worst, through the whole pipeline: late, repeated and future-dated records, empty and short pages,
+//! throttles, a way that breaks, kills in between. `TRAILWATCH_STORM_RECORDS` says how many records (4,000).
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use trailwatch::decode::{Limits, Reject};
+use trailwatch::engine::RuleSet;
+use trailwatch::event::RawEvent;
+use trailwatch::finding::Finding;
+use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery, Tap};
+use trailwatch::rule::{Rule, Severity};
+use trailwatch::sink::{Gone, Outcome, Sink};
+use trailwatch::source::cloudwatch_logs::LiveTail;
+use trailwatch::store::{DiskStore, MemoryStore, Store, StoreError};
+
+use super::*;
+
+const ACCOUNT: &str = "111122223333";
+
+fn records() -> u64 {
+    std::env::var("TRAILWATCH_STORM_RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000)
+}
+
+/// The longest that anything here takes, per a thousand records.
+fn storm_patience() -> Duration {
+    PATIENCE + Duration::from_secs(10) * u32::try_from(records() / 1_000).unwrap()
+}
+
+fn id_of(number: u64) -> String {
+    format!("e0000000-0000-4000-8000-{number:012}")
+}
+
+fn record(number: u64) -> String {
+    let record: Value = json!({
+        "eventVersion": "1.11", "eventSource": "s3.amazonaws.com", "eventName": "Fire",
+        "eventTime": "2026-11-26T00:05:00Z", "recipientAccountId": ACCOUNT, "awsRegion": REGION,
+        "eventID": id_of(number),
+    });
+    record.to_string()
+}
+
+/// Keeps what it is shown or brought: how often each event, and under which finding ids.
+#[derive(Clone, Default)]
+struct Tally(Arc<Mutex<BTreeMap<String, (u32, HashSet<String>)>>>);
+
+impl Tally {
+    fn note(&self, event_id: &str, findings: &[Arc<Finding>]) {
+        let mut seen = self.0.lock().unwrap();
+        let (times, ids) = seen.entry(event_id.to_owned()).or_default();
+        *times += 1;
+        ids.extend(findings.iter().map(|finding| finding.id.clone()));
+    }
+
+    fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// Whether every record came, and no other, and all under one id; how often more than once.
+    fn assert_complete(&self) -> u32 {
+        let seen = self.0.lock().unwrap();
+        let expected: BTreeSet<String> = (0..records()).map(id_of).collect();
+        assert!(seen.keys().eq(&expected), "{} of {} records", seen.len(), expected.len());
+        assert!(seen.values().all(|(_, ids)| ids.len() == 1), "the ids are the same each time");
+        seen.values().map(|(times, _)| times - 1).sum()
+    }
+}
+
+impl Tap for Tally {
+    fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
+        let event: Value = serde_json::from_slice(&raw.bytes).unwrap();
+        self.note(event["eventID"].as_str().unwrap_or("none"), findings);
+        Ok(())
+    }
+
+    fn reject(&mut self, reject: &Reject) -> io::Result<()> {
+        panic!("{}: {}", reject.origin, reject.reason);
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Tally {
+    fn name(&self) -> &str {
+        "tally"
+    }
+
+    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+        batch.iter().for_each(|finding| self.note(&finding.event_ids[0], std::slice::from_ref(finding)));
+        Box::pin(std::future::ready(Ok(vec![Outcome::Delivered; batch.len()])))
+    }
+}
+
+fn rule() -> Rule {
+    let text = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\ntags = [\"service.s3\"]\n[match]\neventName = \"Fire\"\n";
+    Rule::parse(std::path::Path::new("fire.toml"), text.to_owned()).unwrap()
+}
+
+/// A group that is filled over half an hour: a third is late by up to 15 minutes, one in twenty comes twice, one in fifty
+/// is dated up to 100 minutes ahead.
+async fn stormy_lab() -> Lab {
+    let mut lab = Lab::new().await;
+    lab.quota = Arc::new(Quota::of_calls(200, 1.0));
+    let (start_ms, mut rng) = (lab.now_ms(), fastrand::Rng::with_seed(7));
+    for number in 0..records() {
+        let at_ms = start_ms + rng.i64(0..30 * MINUTE_MS);
+        let late_ms = if rng.u8(0..3) == 0 { rng.i64(0..15 * MINUTE_MS) } else { 0 };
+        let ahead_ms = if rng.u8(0..50) == 0 { rng.i64(0..100 * MINUTE_MS) } else { 0 };
+        for repeat in 0..1 + i64::from(rng.u8(0..20) == 0) {
+            let event = LogEvent { timestamp_ms: at_ms + ahead_ms, message: record(number) };
+            lab.logs().put_visible_at(GROUP, STREAM, event, at_ms + late_ms + repeat * MINUTE_MS);
+        }
+    }
+    let faults = lab.logs().faults();
+    faults.set_every(5, Fault::EmptyPage);
+    for number in 0..40 {
+        faults.next(match number % 8 {
+            0 | 4 => Fault::Throttle,
+            1 => Fault::Reset,
+            2 => Fault::unavailable(),
+            6 => Fault::TruncatedBody,
+            _ => Fault::ShortPage(100),
+        });
+    }
+    lab
+}
+
+impl Lab {
+    /// A run that is brought to its end by `stop`, and may be killed.
+    fn storm_pipeline(&self, source: Arc<CloudWatchLogs>, store: Box<dyn Store>, stop: &CancellationToken) -> Pipeline {
+        Pipeline {
+            rules: Arc::new(RuleSet::new(vec![rule()])),
+            filter: None,
+            sources: vec![source],
+            store,
+            sinks: Vec::new(),
+            couriers: None,
+            tap: None,
+            limits: Limits::default(),
+            bounds: Bounds::default(),
+            notify: self.notices.notify(),
+            stop: stop.clone(),
+        }
+    }
+
+    fn stormy(&self) -> Settings {
+        self.logs().set_live_interval(Duration::from_millis(5));
+        Settings { start_ms: Some(self.now_ms()), poll: Duration::from_secs(2), other_endpoint: true, ..self.follow() }
+    }
+
+    /// Lets time go on until enough is there.
+    async fn go_on(&self, is_enough: impl Fn() -> bool) {
+        while !is_enough() {
+            let calls = self.calls();
+            self.advance(20);
+            wait_until(|| is_enough() || self.calls() > calls).await;
+        }
+    }
+}
+
+async fn every_record_comes_once(live: Option<LiveTail>) {
+    let (lab, tally, stop) = (stormy_lab().await, Tally::default(), CancellationToken::new());
+    let source = Arc::new(lab.source(Settings { live, ..lab.stormy() }));
+    let pipeline = lab.storm_pipeline(Arc::clone(&source), Box::new(MemoryStore::default()), &stop);
+    let run = Pipeline { tap: Some(Box::new(tally.clone())), ..pipeline }.run();
+    let drive = async {
+        lab.go_on(|| tally.len() >= usize::try_from(records()).unwrap()).await;
+        // Whatever came twice would come within another hour.
+        let until_ms = lab.now_ms() + 61 * MINUTE_MS;
+        lab.go_on(|| lab.now_ms() >= until_ms).await;
+        stop.cancel();
+    };
+    let (summary, ()) = tokio::time::timeout(storm_patience(), async { tokio::join!(run, drive) }).await.unwrap();
+    let summary = summary.0;
+    assert_eq!(tally.assert_complete(), 0, "each came once");
+    assert!(summary.duplicates >= records() / 40, "{} of the repeats are CloudTrail's", summary.duplicates);
+    let report = report(&source);
+    assert!(report.late > 0 && report.throttles > 0 && report.empty_pages > 0 && report.future > 0, "{report:?}");
+    let per_thousand = report.quota_calls as f64 / report.deliveries as f64 * 1e3;
+    eprintln!("{} records, {per_thousand:.1} calls per 1,000 events, {report:?}", records());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_comes_once_through_a_storm() {
+    every_record_comes_once(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_comes_once_through_a_storm_with_a_live_tail() {
+    every_record_comes_once(Some(LiveTail::default())).await;
+}
+
+/// Opens the store as soon as the run that was killed has let go of it.
+async fn reopen(folder: &std::path::Path) -> DiskStore {
+    let opened = async {
+        loop {
+            match DiskStore::open(folder, trailwatch::store::Limits::default()) {
+                Err(StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
+                opened => return opened.unwrap().0,
+            }
+        }
+    };
+    patiently(opened).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_lose_nothing_and_repeat_under_the_same_ids() {
+    let (lab, tally) = (stormy_lab().await, Tally::default());
+    let (folder, all) = (tempfile::tempdir().unwrap(), usize::try_from(records()).unwrap());
+    let settings = lab.stormy();
+    for part in 1..=4 {
+        let (store, stop) = (reopen(folder.path()).await, CancellationToken::new());
+        let resume = store.checkpoints().into_iter().next().map(|checkpoint| checkpoint.position);
+        let source = Arc::new(lab.source(Settings { resume, ..settings.clone() }));
+        let alive = Arc::downgrade(&source);
+        let route = Route { sink: "tally".into(), min_severity: Severity::Informational, tags: Vec::new() };
+        let deliveries = vec![SinkDelivery { route, sink: Box::new(tally.clone()), patience: Patience::default() }];
+        let couriers = Some(Couriers { outbox: store.outbox(), deliveries, drain: PATIENCE });
+        let pipeline = lab.storm_pipeline(source, Box::new(store), &stop);
+        let run = Pipeline { couriers, ..pipeline }.run();
+        // Dropping the run is the kill.
+        tokio::select! {
+            _ = run => panic!("a group that is followed has no end"),
+            () = lab.go_on(|| tally.len() >= all * part / 4) => {}
+            () = tokio::time::sleep(storm_patience()) => panic!("{} of {all} records", tally.len()),
+        }
+        wait_until(|| alive.strong_count() == 0).await;
+    }
+    let repeats = tally.assert_complete();
+    assert!(repeats < 3 * 1_000, "{repeats} repeats at three kills");
+}
