@@ -98,8 +98,8 @@ pub struct Settings {
     pub probe_every: Option<Duration>,
     /// Whether, and how, a live tail shows what comes before a poll finds it. Of effect when following.
     pub live: Option<LiveTail>,
-    /// How often to look whether the group was made again, keeps events long enough, and whether its trail goes on; 5
-    /// minutes. Of effect when following; `None` is never.
+    /// How often to look whether the trail goes on; 5 minutes. Twelve times less often it is looked whether the group was
+    /// made again and keeps events long enough. Of effect when following; `None` is never.
     pub watch_every: Option<Duration>,
     /// The trail that delivers to the group, where it is known.
     pub trail: Option<WatchedTrail>,

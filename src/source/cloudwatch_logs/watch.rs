@@ -15,11 +15,16 @@ use crate::source::aws::trouble::{Failure, FailureKind};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
+/// The group is asked for at every so many looks, since CloudTrail records each time.
+const LOOKS_PER_GROUP: u32 = 12;
+
 /// When to look, and what is known.
 #[derive(Debug)]
 pub(super) struct Watch {
     every_ms: i64,
     last_ms: Option<i64>,
+    /// Looks until the group is asked for.
+    group_in: u32,
     asking: JoinSet<Answers>,
     /// From when on nothing had been read when that was asked.
     unread_ms: Option<i64>,
@@ -43,6 +48,7 @@ impl Watch {
         Self {
             every_ms: i64::try_from(every.as_millis()).unwrap_or(i64::MAX),
             last_ms: None,
+            group_in: 0,
             asking: JoinSet::new(),
             unread_ms: Some(unread_ms),
             created_ms: None,
@@ -54,7 +60,7 @@ impl Watch {
 
     /// Has the next look come at once.
     pub(super) fn look_now(&mut self) {
-        self.last_ms = None;
+        (self.last_ms, self.group_in) = (None, 0);
     }
 
     fn is_due(&self, now_ms: i64) -> bool {
@@ -65,7 +71,9 @@ impl Watch {
 
     /// Asks, and says how many calls that takes.
     fn ask(&mut self, client: &Client, group: &Group, trail: Option<&WatchedTrail>) -> u64 {
-        let asks_group = self.may_describe.then(|| (client.clone(), group.clone()));
+        let is_groups_turn = self.group_in == 0;
+        self.group_in = if is_groups_turn { LOOKS_PER_GROUP - 1 } else { self.group_in - 1 };
+        let asks_group = (self.may_describe && is_groups_turn).then(|| (client.clone(), group.clone()));
         let asks_trail = trail.filter(|_| self.may_ask_trail).cloned();
         let calls = u64::from(asks_group.is_some()) + u64::from(asks_trail.is_some());
         self.asking.spawn(async move {
@@ -119,8 +127,9 @@ impl CloudWatchLogs {
                 );
                 self.tell(NoticeLevel::Info, text);
             }
-            // What failed is asked again.
-            _ => {}
+            // What failed is asked again, and soon.
+            Some(Err(_)) => watch.group_in = 0,
+            Some(Ok(None)) | None => {}
         }
     }
 
