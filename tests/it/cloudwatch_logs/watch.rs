@@ -64,6 +64,7 @@ async fn what_a_group_no_longer_keeps_is_told_with_its_times() {
     lab.logs().set_retention(GROUP, 7);
     let source = lab.source(lab.follow());
     let first = take(&source, 1).await;
+    lab.advance(31);
     lab.assert_quiet(&source, 0).await;
     let position = source.checkpoint(&receipts(&first)).map(|checkpoint| checkpoint.position);
     lab.advance(5 * DAY_S);
@@ -71,7 +72,7 @@ async fn what_a_group_no_longer_keeps_is_told_with_its_times() {
     lab.advance(5 * DAY_S);
     let resumed = lab.source(Settings { resume: position.clone(), ..lab.follow() });
     assert_eq!(texts(&resumed, 1).await, ["nobody came"]);
-    insta::assert_snapshot!(told(&lab, &resumed, 1).await, @"");
+    insta::assert_snapshot!(told(&lab, &resumed, 1).await, @"log group `aws-cloudtrail-logs` keeps events for 7 days only: those from 2027-01-15T08:00:26Z to 2027-01-18T08:00:31Z had not been read and are gone (have it keep them longer: `aws logs put-retention-policy`)");
     assert_eq!((report(&resumed).gaps, lab.notices.all()[0].level), (1, NoticeLevel::Error));
     look_again(&lab, &resumed, "DescribeLogGroups").await;
     assert_eq!(lab.notices.all().len(), 1, "it is told once");
@@ -90,7 +91,10 @@ async fn what_may_not_be_asked_is_told_once_and_left_off() {
     faults.set_every_for("DescribeLogGroups", 1, Fault::access_denied());
     faults.set_every_for("GetTrailStatus", 1, Fault::access_denied());
     let source = lab.source(Settings { trail: Some(trail(&lab)), ..lab.follow() });
-    insta::assert_snapshot!(told(&lab, &source, 2).await, @"");
+    insta::assert_snapshot!(told(&lab, &source, 2).await, @r"
+    it is not noticed if `aws-cloudtrail-logs` is made again or keeps events too short a time: AccessDeniedException: User is not authorized to perform this action because no identity-based policy allows it (allow `logs:DescribeLogGroups`)
+    it is not noticed if trail `main` stops: AccessDeniedException: User is not authorized to perform this action because no identity-based policy allows it (allow `cloudtrail:GetTrailStatus`)
+    ");
     for _ in 0..3 {
         lab.advance(301);
         lab.assert_quiet(&source, 2).await;
@@ -129,5 +133,10 @@ async fn a_trail_that_stops_is_told_once_and_so_is_its_end() {
     lab.endpoint.trails().remove("main");
     look_again(&lab, &source, "GetTrailStatus").await;
     assert_eq!(reasons, [1, 1, 0]);
-    insta::assert_snapshot!(told(&lab, &source, 4).await, @"");
+    insta::assert_snapshot!(told(&lab, &source, 4).await, @r"
+    trail `main` has not been logging since 2027-01-15T08:00:00Z (start it: `aws cloudtrail start-logging --name main`)
+    trail `main` cannot deliver to its log group: AccessDenied (look at the role that it delivers with)
+    trail `main` logs and delivers again
+    trail `main` does not exist any more
+    ");
 }

@@ -256,7 +256,9 @@ fn calls_per_event_are_bounded() {
         world.run_until(NOW + 2 * HOUR);
         let thousands = events.len() as u64 / 1_000;
         let for_the_rest = if thousands < 10 { 2 * 720 } else { 12 * thousands };
-        assert!(world.calls < 2 * polls_an_hour + for_the_rest, "{name}: {} calls", world.calls);
+        // The simulated service leaves a tenth of the pages empty.
+        let calls_max = (2 * polls_an_hour + for_the_rest) * 11 / 10;
+        assert!(world.calls < calls_max, "{name}: {} calls of {calls_max}", world.calls);
     }
 }
 
