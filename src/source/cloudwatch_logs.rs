@@ -680,6 +680,7 @@ impl SourceReport {
 
     /// Counts how a live tail went.
     fn add_live(&mut self, hints: &live::Waiting) {
+        self.calls += hints.calls;
         self.live_dropped += hints.dropped;
         self.live_sampled += hints.sampled;
         self.live_gaps += hints.gaps;

@@ -170,9 +170,7 @@ impl Keeper {
 
     /// Opens a session, and takes in what it shows until it ends.
     async fn session(&mut self) -> End {
-        let pattern = self.filter_pattern.as_deref();
-        let opened = Session::open(&self.connect, &self.group, pattern, self.other_endpoint, &self.settings).await;
-        let mut session = match opened {
+        let mut session = match Session::open(self).await {
             Ok(session) => session,
             Err(end) => return end,
         };

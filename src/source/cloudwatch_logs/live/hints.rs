@@ -29,6 +29,8 @@ pub(in crate::source::cloudwatch_logs) struct Waiting {
     pub(in crate::source::cloudwatch_logs) dropped: u64,
     /// Updates that were only a sample.
     pub(in crate::source::cloudwatch_logs) sampled: u64,
+    /// Calls that were made.
+    pub(in crate::source::cloudwatch_logs) calls: u64,
     /// Times without a session after one was good.
     pub(in crate::source::cloudwatch_logs) gaps: u64,
 }
@@ -72,6 +74,11 @@ impl Hints {
         waiting.missed = true;
         drop(waiting);
         self.bell.notify_one();
+    }
+
+    /// Counts a call of the service.
+    pub(super) fn count_call(&self) {
+        lock(&self.waiting).calls += 1;
     }
 
     /// Takes everything that waits.

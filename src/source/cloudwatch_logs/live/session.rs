@@ -17,9 +17,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
-use super::LiveTail;
+use super::{Keeper, LiveTail};
+use crate::source::SourceError;
 use crate::source::aws::trouble::{Failure, FailureKind};
-use crate::source::cloudwatch_logs::Connect;
 use crate::source::cloudwatch_logs::describe::describe;
 use crate::source::cloudwatch_logs::group::Group;
 use crate::source::cloudwatch_logs::page::LogRecord;
@@ -67,29 +67,23 @@ pub(super) enum End {
 
 impl Session {
     /// Opens a session, with credentials loaded anew.
-    pub(super) async fn open(
-        connect: &Connect,
-        group: &Group,
-        filter_pattern: Option<&str>,
-        other_endpoint: bool,
-        settings: &LiveTail,
-    ) -> Result<Self, End> {
+    pub(super) async fn open(keeper: &Keeper) -> Result<Self, End> {
         let open = async {
-            let client = connect().await.map_err(|error| {
-                let text = error.to_string();
-                End::Failed(Failure::new(FailureKind::Credentials, text))
-            })?;
-            let arn = arn_of(&client, group).await?;
+            let no_credentials = |error: SourceError| Failure::new(FailureKind::Credentials, error.to_string());
+            let client = (keeper.connect)().await.map_err(|error| End::Failed(no_credentials(error)))?;
+            keeper.hints.count_call();
+            let arn = arn_of(&client, &keeper.group).await?;
             let call = client.start_live_tail().log_group_identifiers(arn);
-            let call = call.set_log_event_filter_pattern(filter_pattern.map(str::to_owned));
-            let answer = match other_endpoint {
+            let call = call.set_log_event_filter_pattern(keeper.filter_pattern.clone());
+            keeper.hints.count_call();
+            let answer = match keeper.other_endpoint {
                 true => call.customize().interceptor(WithoutPrefix).send().await,
                 false => call.send().await,
             };
             answer.map_err(|error| End::refused(&error))
         };
         let output = timeout(OPEN_TIMEOUT, open).await.unwrap_or(Err(End::Silent(OPEN_TIMEOUT)))?;
-        let (silence_max, age_max) = (settings.silence_max, settings.age_max);
+        let LiveTail { silence_max, age_max, .. } = keeper.settings;
         Ok(Self { output, began: Instant::now(), silence_max, age_max })
     }
 
@@ -152,11 +146,7 @@ impl End {
 
     /// Whether another try would come to the same.
     pub(super) fn is_final(&self) -> bool {
-        match self {
-            Self::WrongClass => true,
-            Self::Failed(failure) => matches!(failure.kind, FailureKind::Parameter | FailureKind::Refused),
-            _ => false,
-        }
+        matches!(self, Self::WrongClass)
     }
 }
 
