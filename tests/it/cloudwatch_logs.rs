@@ -103,6 +103,21 @@ impl Lab {
     }
 }
 
+impl Lab {
+    /// Lets a source take in some answers, then something happen while it goes on: no answer goes by unheard. What comes
+    /// next.
+    async fn after_quiet(&self, source: &CloudWatchLogs, answers: u64, happens: impl FnOnce(&Logs)) -> Vec<String> {
+        let (until, batch) = (self.calls() + answers + 1, next(source));
+        tokio::pin!(batch);
+        tokio::select! {
+            batch = &mut batch => panic!("expected nothing, got {:?}", texts_of(batch)),
+            () = patiently(wait_until(|| self.calls() >= until)) => {}
+        }
+        happens(self.logs());
+        texts_of(batch.await)
+    }
+}
+
 impl Drop for Lab {
     fn drop(&mut self) {
         if !std::thread::panicking() {
@@ -363,11 +378,12 @@ async fn what_is_not_allowed_at_the_start_is_an_error_that_names_the_permission(
 async fn a_permission_that_is_taken_away_is_waited_for_and_told_once() {
     let lab = Lab::new().await;
     let source = lab.source(lab.follow());
-    lab.assert_quiet(&source, 1).await;
-    lab.logs().faults().next(Fault::access_denied());
-    lab.logs().faults().next(Fault::access_denied());
-    lab.put(lab.now_ms(), "allowed again");
-    assert_eq!(texts(&source, 1).await, ["allowed again"]);
+    let denied = |logs: &Logs| {
+        logs.faults().next(Fault::access_denied());
+        logs.faults().next(Fault::access_denied());
+        lab.put(lab.now_ms(), "allowed again");
+    };
+    assert_eq!(lab.after_quiet(&source, 1, denied).await, ["allowed again"]);
     let levels: Vec<NoticeLevel> = lab.notices.all().iter().map(|notice| notice.level).collect();
     assert_eq!(levels, [NoticeLevel::Error, NoticeLevel::Info]);
 }
@@ -411,11 +427,12 @@ async fn expired_credentials_are_loaded_anew_and_told_once() {
         inner()
     });
     let source = lab.source_by(lab.follow(), connect);
-    lab.assert_quiet(&source, 1).await;
-    lab.logs().faults().next(Fault::expired_token());
-    lab.logs().faults().next(Fault::unrecognized_client());
-    lab.put(lab.now_ms(), "renewed");
-    assert_eq!(texts(&source, 1).await, ["renewed"]);
+    let expired = |logs: &Logs| {
+        logs.faults().next(Fault::expired_token());
+        logs.faults().next(Fault::unrecognized_client());
+        lab.put(lab.now_ms(), "renewed");
+    };
+    assert_eq!(lab.after_quiet(&source, 1, expired).await, ["renewed"]);
     assert_eq!((connects.load(Ordering::SeqCst), report(&source).credential_waits), (3, 1));
     insta::assert_snapshot!(lab.notices.text(), @r"
     the credentials for log group `aws-cloudtrail-logs` in `us-east-1` are no longer accepted: ExpiredTokenException: The security token included in the request is expired; waiting for new ones (renew them, with single sign-on by `aws sso login`)
@@ -449,10 +466,11 @@ async fn credentials_that_cannot_be_loaded_anew_are_waited_for() {
         _ => good(),
     });
     let source = lab.source_by(lab.follow(), connect);
-    lab.assert_quiet(&source, 1).await;
-    lab.logs().faults().next(Fault::expired_token());
-    lab.put(lab.now_ms(), "renewed");
-    assert_eq!(texts(&source, 1).await, ["renewed"]);
+    let expired = |logs: &Logs| {
+        logs.faults().next(Fault::expired_token());
+        lab.put(lab.now_ms(), "renewed");
+    };
+    assert_eq!(lab.after_quiet(&source, 1, expired).await, ["renewed"]);
     assert_eq!((connects.load(Ordering::SeqCst), report(&source).credential_waits), (4, 1));
     assert_eq!(lab.notices.all().len(), 2, "{:?}", lab.notices.all());
 }

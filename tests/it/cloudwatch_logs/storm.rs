@@ -49,7 +49,10 @@ fn record(number: u64) -> String {
 
 /// Keeps what it is shown or brought: how often each event, and under which finding ids.
 #[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, (u32, HashSet<String>)>>>);
+struct Tally(Arc<Mutex<BTreeMap<String, Seen>>>);
+
+/// How often, and under which ids.
+type Seen = (u32, HashSet<String>);
 
 impl Tally {
     fn note(&self, event_id: &str, findings: &[Arc<Finding>]) {
