@@ -49,6 +49,8 @@ mod sigma;
 #[cfg(feature = "aws")]
 mod sqs;
 mod state;
+#[cfg(feature = "aws")]
+mod tally;
 mod trial;
 #[cfg(feature = "aws")]
 mod watch;

@@ -1,24 +1,17 @@
 //! A group that does its worst, through the whole pipeline: late, repeated and future-dated records, empty and short pages,
 //! throttles, a way that breaks, kills in between. `TRAILWATCH_STORM_RECORDS` says how many records (4,000).
 
-use std::collections::HashSet;
-use std::io;
-use std::sync::Mutex;
-
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use trailwatch::decode::{Limits, Reject};
+use trailwatch::decode::Limits;
 use trailwatch::engine::RuleSet;
-use trailwatch::event::RawEvent;
-use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery, Tap};
-use trailwatch::rule::{Rule, Severity};
-use trailwatch::sink::{Gone, Outcome, Sink};
+use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery};
+use trailwatch::rule::Severity;
 use trailwatch::source::cloudwatch_logs::LiveTail;
-use trailwatch::store::{DiskStore, MemoryStore, Store, StoreError};
+use trailwatch::store::{MemoryStore, Store};
 
 use super::*;
+use crate::tally::{Tally, reopen, rule};
 
 const ACCOUNT: &str = "111122223333";
 
@@ -47,65 +40,17 @@ fn record(number: u64) -> String {
     record.to_string()
 }
 
-/// Keeps what it is shown or brought: how often each event, and under which finding ids.
-#[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, Seen>>>);
-
-/// How often, and under which ids.
-type Seen = (u32, HashSet<String>);
-
-impl Tally {
-    fn note(&self, event_id: &str, findings: &[Arc<Finding>]) {
-        let mut seen = self.0.lock().unwrap();
-        let (times, ids) = seen.entry(event_id.to_owned()).or_default();
-        *times += 1;
-        ids.extend(findings.iter().map(|finding| finding.id.clone()));
-    }
-
-    fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-
-    /// Whether every record came, and no other, and all under one id; how often more than once.
-    fn assert_complete(&self) -> u32 {
-        let seen = self.0.lock().unwrap();
-        let expected: BTreeSet<String> = (0..records()).map(id_of).collect();
-        assert!(seen.keys().eq(&expected), "{} of {} records", seen.len(), expected.len());
-        assert!(seen.values().all(|(_, ids)| ids.len() == 1), "the ids are the same each time");
-        seen.values().map(|(times, _)| times - 1).sum()
-    }
+/// Whether every record came, and no other, and all under one id; how often more than once.
+fn assert_complete(tally: &Tally) -> u32 {
+    let seen = tally.0.lock().unwrap();
+    let expected: BTreeSet<String> = (0..records()).map(id_of).collect();
+    assert!(seen.keys().eq(&expected), "{} of {} records", seen.len(), expected.len());
+    assert!(seen.values().all(|(_, ids)| ids.len() == 1), "the ids are the same each time");
+    seen.values().map(|(times, _)| times - 1).sum()
 }
 
-impl Tap for Tally {
-    fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
-        let event: Value = serde_json::from_slice(&raw.bytes).unwrap();
-        self.note(event["eventID"].as_str().unwrap_or("none"), findings);
-        Ok(())
-    }
-
-    fn reject(&mut self, reject: &Reject) -> io::Result<()> {
-        panic!("{}: {}", reject.origin, reject.reason);
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink for Tally {
-    fn name(&self) -> &str {
-        "tally"
-    }
-
-    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
-        batch.iter().for_each(|finding| self.note(&finding.event_ids[0], std::slice::from_ref(finding)));
-        Box::pin(std::future::ready(Ok(vec![Outcome::Delivered; batch.len()])))
-    }
-}
-
-fn rule() -> Rule {
-    let text = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\ntags = [\"service.s3\"]\n[match]\neventName = \"Fire\"\n";
-    Rule::parse(std::path::Path::new("fire.toml"), text.to_owned()).unwrap()
+fn came(tally: &Tally) -> usize {
+    tally.0.lock().unwrap().len()
 }
 
 /// A group that is filled over half an hour: a third is late by up to 15 minutes, one in twenty comes twice, one in fifty
@@ -177,7 +122,7 @@ async fn every_record_comes_once(live: Option<LiveTail>) {
     let pipeline = lab.storm_pipeline(Arc::clone(&source), Box::new(MemoryStore::default()), &stop);
     let run = Pipeline { tap: Some(Box::new(tally.clone())), ..pipeline }.run();
     let drive = async {
-        lab.go_on(20, || tally.len() >= usize::try_from(records()).unwrap()).await;
+        lab.go_on(20, || came(&tally) >= usize::try_from(records()).unwrap()).await;
         // Whatever came twice would come within another hour.
         let until_ms = lab.now_ms() + 61 * MINUTE_MS;
         lab.go_on(120, || lab.now_ms() >= until_ms).await;
@@ -185,7 +130,8 @@ async fn every_record_comes_once(live: Option<LiveTail>) {
     };
     let (summary, ()) = tokio::time::timeout(storm_patience(), async { tokio::join!(run, drive) }).await.unwrap();
     let summary = summary.0;
-    assert_eq!(tally.assert_complete(), 0, "each came once");
+    assert_eq!(assert_complete(&tally), 0, "each came once");
+    assert_eq!(summary.rejects, 0);
     assert!(summary.duplicates >= records() / 40, "{} of the repeats are CloudTrail's", summary.duplicates);
     let report = report(&source);
     assert!(report.late > 0 && report.throttles > 0 && report.empty_pages > 0 && report.future > 0, "{report:?}");
@@ -201,19 +147,6 @@ async fn every_record_comes_once_through_a_storm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_comes_once_through_a_storm_with_a_live_tail() {
     every_record_comes_once(Some(LiveTail::default())).await;
-}
-
-/// Opens the store as soon as the run that was killed has let go of it.
-async fn reopen(folder: &std::path::Path) -> DiskStore {
-    let opened = async {
-        loop {
-            match DiskStore::open(folder, trailwatch::store::Limits::default()) {
-                Err(StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
-                opened => return opened.unwrap().0,
-            }
-        }
-    };
-    patiently(opened).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,11 +168,11 @@ async fn kills_lose_nothing_and_repeat_under_the_same_ids() {
         // Dropping the run is the kill.
         tokio::select! {
             _ = run => panic!("a group that is followed has no end"),
-            () = lab.go_on(20, || tally.len() >= all * part / 4) => {}
-            () = tokio::time::sleep(storm_patience()) => panic!("{} of {all} records", tally.len()),
+            () = lab.go_on(20, || came(&tally) >= all * part / 4) => {}
+            () = tokio::time::sleep(storm_patience()) => panic!("{} of {all} records", came(&tally)),
         }
         wait_until(|| alive.strong_count() == 0).await;
     }
-    let repeats = tally.assert_complete();
+    let repeats = assert_complete(&tally);
     assert!(repeats <= 3 * BATCH_MAX, "{repeats} repeats at three kills");
 }
