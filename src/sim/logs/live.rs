@@ -96,8 +96,11 @@ impl Logs {
         if group.class != super::STANDARD {
             return Err(Refusal::new("InvalidOperationException", "Live Tail needs log groups of the Standard class."));
         }
+        let now_ms = self.now_ms();
+        let hidden = group.events.iter().filter(|(_, event)| event.visible_at_ms > now_ms);
+        let hidden = hidden.map(|(position, _)| *position).collect();
         let (serial, puts) = (group.serial, group.puts.len());
-        Ok(Watched { name, identifier: identifier.to_owned(), serial, puts, hidden: Vec::new() })
+        Ok(Watched { name, identifier: identifier.to_owned(), serial, puts, hidden })
     }
 }
 
@@ -190,6 +193,7 @@ mod tests {
     fn a_session_shows_what_comes_once_and_when_it_is_visible() {
         let logs = Logs::new();
         put(&logs, "before", 0);
+        put(&logs, "put before", logs.now_ms() + 60_000);
         let mut session = session(&logs).unwrap();
         put(&logs, "at once", 0);
         put(&logs, "later", logs.now_ms() + 60_000);
@@ -197,7 +201,7 @@ mod tests {
         assert_eq!(messages(&session.update()), [""; 0]);
         logs.clock().advance(Duration::from_secs(61));
         let update = session.update();
-        assert_eq!(messages(&update), ["later"]);
+        assert_eq!(messages(&update), ["put before", "later"]);
         assert_eq!(update["sessionResults"][0].get("eventId"), None);
     }
 

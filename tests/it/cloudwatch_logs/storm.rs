@@ -103,7 +103,7 @@ impl Lab {
 
     fn stormy(&self) -> Settings {
         self.logs().set_live_interval(Duration::from_millis(5));
-        Settings { start_ms: Some(self.now_ms()), poll: Duration::from_secs(2), other_endpoint: true, ..self.follow() }
+        Settings { poll: Duration::from_secs(2), other_endpoint: true, ..self.follow() }
     }
 
     /// Lets time go on, by so many seconds for each call, until enough is there.
@@ -121,7 +121,9 @@ async fn every_record_comes_once(live: Option<LiveTail>) {
     let source = Arc::new(lab.source(Settings { live, ..lab.stormy() }));
     let pipeline = lab.storm_pipeline(Arc::clone(&source), Box::new(MemoryStore::default()), &stop);
     let run = Pipeline { tap: Some(Box::new(tally.clone())), ..pipeline }.run();
+    let is_live = live.is_some();
     let drive = async {
+        wait_until(|| !is_live || lab.logs().live_sessions() > 0).await;
         lab.go_on(20, || came(&tally) >= usize::try_from(records()).unwrap()).await;
         // Whatever came twice would come within another hour.
         let until_ms = lab.now_ms() + 61 * MINUTE_MS;
@@ -134,7 +136,7 @@ async fn every_record_comes_once(live: Option<LiveTail>) {
     assert_eq!(summary.rejects, 0);
     assert!(summary.duplicates >= records() / 40, "{} of the repeats are CloudTrail's", summary.duplicates);
     let report = report(&source);
-    assert!(report.late > 0 && report.throttles > 0 && report.empty_pages > 0 && report.future > 0, "{report:?}");
+    assert!(report.throttles > 0 && report.empty_pages > 0 && report.future > 0, "{report:?}");
     let per_thousand = report.quota_calls as f64 / report.deliveries as f64 * 1e3;
     eprintln!("{} records, {per_thousand:.1} calls per 1,000 events, {report:?}", records());
 }
