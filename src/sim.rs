@@ -10,7 +10,8 @@
 //! ```
 //!
 //! - [`Endpoint`] speaks AWS JSON and S3's XML on a loopback port and stops when it is dropped.
-//! - [`Logs`] holds log groups as CloudWatch Logs shows them: paged, with late visibility, tokens bound to a query.
+//! - [`Logs`] holds log groups as CloudWatch Logs shows them: paged, with late visibility, tokens bound to a query; and as
+//!   a live tail shows them.
 //! - [`Trails`] holds what CloudTrail says about its trails.
 //! - [`Buses`] keeps the events that were put on EventBridge's buses.
 //! - [`Queues`] holds messages as SQS shows them: hidden once received, visible again in time, moved to dead letters.
@@ -55,7 +56,7 @@ pub use endpoint::Endpoint;
 #[cfg(feature = "aws")]
 pub use events::{Buses, PutEvent};
 #[cfg(feature = "aws")]
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, StreamEnd};
 #[cfg(feature = "aws")]
 pub use ledger::{REQUESTS_KEPT_MAX, Request};
 #[cfg(feature = "aws")]

@@ -138,6 +138,14 @@ pub struct SourceReport {
     pub probes: u64,
     /// Deliveries seen by those.
     pub probed: u64,
+    /// Deliveries that a live tail showed before a poll found them.
+    pub live: u64,
+    /// Events that it showed and for which there was no room; polls found them.
+    pub live_dropped: u64,
+    /// Updates in which it left events out; polls found them.
+    pub live_sampled: u64,
+    /// Times without it after it had been on; polls went on.
+    pub live_gaps: u64,
     /// Times that the source had to wait for credentials.
     pub credential_waits: u64,
     /// Tokens that the service would not take any more.
@@ -160,8 +168,28 @@ pub struct SourceReport {
     pub objects: u64,
     /// Objects that were passed over, since they hold no events of CloudTrail: digests and what else lies in a bucket.
     pub passed_over: u64,
+    /// Times that something was lost before it could be read: a log group deleted, or its retention too short.
+    pub gaps: u64,
+    /// What is wrong at present though reading goes well: a trail that has stopped, say.
+    pub troubles: Vec<String>,
     /// The newest timestamp seen, in milliseconds since 1970.
     pub newest_ms: Option<i64>,
+    /// Everything with an earlier timestamp was read at least once, in milliseconds since 1970.
+    pub read_ms: Option<i64>,
+    /// Everything with an earlier timestamp was read for the last time, in milliseconds since 1970.
+    pub settled_ms: Option<i64>,
+    /// For how long the source has been there, in milliseconds; for a share of the quota.
+    pub age_ms: u64,
+    /// Of the calls those that the quota counts.
+    pub quota_calls: u64,
     /// The calls a second that the service allows here, and of which this source takes at most half.
     pub quota_calls_per_second: Option<u32>,
+}
+
+impl SourceReport {
+    /// The part of the quota that was used since the start, between 0 and 1; `None` where there is no quota.
+    pub fn quota_share(&self) -> Option<f64> {
+        let allowed = f64::from(self.quota_calls_per_second?) * self.age_ms as f64 / 1e3;
+        (allowed > 0.0).then(|| self.quota_calls as f64 / allowed)
+    }
 }

@@ -11,7 +11,8 @@ use super::{Exit, notify, say};
 use crate::config::run::AwsAccess;
 use crate::source::aws::account;
 use crate::source::cloudwatch_logs::{
-    Access, CloudWatchLogs, DEFAULT_SHARE, Quota, Settings, connector, find_trail_group, load, name_of,
+    Access, CloudWatchLogs, DEFAULT_SHARE, LiveTail, Quota, Settings, TrailGroup, WatchedTrail, connector,
+    find_trail_group, load, name_of, trail_connector,
 };
 use crate::source::role::RoleArn;
 use crate::source::s3;
@@ -89,12 +90,25 @@ pub struct Wanted<'w> {
     pub last: Option<usize>,
     /// Whether to go on.
     pub follow: bool,
+    /// Whether a live tail shows what comes at once.
+    pub live: bool,
     /// How far an earlier run got; it counts for more than `since`.
     pub checkpoints: &'w [Checkpoint],
     /// What the service is to leave out.
     pub pattern: Option<&'w str>,
     /// Whether to look without the pattern now and then.
     pub probe: bool,
+}
+
+/// A log group that is wanted.
+#[derive(Clone)]
+pub struct Place {
+    /// Its name or ARN.
+    pub group: String,
+    /// Its region.
+    pub region: String,
+    /// The trail that it was found by.
+    pub trail: Option<WatchedTrail>,
 }
 
 impl AwsArgs {
@@ -158,14 +172,14 @@ impl AwsArgs {
         let places = self.places(wanted).await.map_err(source_failed)?;
         let mut quotas = Quotas::default();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-        let Some((_, region)) = places.first() else { return Ok(sources) };
+        let Some(Place { region, .. }) = places.first() else { return Ok(sources) };
         let caller = self.caller(region).await.map_err(source_failed)?;
-        for (group, region) in places.clone() {
+        for Place { group, region, trail } in places.clone() {
             let name = name_apart(&group, &region, &places);
             let quota = quotas.of(&caller, &region);
             let access = Access { region: Some(region.clone()), ..self.access() };
-            let settings =
-                Settings { name, other_endpoint: self.has_other_endpoint(), ..settings(wanted, group, region) };
+            let other_endpoint = self.has_other_endpoint();
+            let settings = Settings { name, other_endpoint, trail, ..settings(wanted, group, region) };
             let settings = resumed(settings, wanted.checkpoints);
             match CloudWatchLogs::new(settings, quota, connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
@@ -203,7 +217,7 @@ impl AwsArgs {
     }
 
     /// Every group with its region, each once.
-    pub async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<(String, String)>, SourceError> {
+    pub async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<Place>, SourceError> {
         let mut places = Vec::new();
         let mut config = None;
         for group in wanted.groups {
@@ -217,17 +231,23 @@ impl AwsArgs {
                     config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default()
                 }
             };
-            places.push((group.clone(), region));
+            places.push(Place { group: group.clone(), region, trail: None });
         }
         for trail in wanted.trails {
             let config = load(&self.access()).await?;
             let found = find_trail_group(&config, trail).await?;
             say("note", &format!("trail `{}` delivers to {} in {}", found.trail, found.group_arn, found.region));
-            places.push((found.group_arn, found.region));
+            places.push(self.place_of(found));
         }
         let mut seen = HashSet::new();
-        places.retain(|place| seen.insert(place.clone()));
+        places.retain(|place| seen.insert((place.group.clone(), place.region.clone())));
         Ok(places)
+    }
+
+    fn place_of(&self, found: TrailGroup) -> Place {
+        let access = Access { region: Some(found.home_region), ..self.access() };
+        let trail = WatchedTrail { name: found.trail, arn: found.trail_arn, connect: trail_connector(access) };
+        Place { group: found.group_arn, region: found.region, trail: Some(trail) }
     }
 }
 
@@ -251,6 +271,7 @@ pub fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings 
         filter_pattern: wanted.pattern.map(str::to_owned),
         probe_every: wanted.probe.then_some(PROBE_EVERY),
         last: wanted.last,
+        live: wanted.live.then(LiveTail::default),
         ..Settings::new(group, region)
     }
 }
@@ -264,8 +285,8 @@ pub fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
 }
 
 /// A name that tells a group from others of the same name, in other regions or accounts; `None` where none is needed.
-fn name_apart(group: &str, region: &str, places: &[(String, String)]) -> Option<String> {
-    let alike = places.iter().filter(|(other, _)| name_of(other) == name_of(group)).count();
+fn name_apart(group: &str, region: &str, places: &[Place]) -> Option<String> {
+    let alike = places.iter().filter(|other| name_of(&other.group) == name_of(group)).count();
     (alike > 1).then(|| if group.starts_with("arn:") { group.to_owned() } else { format!("{group} in {region}") })
 }
 

@@ -3,11 +3,16 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Exit, count, line, say, thousands};
 use crate::pipeline::{Ended, Summary};
 use crate::rule::Severity;
 use crate::source::SourceReport;
 use crate::untrusted::{Untrusted, shortened};
+
+/// A run that lasts as long has a share of the quota worth telling.
+const SHARE_AFTER_MS: u64 = 10_000;
 
 /// Prints the summary: what was read, what was odd, what was found.
 pub fn summary(summary: &Summary) {
@@ -70,6 +75,7 @@ fn odd(summary: &Summary) -> Option<String> {
         (sum(|report| report.late), late(summary)),
         (sum(|report| report.future), "from the future".to_owned()),
         (summary.rejects, "not decoded".to_owned()),
+        (sum(|report| report.gaps), "gaps (what was lost before it could be read)".to_owned()),
         (sum(|report| report.unreadable), "unreadable".to_owned()),
         (sum(|report| report.left), "messages left to their queue".to_owned()),
         (sum(|report| report.expired), "messages visible again before they were deleted".to_owned()),
@@ -111,10 +117,21 @@ fn calls(report: &SourceReport) -> String {
         (report.credential_waits, "waits for credentials"),
         (report.probes, "looks without the pattern"),
         (report.probed, "events seen by them"),
+        (report.live, "shown by live tail first"),
+        (report.live_dropped, "dropped by it"),
+        (report.live_sampled, "samples"),
+        (report.live_gaps, "gaps in it"),
     ] {
         if number > 0 {
             let _ = write!(text, ", {} {what}", thousands(number));
         }
+    }
+    // Of a moment a share says nothing.
+    if let Some(share) = report.quota_share().filter(|_| report.age_ms >= SHARE_AFTER_MS) {
+        let _ = write!(text, ", {:.1} % of the quota", share * 100.0);
+    }
+    if let Some(read) = report.read_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+        let _ = write!(text, ", all up to {read:.0}");
     }
     text
 }

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
 
+use self::hold_back::HoldBack;
 use super::time::{Moment, is_nothing_between, moment, within};
 use super::{Exit, OutputArgs, RuleArgs, line, notify, report, runtime, say, stop_on_signal};
 use crate::condition::Condition;
@@ -22,6 +24,8 @@ use crate::sink::stdout::Printer;
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files};
 use crate::store::{self, Checkpoint, DiskStore, MemoryStore, Store};
+
+mod hold_back;
 
 #[derive(Debug, Args)]
 pub struct Tail {
@@ -47,6 +51,13 @@ pub struct Tail {
     /// Goes on with what comes.
     #[arg(long, short)]
     follow: bool,
+    /// Shows what comes to log groups within a second, by a live tail beside the polls. It has a price: see the manual.
+    #[arg(long, requires = "follow")]
+    live: bool,
+    /// How long to hold events back, to show them in the order of their own time: `5s`, or `0s` for not at all. 2s if
+    /// several sources are followed, else not at all.
+    #[arg(long, value_name = "DURATION", requires = "follow", value_parser = humantime::parse_duration)]
+    hold_back: Option<Duration>,
     /// Where to start: `10m`, `2h30m`, or a time. For log groups by delivery (10m if not given), for files by event time.
     #[arg(long, value_name = "WHEN", value_parser = moment)]
     since: Option<Moment>,
@@ -88,6 +99,10 @@ impl Tail {
         }
         if !from_files && !from_groups && (self.since.is_some() || self.until.is_some() || self.last.is_some()) {
             say("error", "`--since`, `--until` and `-n` choose from log groups and files; a queue gives what is in it");
+            return Ok(Exit::Usage);
+        }
+        if self.live && !from_groups {
+            say("error", "`--live` is for log groups (name a `--log-group` or a `--trail`)");
             return Ok(Exit::Usage);
         }
         let filter = match self.filter.as_deref().map(|pattern| filter_pattern::parse("--filter", pattern)) {
@@ -146,6 +161,7 @@ impl Tail {
             (sources, filter)
         };
         let ring = self.last.filter(|_| from_files).map(|last| last.min(LAST_MAX));
+        let tap = self.tap(sources.len(), ring);
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
             filter,
@@ -153,7 +169,7 @@ impl Tail {
             store,
             sinks: Vec::new(),
             couriers: None,
-            tap: Some(Box::new(TailTap { findings_only: self.findings, ..TailTap::new(self.output.printer(), ring) })),
+            tap: Some(tap),
             limits: Limits::default(),
             bounds: Bounds { suppression: self.suppression(), ..Bounds::default() },
             notify: notify(),
@@ -175,6 +191,14 @@ impl Tail {
             true => Suppression::ToTheEnd,
             false => Suppression::Off,
         }
+    }
+
+    /// Who prints, and holds back before if that is wanted.
+    fn tap(&self, sources: usize, ring: Option<usize>) -> Box<dyn Tap> {
+        let tap = TailTap { findings_only: self.findings, ..TailTap::new(self.output.printer(), ring) };
+        let several = self.follow && sources > 1;
+        let hold_back = self.hold_back.unwrap_or(if several { HOLD_BACK } else { Duration::ZERO });
+        if hold_back.is_zero() { Box::new(tap) } else { Box::new(HoldBack::new(tap, hold_back)) }
     }
 
     /// The store that was asked for; `None` after saying why there is none.
@@ -214,6 +238,7 @@ impl Tail {
             until: self.until,
             last: self.last,
             follow: self.follow,
+            live: self.live,
             checkpoints,
             // The service takes no longer ones; whatever it lets through is judged here again.
             pattern: self
@@ -268,6 +293,9 @@ struct Ring {
     size: usize,
     events: VecDeque<(RawEvent, Vec<Arc<Finding>>)>,
 }
+
+/// How long events of several sources are held back where nothing else is said: a poll of each.
+const HOLD_BACK: Duration = Duration::from_secs(2);
 
 /// The most events that `-n` keeps of files.
 const LAST_MAX: usize = 100_000;

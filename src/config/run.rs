@@ -105,6 +105,8 @@ pub struct LogGroup {
     pub since: Duration,
     /// A filter pattern: what it does not let through is not sent.
     pub filter: Option<String>,
+    /// Whether a live tail shows what comes at once.
+    pub live: bool,
 }
 
 /// A queue that is read.

@@ -4,6 +4,7 @@
 //! by path. Signatures are not checked.
 
 mod cut;
+mod live;
 mod objects;
 mod tokens;
 
@@ -24,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
@@ -45,6 +47,8 @@ pub struct Endpoint {
     roles: Roles,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
+    /// Streams go on until this is dropped.
+    streaming: Option<DropGuard>,
     server: JoinHandle<()>,
 }
 
@@ -61,6 +65,7 @@ impl Endpoint {
         let buses = Buses::default();
         let (queues, buckets) = (Queues::new(logs.clock().clone()), Buckets::default());
         let roles = Roles::new(logs.clock().clone());
+        let closing = CancellationToken::new();
         let services = Services {
             logs: logs.clone(),
             trails: trails.clone(),
@@ -69,6 +74,7 @@ impl Endpoint {
             buckets: buckets.clone(),
             roles: roles.clone(),
             answered: Arc::default(),
+            closing: closing.clone(),
         };
         let router = Router::new()
             .route("/", post(answer).get(answer_for_objects))
@@ -85,7 +91,8 @@ impl Endpoint {
             // An accept that fails is retried within; serving has no other way to fail.
             let _ = serve.await;
         });
-        Ok(Self { address, logs, trails, buses, queues, buckets, roles, running: Some(running), server })
+        let (running, streaming) = (Some(running), Some(closing.drop_guard()));
+        Ok(Self { address, logs, trails, buses, queues, buckets, roles, running, streaming, server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -126,6 +133,7 @@ impl Endpoint {
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
+        drop(self.streaming.take());
         // A server task that panicked is as stopped as one that ended.
         let _ = (&mut self.server).await;
     }
@@ -140,6 +148,7 @@ struct Services {
     buckets: Buckets,
     roles: Roles,
     answered: Arc<AtomicU64>,
+    closing: CancellationToken,
 }
 
 async fn answer_for_objects(
@@ -180,6 +189,10 @@ async fn answer(
     }
     if let Err(refusal) = services.roles.admit(tokens::access_key(&headers), &call.operation) {
         return respond(Err(refusal), &request_id, false);
+    }
+    if call.operation == "StartLiveTail" {
+        let opened = live::answer(&services.logs, call.body, fault.as_ref(), services.closing.clone());
+        return opened.unwrap_or_else(|refusal| respond(Err(refusal), &request_id, false));
     }
     let answer = services.carry_out(call, fault.as_ref()).await;
     if let Some(Fault::Delay(delay)) = &fault {

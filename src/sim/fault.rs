@@ -39,8 +39,28 @@ pub enum Fault {
     Reset,
     /// The answer breaks off in the middle of its body.
     TruncatedBody,
+    /// A stream goes well for so many updates, and ends like this before the next.
+    Stream {
+        /// Updates that are sent.
+        after_updates: usize,
+        /// What comes then.
+        then: StreamEnd,
+    },
     /// Every second entry of a batch fails, through no fault of the sender.
     HalfFails,
+}
+
+/// How a stream comes to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// In good order.
+    Closes,
+    /// The connection breaks in the middle of a frame.
+    Breaks,
+    /// Nothing comes any more, and nothing says so.
+    Stalls,
+    /// An exception of this name is the last frame.
+    Raises(String),
 }
 
 impl Fault {

@@ -4,12 +4,15 @@
 //! be put now and become visible later, which is what the service does and what careless readers lose.
 
 mod describe;
+mod live;
 mod read;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,6 +21,7 @@ use super::ledger::{Ledger, Request};
 use super::refusal::Refusal;
 use super::{ACCOUNT_ID, Clock, Faults, REGION, lock};
 
+pub(super) use live::{LiveRequest, LiveSession};
 pub(super) use read::PageCut;
 
 /// The limits that the stand-in holds to, as AWS documents them.
@@ -48,11 +52,23 @@ pub mod limits {
     pub const AGE_MS_MAX: i64 = 14 * 24 * HOUR_MS;
     /// Most groups on a page of `DescribeLogGroups`, and the default.
     pub const GROUPS_PAGE_MAX: usize = 50;
+    /// Most groups of a live tail.
+    pub const LIVE_GROUPS_MAX: usize = 10;
+    /// Most live tails of an account at the same time.
+    pub const LIVE_SESSIONS_MAX: usize = 15;
+    /// Most events in an update of a live tail.
+    pub const UPDATE_EVENTS_MAX: usize = 500;
     /// Earliest start of a query that reads the newest events first: 2024-01-01T00:00:00Z.
     pub const NEWEST_FIRST_SINCE_MS: i64 = 1_704_067_200_000;
 
     const HOUR_MS: i64 = 3_600_000;
 }
+
+/// The class of log groups that nothing else is said of.
+const STANDARD: &str = "STANDARD";
+
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
 /// One event to put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +87,30 @@ pub struct Logs {
 
 type PatternFilter = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     pattern_filter: Mutex<Option<PatternFilter>>,
     faults: Faults,
     ledger: Ledger,
     clock: Clock,
+    live_interval: Mutex<Duration>,
+    live_open: Arc<AtomicUsize>,
+    live_made: AtomicU64,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            pattern_filter: Mutex::default(),
+            faults: Faults::default(),
+            ledger: Ledger::default(),
+            clock: Clock::default(),
+            live_interval: Mutex::new(Duration::from_secs(1)),
+            live_open: Arc::default(),
+            live_made: AtomicU64::default(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -93,10 +126,12 @@ struct Group {
     /// Tells a group from one of the same name that was deleted before.
     serial: u64,
     created_ms: i64,
-    class: &'static str,
-    retention_days: Option<i64>,
+    class: String,
+    retention_days: Option<u32>,
     streams: BTreeMap<String, StreamMeta>,
     events: BTreeMap<Position, Stored>,
+    /// The events in the order in which they were put.
+    puts: Vec<Position>,
 }
 
 struct StreamMeta {
@@ -130,17 +165,19 @@ impl Logs {
         lock(&self.shared.state).ensure_group(group, now_ms);
     }
 
-    /// Sets what `DescribeLogGroups` says of a group, which is made if need be. Nothing else goes by it.
-    pub fn describe_as(&self, group: &str, class: &'static str, retention_days: Option<i64>) {
-        self.create_group(group);
-        if let Some(group) = lock(&self.shared.state).groups.get_mut(group) {
-            (group.class, group.retention_days) = (class, retention_days);
-        }
-    }
-
     /// Deletes a group with its events; says whether there was one.
     pub fn delete_group(&self, group: &str) -> bool {
         lock(&self.shared.state).groups.remove(group).is_some()
+    }
+
+    /// Sets a group's class, such as `INFREQUENT_ACCESS`; says whether there is such a group.
+    pub fn set_class(&self, group: &str, class: &str) -> bool {
+        lock(&self.shared.state).groups.get_mut(group).map(|group| group.class = class.to_owned()).is_some()
+    }
+
+    /// Sets for how many days a group keeps events; says whether there is such a group.
+    pub fn set_retention(&self, group: &str, days: u32) -> bool {
+        lock(&self.shared.state).groups.get_mut(group).map(|group| group.retention_days = Some(days)).is_some()
     }
 
     /// Puts an event that can be read at once, and returns its `eventId`. Makes the group and the stream if need be.
@@ -243,9 +280,15 @@ impl State {
             return;
         }
         self.groups_made += 1;
-        let (streams, events) = (BTreeMap::new(), BTreeMap::new());
-        let (class, retention_days) = ("STANDARD", None);
-        let group = Group { serial: self.groups_made, created_ms: now_ms, class, retention_days, streams, events };
+        let group = Group {
+            serial: self.groups_made,
+            created_ms: now_ms,
+            class: STANDARD.to_owned(),
+            retention_days: None,
+            streams: BTreeMap::new(),
+            events: BTreeMap::new(),
+            puts: Vec::new(),
+        };
         self.groups.insert(name.to_owned(), group);
     }
 
@@ -262,6 +305,7 @@ impl State {
             group.note_stream(stream, timestamp_ms, now_ms);
             let stored = Stored { stream: stream.into(), message: message.into(), visible_at_ms };
             group.events.insert(position, stored);
+            group.puts.push(position);
         }
         position
     }
@@ -276,6 +320,13 @@ impl Group {
         let fresh = StreamMeta { created_ms: now_ms, last_event_ms: None };
         let meta = self.streams.entry(stream.to_owned()).or_insert(fresh);
         meta.last_event_ms = meta.last_event_ms.max(Some(timestamp_ms));
+    }
+}
+
+impl Group {
+    /// Nothing before it is kept any more.
+    fn kept_since_ms(&self, now_ms: i64) -> i64 {
+        self.retention_days.map_or(i64::MIN, |days| now_ms - i64::from(days) * DAY_MS)
     }
 }
 

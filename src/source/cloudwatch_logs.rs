@@ -27,7 +27,9 @@ use crate::delivery::{Delivery, LogPlace, Origin, Place, Receipt};
 use crate::store::Checkpoint;
 
 mod connect;
+mod describe;
 mod group;
+mod live;
 mod memory;
 mod newest;
 mod page;
@@ -38,14 +40,17 @@ mod receipts;
 mod refuse;
 mod schedule;
 mod trail;
+mod watch;
 
 pub use super::aws::{Access, Clock, load};
 pub use connect::{Connect, connector, local_connector};
 pub use group::{is_group, name_of};
+pub use live::LiveTail;
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
-pub use trail::{TrailGroup, find_trail_group};
+pub use trail::{TrailConnect, TrailGroup, WatchedTrail, find_trail_group, trail_connector};
 
 use group::Group;
+use live::Live;
 use memory::{Key, Known, Memory};
 use newest::Newest;
 use page::{LogRecord, Naming, Page, Query};
@@ -53,12 +58,16 @@ use position::{Position, SETTLED_AGE_MS};
 use probe::{Change, Probe};
 use receipts::Receipts;
 use schedule::{Plan, Progress, Schedule, Slot, Turn};
+use watch::Watch;
 
 /// Keys that are remembered where nothing else is said: an hour of 550 events a second, about 100 MB.
 pub const MEMORY_KEYS_MAX: usize = 2_000_000;
 
 /// How often the first call is tried again, where nothing is followed, before the way to AWS counts as wrong.
 const TRIES_AT_START: u32 = 5;
+
+/// How often it is looked at what reading does not show.
+const WATCH_EVERY: Duration = Duration::from_secs(300);
 
 /// The longest sleep between two looks at the clock, since a computer that was suspended sleeps longer than it knows.
 const NAP_MAX: Duration = Duration::from_millis(500);
@@ -88,6 +97,13 @@ pub struct Settings {
     /// so that silence can be told from what the pattern leaves out. Of effect when following by a pattern; `None` is
     /// never.
     pub probe_every: Option<Duration>,
+    /// Whether, and how, a live tail shows what comes before a poll finds it. Of effect when following.
+    pub live: Option<LiveTail>,
+    /// How often to look whether the trail goes on; 5 minutes. Twelve times less often it is looked whether the group was
+    /// made again and keeps events long enough. Of effect when following; `None` is never.
+    pub watch_every: Option<Duration>,
+    /// The trail that delivers to the group, where it is known.
+    pub trail: Option<WatchedTrail>,
     /// Of what is there at the start, hand over the newest so many events only; at most 100,000. Without `start_ms` they
     /// are looked for up to a week back. Of no effect together with `resume`.
     pub last: Option<usize>,
@@ -116,6 +132,9 @@ impl Settings {
             poll: Duration::from_secs(2),
             filter_pattern: None,
             probe_every: None,
+            live: None,
+            watch_every: Some(WATCH_EVERY),
+            trail: None,
             last: None,
             resume: None,
             other_endpoint: false,
@@ -166,6 +185,7 @@ pub struct CloudWatchLogs {
     connect: Connect,
     notify: Notify,
     receipts: Mutex<Receipts>,
+    began: Instant,
     report: Mutex<SourceReport>,
     reader: tokio::sync::Mutex<Reader>,
 }
@@ -184,6 +204,8 @@ struct Reader {
     pass_trouble: Trouble,
     resume_at: Option<Instant>,
     probe: Option<Probe>,
+    live: Option<Live>,
+    watch: Option<Watch>,
     ready: Option<Vec<Delivery>>,
     told_of_gaps: bool,
 }
@@ -215,6 +237,7 @@ impl CloudWatchLogs {
             connect,
             notify,
             receipts: Mutex::default(),
+            began: Instant::now(),
             report: Mutex::new(report),
             reader: tokio::sync::Mutex::new(reader),
         })
@@ -223,12 +246,18 @@ impl CloudWatchLogs {
     async fn next_batch(&self) -> Result<Option<Vec<Delivery>>, SourceError> {
         let reader = &mut *self.reader.lock().await;
         loop {
+            self.watch(reader);
+            if reader.ready.is_none() {
+                self.take_hints(reader);
+            }
             if let Some(batch) = reader.ready.take() {
                 return Ok(Some(batch));
             }
             if let Some(resume_at) = reader.resume_at {
-                tokio::time::sleep_until(resume_at).await;
-                reader.resume_at = None;
+                if reader.sleep_until(resume_at).await {
+                    reader.resume_at = None;
+                }
+                continue;
             }
             if let Some(client) = reader.client_to_probe_with((self.settings.clock)()) {
                 self.probe(reader, &client).await;
@@ -236,7 +265,7 @@ impl CloudWatchLogs {
             }
             match reader.reading.turn((self.settings.clock)()) {
                 Turn::Finished => return Ok(None),
-                Turn::Wait(wait_ms) => tokio::time::sleep(nap(wait_ms)).await,
+                Turn::Wait(wait_ms) => _ = reader.sleep_until(Instant::now() + nap(wait_ms)).await,
                 Turn::Read(slot) => match self.read_page(reader, slot).await? {
                     Ok(page) => self.take_page(reader, slot, page),
                     Err(failure) => self.take_failure(reader, slot, failure).await?,
@@ -258,7 +287,7 @@ impl CloudWatchLogs {
             },
         };
         self.quota.take().await;
-        self.report().calls += 1;
+        self.report().count_call();
         let pattern = self.settings.filter_pattern.as_deref();
         Ok(page::read(&client, (&self.group, reader.naming), pattern, &reader.reading.query(slot)).await)
     }
@@ -266,7 +295,7 @@ impl CloudWatchLogs {
     /// Looks at the newest events without the pattern. A failure is that of one look: the next is not far.
     async fn probe(&self, reader: &mut Reader, client: &Client) {
         self.quota.take().await;
-        self.report().calls += 1;
+        self.report().count_call();
         let from_ms = (self.settings.clock)() - probe::BACK_MS;
         let page = page::read_newest(client, (&self.group, reader.naming), from_ms, probe::EVENTS_MAX).await;
         let Ok(Page { records, .. }) = page else {
@@ -292,7 +321,7 @@ impl CloudWatchLogs {
         let now_ms = (self.settings.clock)();
         let mut news = Vec::new();
         for record in records {
-            let known = reader.memory.remember(record.key());
+            let known = reader.memory.remember_read(record.key(), || record.content_key());
             self.report().count(known, false, now_ms.saturating_sub(record.timestamp_ms));
             if known != Known::Repeat {
                 news.push(record);
@@ -306,6 +335,7 @@ impl CloudWatchLogs {
         reader.succeeded = true;
         if reader.trouble.over() {
             self.tell(NoticeLevel::Info, format!("reading `{}` again", self.name));
+            reader.watch.iter_mut().for_each(Watch::look_now);
         }
         if page.records.is_empty() && page.token.is_some() {
             self.report().empty_pages += 1;
@@ -319,6 +349,7 @@ impl CloudWatchLogs {
             return self.wait_for_pass(reader, Failure::new(FailureKind::Circle, text));
         }
         self.turn_page(reader, slot, page.token, late);
+        self.begin_live(reader);
     }
 
     /// Goes on to the next page, or takes in that the pass is complete.
@@ -348,7 +379,10 @@ impl CloudWatchLogs {
         if let Reading::Schedule(schedule) = &mut reader.reading {
             reader.memory.settle(schedule.settled_ms());
             schedule.allow_sweeps(!reader.memory.has_gaps());
-            lock(&self.receipts).mark(schedule.position());
+            let position = schedule.position();
+            lock(&self.receipts).mark(position);
+            let mut report = self.report();
+            (report.read_ms, report.settled_ms) = (Some(position.head()), Some(position.settled()));
         }
     }
 
@@ -373,12 +407,12 @@ impl CloudWatchLogs {
             match &mut reader.reading {
                 Reading::Newest(newest) => {
                     if record.timestamp_ms >= newest.began_ms - SETTLED_AGE_MS {
-                        reader.memory.remember(key);
+                        reader.memory.remember_read(key, || record.content_key());
                     }
                     newest.keep(key, record);
                 }
                 Reading::Schedule(schedule) => {
-                    let known = reader.memory.remember(key);
+                    let known = reader.memory.remember_read(key, || record.content_key());
                     let is_late = known == Known::New && schedule.is_late(record.timestamp_ms);
                     self.report().count(known, is_late, now_ms.saturating_sub(record.timestamp_ms));
                     if known != Known::Repeat {
@@ -504,7 +538,8 @@ impl Source for CloudWatchLogs {
     }
 
     fn report(&self) -> SourceReport {
-        lock(&self.report).clone()
+        let age_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        SourceReport { age_ms, ..lock(&self.report).clone() }
     }
 }
 
@@ -520,10 +555,25 @@ impl Reader {
         self.probe.as_mut()?.is_due(now_ms).then(|| client.clone())
     }
 
+    /// Sleeps to the end, unless the live tail shows something before; whether it did sleep.
+    async fn sleep_until(&self, until: Instant) -> bool {
+        let Some(live) = &self.live else {
+            tokio::time::sleep_until(until).await;
+            return true;
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(until) => true,
+            () = live.hints.arrive() => false,
+        }
+    }
+
     fn new(settings: &Settings, group: &Group, quota: &Quota) -> Result<Self, SettingsError> {
+        let reading = Reading::new(settings, group, quota)?;
         Ok(Self {
-            reading: Reading::new(settings, group, quota)?,
-            memory: Memory::new(settings.memory_keys_max),
+            memory: match settings.live {
+                Some(_) => Memory::with_hints(settings.memory_keys_max),
+                None => Memory::new(settings.memory_keys_max),
+            },
             client: None,
             naming: if group.arn.is_some() { Naming::Arn } else { Naming::Name },
             succeeded: false,
@@ -534,8 +584,11 @@ impl Reader {
                 .probe_every
                 .filter(|_| settings.follow && settings.filter_pattern.is_some())
                 .map(Probe::new),
+            live: None,
+            watch: settings.watch_every.filter(|_| settings.follow).map(|every| Watch::new(every, reading.begins_ms())),
             ready: None,
             told_of_gaps: false,
+            reading,
         })
     }
 }
@@ -556,6 +609,14 @@ impl Reading {
         }
         let start_ms = settings.start_ms.unwrap_or(now_ms).min(now_ms);
         Ok(Self::Schedule(Box::new(Schedule::new(plan, Position::at(start_ms)))))
+    }
+
+    /// Nothing from here on has been read.
+    fn begins_ms(&self) -> i64 {
+        match self {
+            Self::Newest(newest) => newest.began_ms,
+            Self::Schedule(schedule) => schedule.position().head(),
+        }
     }
 
     fn turn(&mut self, now_ms: i64) -> Turn {
@@ -594,6 +655,11 @@ impl LogRecord {
         Key::new(self.timestamp_ms, self.ingestion_ms, &self.id, &self.stream, &self.message)
     }
 
+    /// The key of all that is said of it but its id.
+    fn content_key(&self) -> Key {
+        Key::new(self.timestamp_ms, self.ingestion_ms, "", &self.stream, &self.message)
+    }
+
     fn into_delivery(self, source: &Arc<str>, receipt: Receipt) -> Delivery {
         let place = LogPlace {
             stream: self.stream,
@@ -607,6 +673,20 @@ impl LogRecord {
 }
 
 impl SourceReport {
+    /// Counts a call that the quota counts too.
+    fn count_call(&mut self) {
+        self.calls += 1;
+        self.quota_calls += 1;
+    }
+
+    /// Counts how a live tail went.
+    fn add_live(&mut self, hints: &live::Waiting) {
+        self.calls += hints.calls;
+        self.live_dropped += hints.dropped;
+        self.live_sampled += hints.sampled;
+        self.live_gaps += hints.gaps;
+    }
+
     /// Counts what was known of a record that was read `age_ms` after its timestamp.
     fn count(&mut self, known: Known, is_late: bool, age_ms: i64) {
         match known {

@@ -3,7 +3,7 @@
 //! Time is the stand-in's clock: tests age events by moving it. Every test also checks that log streams were never
 //! listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,10 @@ use trailwatch::source::cloudwatch_logs::{
 use trailwatch::source::{NoticeLevel, Source, SourceError, SourceReport};
 
 use super::notices::Notices;
+
+mod live;
+mod storm;
+mod watch;
 
 const GROUP: &str = "aws-cloudtrail-logs";
 const STREAM: &str = "111122223333_CloudTrail_us-east-1";
@@ -96,6 +100,21 @@ impl Lab {
         // One more call than that has to arrive: only then is the answer before it dealt with.
         let until = self.calls() + answers + 1;
         assert_quiet_until(source, || self.calls() >= until).await;
+    }
+}
+
+impl Lab {
+    /// Lets a source take in some answers, then something happen while it goes on: no answer goes by unheard. What comes
+    /// next.
+    async fn after_quiet(&self, source: &CloudWatchLogs, answers: u64, happens: impl FnOnce(&Logs)) -> Vec<String> {
+        let (until, batch) = (self.calls() + answers + 1, next(source));
+        tokio::pin!(batch);
+        tokio::select! {
+            batch = &mut batch => panic!("expected nothing, got {:?}", texts_of(batch)),
+            () = patiently(wait_until(|| self.calls() >= until)) => {}
+        }
+        happens(self.logs());
+        texts_of(batch.await)
     }
 }
 
@@ -336,6 +355,7 @@ async fn a_group_that_goes_away_is_waited_for() {
     let lab = Lab::new().await;
     let source = lab.source(lab.follow());
     lab.assert_quiet(&source, 2).await;
+    lab.advance(60);
     lab.logs().delete_group(GROUP);
     lab.assert_quiet(&source, 1).await;
     lab.put(lab.now_ms(), "back");
@@ -358,11 +378,12 @@ async fn what_is_not_allowed_at_the_start_is_an_error_that_names_the_permission(
 async fn a_permission_that_is_taken_away_is_waited_for_and_told_once() {
     let lab = Lab::new().await;
     let source = lab.source(lab.follow());
-    lab.assert_quiet(&source, 1).await;
-    lab.logs().faults().next(Fault::access_denied());
-    lab.logs().faults().next(Fault::access_denied());
-    lab.put(lab.now_ms(), "allowed again");
-    assert_eq!(texts(&source, 1).await, ["allowed again"]);
+    let denied = |logs: &Logs| {
+        logs.faults().next(Fault::access_denied());
+        logs.faults().next(Fault::access_denied());
+        lab.put(lab.now_ms(), "allowed again");
+    };
+    assert_eq!(lab.after_quiet(&source, 1, denied).await, ["allowed again"]);
     let levels: Vec<NoticeLevel> = lab.notices.all().iter().map(|notice| notice.level).collect();
     assert_eq!(levels, [NoticeLevel::Error, NoticeLevel::Info]);
 }
@@ -406,11 +427,12 @@ async fn expired_credentials_are_loaded_anew_and_told_once() {
         inner()
     });
     let source = lab.source_by(lab.follow(), connect);
-    lab.assert_quiet(&source, 1).await;
-    lab.logs().faults().next(Fault::expired_token());
-    lab.logs().faults().next(Fault::unrecognized_client());
-    lab.put(lab.now_ms(), "renewed");
-    assert_eq!(texts(&source, 1).await, ["renewed"]);
+    let expired = |logs: &Logs| {
+        logs.faults().next(Fault::expired_token());
+        logs.faults().next(Fault::unrecognized_client());
+        lab.put(lab.now_ms(), "renewed");
+    };
+    assert_eq!(lab.after_quiet(&source, 1, expired).await, ["renewed"]);
     assert_eq!((connects.load(Ordering::SeqCst), report(&source).credential_waits), (3, 1));
     insta::assert_snapshot!(lab.notices.text(), @r"
     the credentials for log group `aws-cloudtrail-logs` in `us-east-1` are no longer accepted: ExpiredTokenException: The security token included in the request is expired; waiting for new ones (renew them, with single sign-on by `aws sso login`)
@@ -444,10 +466,11 @@ async fn credentials_that_cannot_be_loaded_anew_are_waited_for() {
         _ => good(),
     });
     let source = lab.source_by(lab.follow(), connect);
-    lab.assert_quiet(&source, 1).await;
-    lab.logs().faults().next(Fault::expired_token());
-    lab.put(lab.now_ms(), "renewed");
-    assert_eq!(texts(&source, 1).await, ["renewed"]);
+    let expired = |logs: &Logs| {
+        logs.faults().next(Fault::expired_token());
+        lab.put(lab.now_ms(), "renewed");
+    };
+    assert_eq!(lab.after_quiet(&source, 1, expired).await, ["renewed"]);
     assert_eq!((connects.load(Ordering::SeqCst), report(&source).credential_waits), (4, 1));
     assert_eq!(lab.notices.all().len(), 2, "{:?}", lab.notices.all());
 }
@@ -684,20 +707,25 @@ async fn calls_stay_within_the_share_of_the_quota() {
     assert_eq!(report(&one).quota_calls_per_second, Some(20));
 }
 
-#[tokio::test]
-async fn a_trail_leads_to_its_group() {
-    let lab = Lab::new().await;
-    lab.endpoint.trails().put(Trail::to_group("management-events", GROUP));
-    lab.endpoint.trails().put(Trail { log_group_arn: None, ..Trail::to_group("buckets-only", GROUP) });
+/// How CloudTrail of the stand-in is reached.
+fn config_of_cloudtrail(lab: &Lab) -> aws_config::SdkConfig {
     let credentials = aws_sdk_cloudtrail::config::Credentials::new("AKID", "secret", None, None, "test");
     let provider = aws_sdk_cloudtrail::config::SharedCredentialsProvider::new(credentials);
-    let config = aws_config::SdkConfig::builder()
+    aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(aws_config::Region::new(REGION))
         .endpoint_url(lab.endpoint.url())
         .credentials_provider(provider)
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
+        .build()
+}
+
+#[tokio::test]
+async fn a_trail_leads_to_its_group() {
+    let lab = Lab::new().await;
+    lab.endpoint.trails().put(Trail::to_group("management-events", GROUP));
+    lab.endpoint.trails().put(Trail { log_group_arn: None, ..Trail::to_group("buckets-only", GROUP) });
+    let config = config_of_cloudtrail(&lab);
     let arn = Trail::to_group("management-events", GROUP).arn();
     for trail in ["management-events", arn.as_str()] {
         let found = find_trail_group(&config, trail).await.unwrap();

@@ -22,7 +22,7 @@ async fn healthy() -> Endpoint {
         ..TrailStatus::default()
     };
     endpoint.trails().put(Trail { s3_bucket: BUCKET.into(), status, ..Trail::to_group("main", GROUP) });
-    endpoint.logs().describe_as(GROUP, "STANDARD", Some(90));
+    assert!(endpoint.logs().set_retention(GROUP, 90));
     let condition = json!({"ArnEquals": {"aws:SourceArn": format!("arn:aws:s3:::{BUCKET}")}});
     endpoint.queues().set_policy("trail-queue", policy(&condition));
     endpoint
@@ -204,14 +204,14 @@ async fn each_thing_that_is_wrong_is_told() {
         ),
         (
             "a short retention",
-            |endpoint| endpoint.logs().describe_as(GROUP, "STANDARD", Some(1)),
+            |endpoint| assert!(endpoint.logs().set_retention(GROUP, 1)),
             "logs:DescribeLogGroups",
             "warning",
             "for 1 day",
         ),
         (
             "a class that is not read",
-            |endpoint| endpoint.logs().describe_as(GROUP, "INFREQUENT_ACCESS", None),
+            |endpoint| assert!(endpoint.logs().set_class(GROUP, "INFREQUENT_ACCESS")),
             "logs:DescribeLogGroups",
             "warning",
             "INFREQUENT_ACCESS",

@@ -61,6 +61,8 @@ mod sigma;
 mod sqs;
 mod state;
 mod storms;
+#[cfg(feature = "aws")]
+mod tally;
 mod templates;
 mod trial;
 #[cfg(feature = "aws")]

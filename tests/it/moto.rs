@@ -157,13 +157,25 @@ pub fn interrupt(child: &Child) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_is_printed_once_while_the_group_fills() {
-    let Some(moto) = Moto::start() else { return };
+    follow_while_the_group_fills(&[]).await;
+}
+
+/// Moto's live tail shows all that there ever was, and ends at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_tail_that_shows_everything_again_and_again_repeats_nothing() {
+    let said = follow_while_the_group_fills(&["--live"]).await;
+    assert!(said.is_none_or(|said| said.contains("live tail of")));
+}
+
+/// What the real binary said while it printed every record once; `None` without moto.
+async fn follow_while_the_group_fills(more: &[&str]) -> Option<String> {
+    let moto = Moto::start()?;
     let client = moto.client();
     make_group(&client).await;
     let records = records(240);
 
     let arguments = ["tail", "--log-group", GROUP, "--follow", "--since", "30m", "--output", "json"];
-    let mut tail = moto.trailwatch(&arguments).spawn().unwrap();
+    let mut tail = moto.trailwatch(&[&arguments, more].concat()).spawn().unwrap();
     let output = lines(tail.stdout.take().unwrap());
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut take = |patience: Duration| {
@@ -203,6 +215,7 @@ async fn every_record_is_printed_once_while_the_group_fills() {
     assert!(seen.values().all(|&times| times == 1), "some were printed twice\n{said}");
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains(&format!("events     {}", records.len())), "{said}");
+    Some(said)
 }
 
 #[tokio::test(flavor = "multi_thread")]

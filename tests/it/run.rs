@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use trailwatch::sim::{Endpoint, LogEvent};
+use trailwatch::sim::{Endpoint, LogEvent, Trail, TrailStatus};
 use trailwatch::store::{Inspector, Waiting};
 
 use super::receiver::{Receiver, answer};
@@ -528,4 +528,38 @@ async fn what_was_given_up_is_listed_and_sent_again() {
     wait("both to be brought again", || receiver.requests().len() == before + 2).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
     assert_eq!(lab.waiting("pager"), Waiting::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_that_has_stopped_is_a_reason_not_to_be_ready() {
+    let lab = Lab::new().await;
+    lab.endpoint.logs().set_live_interval(Duration::from_millis(20));
+    let trail = Trail { status: TrailStatus::default(), ..Trail::to_group("main", GROUP) };
+    lab.endpoint.trails().put(trail);
+    lab.configure("[sinks.out]\ntype = \"stdout\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let text = fs::read_to_string(lab.path("trailwatch.toml")).unwrap();
+    let text = text.replace(&format!("log_group = \"{GROUP}\""), "trail = \"main\"\nlive = true");
+    fs::write(lab.path("trailwatch.toml"), text).unwrap();
+    let daemon = lab.start();
+    wait("the listener", || lab.log().contains("answers /livez")).await;
+    let log = lab.log();
+    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    wait("the reason", || {
+        let ready = get(&address, "/readyz", &address);
+        ready.starts_with("HTTP/1.1 503 ") && ready.contains("source `trail`: trail `main` has not been logging")
+    })
+    .await;
+    wait("the live tail", || lab.log().contains("live tail of `trail` is on")).await;
+    let metrics = get(&address, "/metrics", &address);
+    for expected in [
+        "trailwatch_source_troubles{source=\"trail\"} 1.0",
+        "trailwatch_source_quota_share{source=\"trail\"} ",
+        "trailwatch_source_read_timestamp_seconds{source=\"trail\"} ",
+        "trailwatch_source_settled_timestamp_seconds{source=\"trail\"} ",
+        "trailwatch_source_gaps_total{source=\"trail\"} 0",
+        "trailwatch_source_live_total{source=\"trail\"} ",
+    ] {
+        assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
+    }
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
 }

@@ -3,32 +3,29 @@
 //!
 //! Time is the stand-in's clock: tests let visibility run out by moving it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
-use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use trailwatch::decode::{Limits, Reject};
+use trailwatch::decode::Limits;
 use trailwatch::delivery::{Delivery, Place, Receipt};
 use trailwatch::engine::RuleSet;
-use trailwatch::event::RawEvent;
-use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary, Tap};
-use trailwatch::rule::{Rule, Severity};
+use trailwatch::pipeline::{Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary};
+use trailwatch::rule::Severity;
 use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION};
-use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::sqs::{Settings, SettingsError, Sqs, local_connector};
 use trailwatch::source::{NoticeLevel, Notify, Source, SourceError};
-use trailwatch::store::{DiskStore, MemoryStore, Store, StoreError};
+use trailwatch::store::{DiskStore, MemoryStore, Store};
 
 use super::notices::Notices;
+use super::tally::{Tally, reopen, rule};
 
 const QUEUE: &str = "trail-events";
 const BUCKET: &str = "trail-bucket";
@@ -586,58 +583,6 @@ fn settings_that_cannot_be_are_refused() {
     assert!(matches!(error(Settings::new("a b", REGION)), SettingsError::Queue { .. }));
 }
 
-/// Keeps what it is shown or brought: how often each event, and the ids of findings.
-#[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, Seen>>>);
-
-/// How often, and under which ids.
-type Seen = (u32, HashSet<String>);
-
-impl Tally {
-    fn note(&self, event_id: &str, findings: &[Arc<Finding>]) {
-        let mut seen = self.0.lock().unwrap();
-        let (times, ids) = seen.entry(event_id.to_owned()).or_default();
-        *times += 1;
-        ids.extend(findings.iter().map(|finding| finding.id.clone()));
-    }
-
-    fn events(&self) -> Vec<String> {
-        self.0.lock().unwrap().keys().cloned().collect()
-    }
-}
-
-impl Sink for Tally {
-    fn name(&self) -> &str {
-        "tally"
-    }
-
-    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
-        batch.iter().for_each(|finding| self.note(&finding.event_ids[0], std::slice::from_ref(finding)));
-        Box::pin(std::future::ready(Ok(vec![Outcome::Delivered; batch.len()])))
-    }
-}
-
-impl Tap for Tally {
-    fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()> {
-        let event: Value = serde_json::from_slice(&raw.bytes).unwrap();
-        self.note(event["eventID"].as_str().unwrap_or("none"), findings);
-        Ok(())
-    }
-
-    fn reject(&mut self, _reject: &Reject) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn rule() -> Rule {
-    let text = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\ntags = [\"service.s3\"]\n[match]\neventName = \"Fire\"\n";
-    Rule::parse(std::path::Path::new("fire.toml"), text.to_owned()).unwrap()
-}
-
 impl Lab {
     /// A run whose findings the tally gets from the outbox, as a sink that is far away does.
     fn run_with_outbox(&self, source: Arc<Sqs>, store: DiskStore, tally: &Tally) -> Pipeline {
@@ -716,19 +661,6 @@ async fn every_record_comes_out_once_through_a_storm() {
     assert!(summary.duplicates >= 20, "{}", summary.duplicates);
     let left = lab.queues().bodies(QUEUE);
     assert!(left.is_empty(), "{left:?} {:?} {}", summary.sources, lab.notices.text());
-}
-
-/// Opens the store as soon as the run that was killed has let go of it.
-async fn reopen(folder: &std::path::Path) -> DiskStore {
-    let opened = async {
-        loop {
-            match DiskStore::open(folder, trailwatch::store::Limits::default()) {
-                Err(StoreError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(1)).await,
-                opened => return opened.unwrap().0,
-            }
-        }
-    };
-    patiently(opened).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::command::aws::{AwsArgs, Quotas, Wanted, resumed, settings};
+use crate::command::aws::{AwsArgs, Place, Quotas, Wanted, resumed, settings};
 use crate::command::time::Moment;
 use crate::config::run::{AwsAccess, Followed, LogGroup, Queue};
 use crate::sink::eventbridge;
@@ -31,16 +31,19 @@ pub async fn log_group(
         trails: &trails,
         since: Some(Moment::Ago(group.since)),
         follow: true,
+        live: group.live,
         checkpoints,
         pattern: group.filter.as_deref(),
         ..Wanted::default()
     };
-    let (group, region) = args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
+    let Place { group, region, trail } =
+        args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
     let quota = quotas.of(&args.caller(&region).await?, &region);
     let access = Access { region: Some(region.clone()), ..args.access() };
     let settings = Settings {
         name: Some(name.to_owned()),
         other_endpoint: args.has_other_endpoint(),
+        trail,
         ..settings(&wanted, group, region)
     };
     let source = CloudWatchLogs::new(resumed(settings, checkpoints), quota, connector(access), Arc::clone(notify))?;

@@ -41,7 +41,7 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
 type SourceCount = (&'static str, &'static str, fn(&SourceReport) -> u64);
 
 /// What is counted of each source.
-const SOURCE_COUNTS: [SourceCount; 11] = [
+const SOURCE_COUNTS: [SourceCount; 16] = [
     ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
     ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
     ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
@@ -50,9 +50,24 @@ const SOURCE_COUNTS: [SourceCount; 11] = [
     ("source_throttles", "API calls that were throttled", |report| report.throttles),
     ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
     ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
+    ("source_gaps", "Times that something was lost before it could be read", |report| report.gaps),
+    ("source_live", "Deliveries that a live tail showed before a poll found them", |report| report.live),
+    ("source_live_dropped", "Events of a live tail that there was no room for", |report| report.live_dropped),
+    ("source_live_sampled", "Updates of a live tail that left events out", |report| report.live_sampled),
+    ("source_live_gaps", "Times without a live tail after it had been on", |report| report.live_gaps),
     ("source_left", "Messages left to their queue, since they could not be read", |report| report.left),
     ("source_expired", "Messages that could not be kept hidden until they were done with", |report| report.expired),
     ("source_unreadable", "Files, objects or parts that could not be read", |report| report.unreadable),
+];
+
+/// A time of a source, in milliseconds since 1970.
+type SourceTime = (&'static str, &'static str, fn(&SourceReport) -> Option<i64>);
+
+/// How far each source has got.
+const SOURCE_TIMES: [SourceTime; 3] = [
+    ("source_newest_timestamp_seconds", "The newest timestamp seen", |report| report.newest_ms),
+    ("source_read_timestamp_seconds", "Everything before it was read", |report| report.read_ms),
+    ("source_settled_timestamp_seconds", "Everything before it was read for the last time", |report| report.settled_ms),
 ];
 
 struct Metrics(Registry);
@@ -134,10 +149,16 @@ impl Metrics {
         let lateness =
             sources.iter().map(|(source, report)| (labels("source", source), report.lateness_ms_max as f64 / 1e3));
         self.gauges("source_lateness_max_seconds", "The longest time after which a late delivery was found", lateness);
-        let newest = sources
-            .iter()
-            .filter_map(|(source, report)| Some((labels("source", source), report.newest_ms? as f64 / 1e3)));
-        self.gauges("source_newest_timestamp_seconds", "The newest timestamp seen", newest);
+        for (name, help, time) in SOURCE_TIMES {
+            let rows = sources.iter();
+            let rows = rows.filter_map(|(source, report)| Some((labels("source", source), time(report)? as f64 / 1e3)));
+            self.gauges(name, help, rows);
+        }
+        let shares = sources.iter();
+        let shares = shares.filter_map(|(source, report)| Some((labels("source", source), report.quota_share()?)));
+        self.gauges("source_quota_share", "The part of the quota of calls that was used since the start", shares);
+        let troubles = sources.iter().map(|(source, report)| (labels("source", source), report.troubles.len() as f64));
+        self.gauges("source_troubles", "What is wrong though reading goes well: a trail that has stopped", troubles);
     }
 
     fn sinks(&mut self, summary: &Summary, waiting: &[(Arc<str>, Waiting)]) {

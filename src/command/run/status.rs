@@ -79,6 +79,9 @@ impl Status {
         for (source, silent) in self.told().silent {
             reasons.extend(silent.map(|silence| format!("source `{source}` has been silent for {}", long(silence))));
         }
+        for (source, report) in self.handle.summary().sources {
+            reasons.extend(report.troubles.iter().map(|trouble| format!("source `{source}`: {trouble}")));
+        }
         let now_ms = Timestamp::now().as_millisecond();
         for (sink, waiting) in self.waiting().await {
             let age = waiting.oldest_ms.map(|oldest_ms| age(oldest_ms, now_ms)).unwrap_or_default();

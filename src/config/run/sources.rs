@@ -53,7 +53,8 @@ fn log_group(section: &mut Section<'_, '_>) -> Option<LogGroup> {
     if let Some(problem) = filter.as_deref().and_then(filter_problem) {
         section.complain("filter", problem);
     }
-    Some(LogGroup { what: what?, access, since, filter })
+    let live = section.flag("live", false);
+    Some(LogGroup { what: what?, access, since, filter, live })
 }
 
 /// As long as SQS hides messages by default, and at most.

@@ -72,7 +72,7 @@ async fn targets_may_bear_a_namespace() {
         let answer = call(&endpoint, target, json!({})).await;
         assert_eq!(answer.body["trailList"][0]["Name"], "main");
     }
-    for target in ["S3_2006.ListBuckets", "Logs_20140328.StartLiveTail", "nonsense"] {
+    for target in ["S3_2006.ListBuckets", "Logs_20140328.StartQuery", "nonsense"] {
         assert_eq!(call(&endpoint, target, json!({})).await.body["__type"], "UnknownOperationException");
     }
 }

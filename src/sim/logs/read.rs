@@ -259,7 +259,8 @@ impl View<'_> {
         after: Option<Position>,
     ) -> Box<dyn Iterator<Item = (&'g Position, &'g Stored)> + 'g> {
         let (start_ms, end_ms) = (self.query.start_ms, self.query.end_ms);
-        let first = Position { timestamp_ms: start_ms, ingested_ms: i64::MIN, put: 0 };
+        let kept_since_ms = group.kept_since_ms(self.now_ms);
+        let first = Position { timestamp_ms: start_ms.max(kept_since_ms), ingested_ms: i64::MIN, put: 0 };
         let last = Position { timestamp_ms: end_ms, ingested_ms: i64::MAX, put: u64::MAX };
         match direction {
             Direction::OldestFirst => {

@@ -1,6 +1,6 @@
 //! What was handed over already and could be read again: the keys of the unsettled events, bounded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -31,8 +31,19 @@ pub(super) enum Known {
 pub(super) struct Memory {
     keys: BTreeSet<Key>,
     keys_max: usize,
+    /// Where hints are taken in: all events by their content, since a hint has no id.
+    by_content: Option<BTreeMap<Key, Seen>>,
     /// The newest timestamp of which a key had to be dropped.
     forgotten_ms: Option<i64>,
+}
+
+/// Who has seen a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// A hint; its event has been handed over and no poll has come to it.
+    ByHint,
+    /// A poll.
+    ByPoll,
 }
 
 impl Key {
@@ -56,7 +67,46 @@ impl Key {
 
 impl Memory {
     pub(super) fn new(keys_max: usize) -> Self {
-        Self { keys: BTreeSet::new(), keys_max: keys_max.max(1), forgotten_ms: None }
+        Self { keys: BTreeSet::new(), keys_max: keys_max.max(1), by_content: None, forgotten_ms: None }
+    }
+
+    /// A memory that takes hints in too, and needs twice the room.
+    pub(super) fn with_hints(keys_max: usize) -> Self {
+        Self { by_content: Some(BTreeMap::new()), ..Self::new(keys_max) }
+    }
+
+    /// Takes in an event that a poll has read; `content` is its key without its id. Of events that do not differ but in
+    /// their ids a hint stands for one.
+    pub(super) fn remember_read(&mut self, key: Key, content: impl FnOnce() -> Key) -> Known {
+        let known = self.remember(key);
+        if known == Known::Repeat || self.by_content.is_none() {
+            return known;
+        }
+        let was_shown = self.see(content(), Seen::ByPoll) == Some(Seen::ByHint);
+        if was_shown { Known::Repeat } else { known }
+    }
+
+    /// Takes a hint in, and says whether its event is to be handed over. One that cannot be told from what was handed over
+    /// is left to the polls.
+    pub(super) fn remember_hint(&mut self, content: Key) -> bool {
+        let may_be_known = self.forgotten_ms.is_some_and(|forgotten_ms| content.timestamp_ms <= forgotten_ms);
+        let is_known = self.by_content.as_ref().is_none_or(|known| known.contains_key(&content));
+        if may_be_known || is_known {
+            return false;
+        }
+        self.see(content, Seen::ByHint);
+        true
+    }
+
+    fn see(&mut self, content: Key, seen: Seen) -> Option<Seen> {
+        let by_content = self.by_content.as_mut()?;
+        let before = by_content.insert(content, seen);
+        if by_content.len() > self.keys_max
+            && let Some((oldest, _)) = by_content.pop_first()
+        {
+            self.forgotten_ms = self.forgotten_ms.max(Some(oldest.timestamp_ms));
+        }
+        before
     }
 
     /// Takes a key in, and says whether it was there. When full, the oldest key goes.
@@ -80,6 +130,11 @@ impl Memory {
     pub(super) fn settle(&mut self, settled_ms: i64) {
         while self.keys.first().is_some_and(|oldest| oldest.timestamp_ms < settled_ms) {
             self.keys.pop_first();
+        }
+        if let Some(by_content) = &mut self.by_content {
+            while by_content.first_key_value().is_some_and(|(oldest, _)| oldest.timestamp_ms < settled_ms) {
+                by_content.pop_first();
+            }
         }
         self.forgotten_ms = self.forgotten_ms.filter(|forgotten_ms| *forgotten_ms >= settled_ms);
     }
@@ -129,6 +184,32 @@ mod tests {
         memory.settle(2);
         assert_eq!(memory.remember(key(1, "a")), Known::New);
         assert_eq!(memory.remember(key(2, "b")), Known::Repeat);
+    }
+
+    #[test]
+    fn a_hint_and_its_poll_come_to_one() {
+        let content = |text: &'static [u8]| Key::new(1, 0, "", "stream", text);
+        let mut memory = Memory::with_hints(10);
+        assert!(memory.remember_hint(content(b"shown first")));
+        assert!(!memory.remember_hint(content(b"shown first")), "a session may show it again");
+        assert_eq!(memory.remember_read(key(1, "a"), || content(b"shown first")), Known::Repeat);
+        assert_eq!(memory.remember_read(key(1, "b"), || content(b"shown first")), Known::New, "the same text again");
+        assert_eq!(memory.remember_read(key(1, "a"), || content(b"shown first")), Known::Repeat);
+        assert_eq!(memory.remember_read(key(1, "c"), || content(b"read first")), Known::New);
+        assert!(!memory.remember_hint(content(b"read first")));
+        memory.settle(2);
+        assert!(memory.remember_hint(content(b"read first")), "nothing is kept of what is settled");
+    }
+
+    #[test]
+    fn a_hint_that_may_be_known_is_left_to_the_polls() {
+        let content = |timestamp_ms| Key::new(timestamp_ms, 0, "", "stream", b"message");
+        let mut memory = Memory::with_hints(2);
+        for timestamp_ms in 1..=3 {
+            memory.remember_read(key(timestamp_ms, "id"), || content(timestamp_ms));
+        }
+        assert!(!memory.remember_hint(content(1)));
+        assert!(memory.remember_hint(content(4)));
     }
 
     #[test]

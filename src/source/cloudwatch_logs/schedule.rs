@@ -38,6 +38,9 @@ const SLICE_MS_MAX: i64 = 366 * 24 * SLICE_MS;
 const SLICE_PAGES_FEW: u32 = 2;
 const SLICE_PAGES_MANY: u32 = 20;
 
+/// Where hints show what is new, the head is read this many times less often.
+const HINTED_POLLS: i64 = 5;
+
 /// A pass that has not ended after this many pages never will.
 const PASS_PAGES_MAX: u32 = 1_000_000;
 
@@ -70,6 +73,8 @@ pub(super) struct Schedule {
     sweeps: Sweeps,
     slice_ms: i64,
     finished: bool,
+    /// Hints show what is new, so the head need not be read as often.
+    hinted: bool,
 }
 
 /// When sweeps are due.
@@ -148,6 +153,7 @@ impl Schedule {
             sweeps: Sweeps { began_ms: None, pages: 1.0, calm: 0, allowed: true },
             slice_ms: SLICE_MS,
             finished: is_over,
+            hinted: false,
         }
     }
 
@@ -188,6 +194,22 @@ impl Schedule {
     /// Sweeps are of no use while their repeats are not known as such.
     pub(super) fn allow_sweeps(&mut self, allowed: bool) {
         self.sweeps.allowed = allowed;
+    }
+
+    /// Whether an event with this timestamp is among what is wanted.
+    pub(super) fn wants(&self, timestamp_ms: i64) -> bool {
+        let end_ms = self.plan.end_ms.unwrap_or(i64::MAX);
+        (self.start_ms..=end_ms).contains(&timestamp_ms)
+    }
+
+    /// Whether somebody else shows what is new, so that the head may be read less often. Revisits stay as they are.
+    pub(super) fn rely_on_hints(&mut self, hinted: bool) {
+        self.hinted = hinted;
+    }
+
+    /// Has the head read next, whenever that was done last.
+    pub(super) fn read_head_now(&mut self) {
+        self.head_began_ms = None;
     }
 
     /// Decides what to do at `now_ms`, and begins passes that are due.
@@ -330,7 +352,9 @@ impl Schedule {
         if is_over {
             return i64::MAX;
         }
-        self.head_began_ms.map_or(i64::MIN, |began_ms| began_ms + self.plan.poll_ms)
+        let slower = if self.hinted { HINTED_POLLS } else { 1 };
+        let every_ms = self.plan.poll_ms.saturating_mul(slower);
+        self.head_began_ms.map_or(i64::MIN, |began_ms| began_ms.saturating_add(every_ms))
     }
 
     fn sweep_due_ms(&self) -> i64 {

@@ -1,11 +1,16 @@
-//! From a trail to the log group that it delivers to.
+//! From a trail to the log group that it delivers to, and whether it still does.
+
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::Trail;
+use futures::future::BoxFuture;
 
+use super::watch::time;
 use crate::source::SourceError;
+use crate::source::aws::access::{Access, load};
 use crate::source::aws::nearest::{did_you_mean, nearest};
 use crate::source::aws::trouble::{Failure, FailureKind};
 
@@ -14,6 +19,8 @@ use crate::source::aws::trouble::{Failure, FailureKind};
 pub struct TrailGroup {
     /// The trail's name.
     pub trail: String,
+    /// The trail's ARN.
+    pub trail_arn: String,
     /// The ARN of its log group, without a trailing `:*`.
     pub group_arn: String,
     /// The region of the log group; connect there.
@@ -42,6 +49,67 @@ pub async fn find_trail_group(config: &SdkConfig, trail: &str) -> Result<TrailGr
     }
 }
 
+/// Gives a client of CloudTrail in a trail's home region.
+pub type TrailConnect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, SourceError>> + Send + Sync>;
+
+/// A trail that is asked whether it goes on.
+#[derive(Clone)]
+pub struct WatchedTrail {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// How CloudTrail is reached.
+    pub connect: TrailConnect,
+}
+
+/// What `GetTrailStatus` says of a trail's way to its log group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TrailState {
+    is_logging: bool,
+    stopped_ms: Option<i64>,
+    delivery_error: Option<String>,
+}
+
+/// Makes a [`TrailConnect`]; `access` names the home region.
+pub fn trail_connector(access: Access) -> TrailConnect {
+    let access = Arc::new(access);
+    Arc::new(move || {
+        let access = Arc::clone(&access);
+        Box::pin(async move { Ok(Client::new(&load(&access).await?)) })
+    })
+}
+
+impl WatchedTrail {
+    /// Asks once.
+    pub(super) async fn state(&self) -> Result<TrailState, Failure> {
+        let credentials = |error: SourceError| Failure::new(FailureKind::Credentials, error.to_string());
+        let client = (self.connect)().await.map_err(credentials)?;
+        let answer = client.get_trail_status().name(&self.arn).send().await.map_err(|error| Failure::of(&error))?;
+        Ok(TrailState {
+            is_logging: answer.is_logging.unwrap_or(true),
+            stopped_ms: answer.stop_logging_time.and_then(|time| time.to_millis().ok()),
+            delivery_error: answer.latest_cloud_watch_logs_delivery_error.filter(|error| !error.is_empty()),
+        })
+    }
+}
+
+impl TrailState {
+    /// What is wrong with it, if anything is.
+    pub(super) fn trouble(&self, trail: &str) -> Option<String> {
+        if !self.is_logging {
+            let since = self.stopped_ms.map(|ms| format!(" since {}", time(ms))).unwrap_or_default();
+            return Some(format!(
+                "trail `{trail}` has not been logging{since} (start it: `aws cloudtrail start-logging --name {trail}`)"
+            ));
+        }
+        let error = self.delivery_error.as_ref()?;
+        Some(format!(
+            "trail `{trail}` cannot deliver to its log group: {error} (look at the role that it delivers with)"
+        ))
+    }
+}
+
 async fn describe(client: &Client, trail: Option<&str>) -> Result<Vec<Trail>, Failure> {
     let names = trail.map(|trail| vec![trail.to_owned()]);
     let answer = client.describe_trails().set_trail_name_list(names).send().await;
@@ -59,7 +127,8 @@ fn group_of(asked: &str, trail: Trail) -> Result<TrailGroup, SourceError> {
     };
     let group_arn = arn.strip_suffix(":*").unwrap_or(&arn).to_owned();
     let region = group_arn.split(':').nth(3).filter(|region| !region.is_empty()).unwrap_or(&home_region).to_owned();
-    Ok(TrailGroup { trail: name, group_arn, region, home_region })
+    let trail_arn = trail.trail_arn.unwrap_or_else(|| name.clone());
+    Ok(TrailGroup { trail: name, trail_arn, group_arn, region, home_region })
 }
 
 fn is_unknown(failure: &Failure) -> bool {

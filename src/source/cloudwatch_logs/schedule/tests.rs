@@ -241,6 +241,43 @@ fn on_a_large_group_the_revisits_carry_the_guarantee() {
 }
 
 #[test]
+fn calls_per_event_are_bounded() {
+    // The docs say so: a call every 2 seconds, every 10 with hints; besides, one every 5 seconds at most for a small group,
+    // and 12 for every 1,000 events of 1 KB, which are a page, for a large one.
+    for (name, every_ms, hinted, polls_an_hour) in [
+        ("one event a minute", MINUTE, false, 1_800),
+        ("one event a minute, with hints", MINUTE, true, 360),
+        ("20 events a second", 50, false, 1_800),
+        ("20 events a second, with hints", 50, true, 360),
+    ] {
+        let events = steady(2 * HOUR / every_ms, every_ms, 0);
+        let mut world = World::new(&events, 1_000, NOW, plan(5.0), 5);
+        world.schedule.rely_on_hints(hinted);
+        world.run_until(NOW + 2 * HOUR);
+        let thousands = events.len() as u64 / 1_000;
+        let for_the_rest = if thousands < 10 { 2 * 720 } else { 12 * thousands };
+        // The simulated service leaves a tenth of the pages empty.
+        let calls_max = (2 * polls_an_hour + for_the_rest) * 11 / 10;
+        assert!(world.calls < calls_max, "{name}: {} calls of {calls_max}", world.calls);
+    }
+}
+
+#[test]
+fn hints_slow_the_head_down_and_nothing_else() {
+    for (hinted, calls) in [(false, 1), (true, 5)] {
+        let mut schedule = Schedule::new(plan(5.0), Position::at(NOW));
+        schedule.rely_on_hints(hinted);
+        schedule.head_began_ms = Some(NOW);
+        assert_eq!(schedule.head_due_ms(), NOW + calls * schedule.plan.poll_ms);
+        schedule.read_head_now();
+        assert!(schedule.head_due_ms() < NOW);
+        let revisits: Vec<i64> = (1..AGES_MS.len()).map(|age| schedule.revisit_due_ms(age)).collect();
+        schedule.rely_on_hints(!hinted);
+        assert_eq!(revisits, (1..AGES_MS.len()).map(|age| schedule.revisit_due_ms(age)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn the_head_is_read_while_a_long_sweep_goes_on() {
     let events = steady(4_000, 1_000, 0);
     let mut world = World::new(&events, 100, NOW, plan(50.0), 3);

@@ -1,0 +1,204 @@
+//! Looks at what reading does not show: that the group was made again, that it does not keep events as long as they
+//! waited to be read, that its trail has stopped.
+//!
+//! The questions are asked beside reading, which waits for no answer. What nobody may ask is told once and left off.
+
+use aws_sdk_cloudwatchlogs::Client;
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::describe::{Described, describe};
+use super::group::Group;
+use super::trail::{TrailState, WatchedTrail};
+use super::{CloudWatchLogs, NoticeLevel, Reader, Reading};
+use crate::source::aws::trouble::{Failure, FailureKind};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// The group is asked for at every so many looks, since CloudTrail records each time.
+const LOOKS_PER_GROUP: u32 = 12;
+
+/// When to look, and what is known.
+#[derive(Debug)]
+pub(super) struct Watch {
+    every_ms: i64,
+    last_ms: Option<i64>,
+    /// Looks until the group is asked for.
+    group_in: u32,
+    asking: JoinSet<Answers>,
+    /// From when on nothing had been read when that was asked.
+    unread_ms: Option<i64>,
+    created_ms: Option<i64>,
+    /// What is wrong with the trail, as it was told.
+    trail_trouble: Option<String>,
+    may_describe: bool,
+    may_ask_trail: bool,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answers {
+    group: Option<Result<Option<Described>, Failure>>,
+    trail: Option<Result<TrailState, Failure>>,
+}
+
+impl Watch {
+    /// Looks so often; `unread_ms` is where reading begins.
+    pub(super) fn new(every: std::time::Duration, unread_ms: i64) -> Self {
+        Self {
+            every_ms: i64::try_from(every.as_millis()).unwrap_or(i64::MAX),
+            last_ms: None,
+            group_in: 0,
+            asking: JoinSet::new(),
+            unread_ms: Some(unread_ms),
+            created_ms: None,
+            trail_trouble: None,
+            may_describe: true,
+            may_ask_trail: true,
+        }
+    }
+
+    /// Has the next look come at once.
+    pub(super) fn look_now(&mut self) {
+        (self.last_ms, self.group_in) = (None, 0);
+    }
+
+    fn is_due(&self, now_ms: i64) -> bool {
+        // A clock that was set back must not keep it from looking.
+        let waits = self.last_ms.is_some_and(|last| (0..self.every_ms).contains(&now_ms.saturating_sub(last)));
+        !waits && self.asking.is_empty()
+    }
+
+    /// Asks, and says how many calls that takes.
+    fn ask(&mut self, client: &Client, group: &Group, trail: Option<&WatchedTrail>) -> u64 {
+        let is_groups_turn = self.group_in == 0;
+        self.group_in = if is_groups_turn { LOOKS_PER_GROUP - 1 } else { self.group_in - 1 };
+        let asks_group = (self.may_describe && is_groups_turn).then(|| (client.clone(), group.clone()));
+        let asks_trail = trail.filter(|_| self.may_ask_trail).cloned();
+        let calls = u64::from(asks_group.is_some()) + u64::from(asks_trail.is_some());
+        self.asking.spawn(async move {
+            let group = async {
+                let (client, group) = asks_group?;
+                Some(describe(&client, &group).await)
+            };
+            let trail = async { Some(asks_trail?.state().await) };
+            let (group, trail) = tokio::join!(group, trail);
+            Answers { group, trail }
+        });
+        calls
+    }
+
+    fn answered(&mut self) -> Option<Answers> {
+        // A question that panicked is as good as one that failed: it is asked again.
+        self.asking.try_join_next()?.ok()
+    }
+}
+
+impl CloudWatchLogs {
+    /// Asks if it is time, and takes in what was answered. Nothing here waits.
+    pub(super) fn watch(&self, reader: &mut Reader) {
+        let now_ms = (self.settings.clock)();
+        let Reading::Schedule(schedule) = &reader.reading else { return };
+        let Some(watch) = &mut reader.watch else { return };
+        if let Some(answers) = watch.answered() {
+            self.take_group(watch, answers.group, now_ms);
+            self.take_trail(watch, answers.trail);
+        }
+        let Some(client) = reader.client.as_ref().filter(|_| reader.succeeded) else { return };
+        if watch.is_due(now_ms) {
+            watch.last_ms = Some(now_ms);
+            watch.unread_ms.get_or_insert(schedule.position().head());
+            self.report().calls += watch.ask(client, &self.group, self.settings.trail.as_ref());
+        }
+    }
+
+    fn take_group(&self, watch: &mut Watch, answer: Option<Result<Option<Described>, Failure>>, now_ms: i64) {
+        match answer {
+            Some(Ok(Some(described))) => {
+                self.mind_creation(watch, &described);
+                self.mind_retention(watch, &described, now_ms);
+            }
+            Some(Err(failure)) if failure.kind == FailureKind::Denied => {
+                watch.may_describe = false;
+                let text = format!(
+                    "it is not noticed if `{}` is made again or keeps events too short a time: {failure} (allow \
+                     `logs:DescribeLogGroups`)",
+                    self.name
+                );
+                self.tell(NoticeLevel::Info, text);
+            }
+            // What failed is asked again, and soon.
+            Some(Err(_)) => watch.group_in = 0,
+            Some(Ok(None)) | None => {}
+        }
+    }
+
+    fn mind_creation(&self, watch: &mut Watch, described: &Described) {
+        let before_ms = std::mem::replace(&mut watch.created_ms, described.created_ms);
+        if let (Some(before_ms), Some(created_ms)) = (before_ms, described.created_ms)
+            && before_ms != created_ms
+        {
+            let text = format!(
+                "log group `{}` was deleted, and made again at {}; reading goes on from where it was (what the old one \
+                 held and nobody had read is gone)",
+                self.name,
+                time(created_ms)
+            );
+            self.report().gaps += 1;
+            self.tell(NoticeLevel::Warn, text);
+        }
+    }
+
+    /// What waited to be read for longer than the group keeps it is lost.
+    fn mind_retention(&self, watch: &mut Watch, described: &Described, now_ms: i64) {
+        let (Some(unread_ms), Some(days)) = (watch.unread_ms.take(), described.retention_days) else { return };
+        let from_ms = described.created_ms.map_or(unread_ms, |created_ms| unread_ms.max(created_ms));
+        let kept_ms = now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
+        if from_ms >= kept_ms {
+            return;
+        }
+        let text = format!(
+            "log group `{}` keeps events for {days} days only: those from {} to {} had not been read and are gone (have \
+             it keep them longer: `aws logs put-retention-policy`)",
+            self.name,
+            time(from_ms),
+            time(kept_ms)
+        );
+        self.report().gaps += 1;
+        self.tell(NoticeLevel::Error, text);
+    }
+
+    fn take_trail(&self, watch: &mut Watch, answer: Option<Result<TrailState, Failure>>) {
+        let Some(trail) = &self.settings.trail else { return };
+        let trouble = match answer {
+            None => return,
+            Some(Ok(state)) => state.trouble(&trail.name),
+            Some(Err(failure)) if failure.text.starts_with("TrailNotFoundException") => {
+                Some(format!("trail `{}` does not exist any more", trail.name))
+            }
+            Some(Err(failure)) if failure.kind == FailureKind::Denied => {
+                watch.may_ask_trail = false;
+                let text = format!(
+                    "it is not noticed if trail `{}` stops: {failure} (allow `cloudtrail:GetTrailStatus`)",
+                    trail.name
+                );
+                return self.tell(NoticeLevel::Info, text);
+            }
+            Some(Err(_)) => return,
+        };
+        if trouble == watch.trail_trouble {
+            return;
+        }
+        match &trouble {
+            Some(trouble) => self.tell(NoticeLevel::Error, trouble.clone()),
+            None => self.tell(NoticeLevel::Info, format!("trail `{}` logs and delivers again", trail.name)),
+        }
+        self.report().troubles = trouble.iter().cloned().collect();
+        watch.trail_trouble = trouble;
+    }
+}
+
+/// A time as people write it; the number where it is none.
+pub(super) fn time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.0}"))
+}
