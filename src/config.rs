@@ -13,12 +13,15 @@ use crate::rule::{self, Diagnostic, LeftOut, Rule, Shared, SourceText, sigma};
 mod layer;
 pub mod run;
 mod secret;
-#[cfg_attr(not(feature = "webhook"), expect(dead_code, reason = "secrets are asked for by webhooks"))]
+#[cfg_attr(
+    not(any(feature = "listen", feature = "webhook")),
+    expect(dead_code, reason = "secrets are asked for by listeners and webhooks")
+)]
 mod section;
 
 pub use layer::ENVIRONMENT_PREFIX;
 pub use run::{Configuration, Run};
-pub use secret::Secrets;
+pub use secret::{Secrets, file as secret_of_file};
 pub use section::Effective;
 
 /// The shipped rules: their paths and texts.

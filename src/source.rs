@@ -15,6 +15,8 @@ pub mod aws;
 #[cfg(feature = "aws")]
 pub mod cloudwatch_logs;
 pub mod file;
+#[cfg(feature = "listen")]
+pub mod http;
 pub mod layout;
 pub mod notification;
 mod progress;
@@ -160,6 +162,20 @@ pub struct SourceReport {
     pub objects: u64,
     /// Objects that were passed over, since they hold no events of CloudTrail: digests and what else lies in a bucket.
     pub passed_over: u64,
+    /// Requests that came in, refused ones included.
+    pub requests: u64,
+    /// Requests that showed no secret that is known.
+    pub unauthorized: u64,
+    /// Requests in which there was nothing to decode, or not all of it could be.
+    pub undecodable: u64,
+    /// Requests whose body was too large.
+    pub too_large: u64,
+    /// Requests that came faster than the rate allows.
+    pub limited: u64,
+    /// Requests that were told to come again: there was no room, or no commit in time.
+    pub postponed: u64,
+    /// Requests for another path, by another method, or that broke off.
+    pub misdirected: u64,
     /// The newest timestamp seen, in milliseconds since 1970.
     pub newest_ms: Option<i64>,
     /// The calls a second that the service allows here, and of which this source takes at most half.

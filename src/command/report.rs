@@ -34,6 +34,9 @@ fn text(summary: &Summary) -> String {
         if report.calls > 0 {
             row("read", &format!("{}: {}", Untrusted(name), calls(report)));
         }
+        if report.requests > 0 {
+            row("received", &format!("{}: {}", Untrusted(name), requests(report)));
+        }
     }
     row("findings", &findings(summary));
     for (rule, severity, number) in by_severity(summary) {
@@ -97,8 +100,7 @@ fn late(summary: &Summary) -> String {
 }
 
 fn calls(report: &SourceReport) -> String {
-    let mut text = count(report.calls, "API call");
-    for (number, what) in [
+    let counts = [
         (report.messages, "messages"),
         (report.received_again, "received before"),
         (report.tests, "only tries"),
@@ -111,10 +113,27 @@ fn calls(report: &SourceReport) -> String {
         (report.credential_waits, "waits for credentials"),
         (report.probes, "looks without the pattern"),
         (report.probed, "events seen by them"),
-    ] {
-        if number > 0 {
-            let _ = write!(text, ", {} {what}", thousands(number));
-        }
+    ];
+    listed(count(report.calls, "API call"), &counts)
+}
+
+/// What came by HTTP, and what was refused of it.
+fn requests(report: &SourceReport) -> String {
+    let counts = [
+        (report.unauthorized, "without a good secret"),
+        (report.undecodable, "not decoded"),
+        (report.too_large, "too large"),
+        (report.limited, "over the rate"),
+        (report.postponed, "to come again"),
+        (report.misdirected, "misdirected"),
+    ];
+    listed(count(report.requests, "request"), &counts)
+}
+
+/// A text, and behind it those of the counts that are not zero.
+fn listed(mut text: String, counts: &[(u64, &str)]) -> String {
+    for (number, what) in counts.iter().filter(|(number, _)| *number > 0) {
+        let _ = write!(text, ", {} {what}", thousands(*number));
     }
     text
 }

@@ -26,7 +26,7 @@ use crate::store::{self, Checkpoint, DiskStore, MemoryStore, Store};
 #[derive(Debug, Args)]
 pub struct Tail {
     /// Files or folders in place of a log group; `-` is standard input.
-    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "follow"])]
+    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "listen", "follow"])]
     paths: Vec<PathBuf>,
     /// The name or ARN of CloudTrail's log group; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
@@ -75,19 +75,26 @@ pub struct Tail {
     #[cfg(feature = "aws")]
     #[command(flatten)]
     aws: super::aws::AwsArgs,
+    #[cfg(feature = "listen")]
+    #[command(flatten)]
+    listener: super::listen::ListenArgs,
 }
 
 impl Tail {
     pub fn run(self) -> anyhow::Result<Exit> {
         let from_files = !self.paths.is_empty();
         let from_groups = !self.log_group.is_empty() || !self.trail.is_empty();
-        if !from_files && !from_groups && self.queue.is_empty() {
-            let hint = "name a --log-group, a --trail, a --queue or a file; `trailwatch demo` needs nothing";
+        if !from_files && !from_groups && self.queue.is_empty() && !self.listens() {
+            let hint = "name a --log-group, a --trail, a --queue, an address to --listen on or a file; `trailwatch demo` \
+                        needs nothing";
             say("error", &format!("nothing to read ({hint})"));
             return Ok(Exit::Usage);
         }
         if !from_files && !from_groups && (self.since.is_some() || self.until.is_some() || self.last.is_some()) {
-            say("error", "`--since`, `--until` and `-n` choose from log groups and files; a queue gives what is in it");
+            say(
+                "error",
+                "`--since`, `--until` and `-n` choose from log groups and files; a queue or a listener gives what comes",
+            );
             return Ok(Exit::Usage);
         }
         let filter = match self.filter.as_deref().map(|pattern| filter_pattern::parse("--filter", pattern)) {
@@ -140,7 +147,7 @@ impl Tail {
         } else {
             let checkpoints = store.checkpoints();
             let sources = tokio::select! {
-                sources = self.aws_sources(&checkpoints, pushed_down.as_deref()) => sources?,
+                sources = self.live_sources(&checkpoints, pushed_down.as_deref()) => sources?,
                 () = stop.cancelled() => return Err(Ok(Exit::Interrupted)),
             };
             (sources, filter)
@@ -196,6 +203,28 @@ impl Tail {
                 None
             }
         }
+    }
+
+    async fn live_sources(
+        &self,
+        checkpoints: &[Checkpoint],
+        pushed_down: Option<&str>,
+    ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        let of_aws = [&self.log_group, &self.trail, &self.queue].iter().any(|names| !names.is_empty());
+        let mut sources = if of_aws { self.aws_sources(checkpoints, pushed_down).await? } else { Vec::new() };
+        #[cfg(feature = "listen")]
+        sources.extend(self.listener.source().await.map_err(Ok)?);
+        Ok(sources)
+    }
+
+    #[cfg(feature = "listen")]
+    fn listens(&self) -> bool {
+        self.listener.is_asked_for()
+    }
+
+    #[cfg(not(feature = "listen"))]
+    fn listens(&self) -> bool {
+        false
     }
 
     #[cfg(feature = "aws")]

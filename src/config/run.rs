@@ -16,6 +16,8 @@ use crate::sink::stdout::Format;
 #[cfg(feature = "webhook")]
 use crate::sink::webhook;
 use crate::source::role::{ROLE_FORM, RoleArn};
+#[cfg(feature = "listen")]
+use crate::source::http;
 
 mod sinks;
 mod sources;
@@ -83,6 +85,9 @@ pub enum SourceKind {
     LogGroup(LogGroup),
     /// `sqs`
     Queue(Queue),
+    /// `http`
+    #[cfg(feature = "listen")]
+    Http(Box<http::Settings>),
     /// `files`: paths of files and folders, read once.
     Files(Vec<PathBuf>),
 }
