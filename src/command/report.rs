@@ -77,6 +77,7 @@ fn odd(summary: &Summary) -> Option<String> {
         (sum(|report| report.left), "messages left to their queue".to_owned()),
         (sum(|report| report.expired), "messages visible again before they were deleted".to_owned()),
         (summary.misplaced, "in the object of another account".to_owned()),
+        (summary.foreign, "of accounts that are not wanted".to_owned()),
         (summary.timeless, "without a readable time".to_owned()),
         (summary.keys_forgotten, "keys forgotten (repeats of them are not seen)".to_owned()),
         (sum(|report| report.memory_overflows), "ids forgotten by the source".to_owned()),

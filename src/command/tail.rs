@@ -15,7 +15,7 @@ use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression, Tap};
+use crate::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary, Suppression, Tap};
 use crate::rule::export::{self, Target};
 use crate::rule::{Rule, filter_pattern};
 use crate::sink::stdout::Printer;
@@ -44,6 +44,9 @@ pub struct Tail {
     /// The account that those buckets must belong to.
     #[arg(long, value_name = "ACCOUNT", requires = "queue")]
     bucket_owner: Option<String>,
+    /// Shows and matches the events of this account only; may be repeated. Those of others are counted and told of.
+    #[arg(long, value_name = "ACCOUNT", value_parser = account, conflicts_with = "paths")]
+    account: Vec<String>,
     /// Goes on with what comes.
     #[arg(long, short)]
     follow: bool,
@@ -156,6 +159,7 @@ impl Tail {
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
             filter,
+            accounts: self.accounts(&sources),
             sources,
             store,
             sinks: Vec::new(),
@@ -182,6 +186,13 @@ impl Tail {
             true => Suppression::ToTheEnd,
             false => Suppression::Off,
         }
+    }
+
+    /// Whose events are wanted of which source.
+    fn accounts(&self, sources: &[Arc<dyn Source>]) -> Accounts {
+        let mut accounts = Accounts::default();
+        sources.iter().for_each(|source| accounts.only(source.name(), self.account.clone()));
+        accounts
     }
 
     /// The store that was asked for; `None` after saying why there is none.
@@ -263,6 +274,14 @@ impl Tail {
     ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         say("error", "this build cannot talk to AWS (build it with the feature `aws`)");
         Err(Ok(Exit::Usage))
+    }
+}
+
+/// Twelve digits.
+fn account(text: &str) -> Result<String, String> {
+    match Accounts::is_account(text) {
+        true => Ok(text.to_owned()),
+        false => Err("an account has twelve digits".to_owned()),
     }
 }
 

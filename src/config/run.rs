@@ -74,6 +74,8 @@ pub enum LogFormat {
 pub struct SourceSettings {
     /// Its name, in reports and among positions.
     pub name: Arc<str>,
+    /// The accounts whose events are wanted of it; of any, if there are none.
+    pub accounts: Vec<String>,
     /// What it is.
     pub kind: SourceKind,
 }

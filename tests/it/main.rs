@@ -34,6 +34,8 @@ mod import;
 mod imports;
 mod language;
 mod lints;
+#[cfg(all(feature = "aws", feature = "listen", feature = "webhook", unix))]
+mod listen;
 #[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod monitoring;
 #[cfg(feature = "aws")]

@@ -20,7 +20,7 @@ use trailwatch::delivery::{Delivery, Place, Receipt};
 use trailwatch::engine::RuleSet;
 use trailwatch::event::RawEvent;
 use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary, Tap};
+use trailwatch::pipeline::{Accounts, Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary, Tap};
 use trailwatch::rule::{Rule, Severity};
 use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION};
 use trailwatch::sink::{Gone, Outcome, Sink};
@@ -653,6 +653,7 @@ impl Lab {
             rules: Arc::new(RuleSet::new(vec![rule()])),
             filter: None,
             sources: vec![source],
+            accounts: Accounts::default(),
             store,
             sinks: Vec::new(),
             couriers: None,

@@ -115,6 +115,7 @@ impl Metrics {
         self.counters("events", "Events, each once", kinds);
         self.counter("duplicates", "Events that came again", summary.duplicates);
         self.counter("rejects", "Parts that did not decode", summary.rejects);
+        self.counter("foreign", "Events of accounts that are not wanted of their source", summary.foreign);
         let rules = summary.findings.iter();
         let rules = rules.map(|(rule, (severity, count))| {
             (vec![("rule", rule.clone()), ("severity", severity.as_str().to_owned())], *count)

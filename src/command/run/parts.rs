@@ -30,7 +30,7 @@ pub async fn sources(
     #[cfg(feature = "aws")]
     let mut quotas = Quotas::default();
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-    for SourceSettings { name, kind } in settings {
+    for SourceSettings { name, kind, .. } in settings {
         sources.push(match kind {
             SourceKind::Files(paths) => {
                 Arc::new(Files::new(paths.clone(), FileLimits::default(), Arc::clone(notify)).named(Arc::clone(name)))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Followed, LogGroup, Queue, SourceKind, SourceSettings, access};
 use crate::config::section::Section;
+use crate::pipeline::Accounts;
 #[cfg(feature = "listen")]
 use crate::source::http;
 
@@ -43,8 +44,12 @@ pub(super) fn source(name: &str, mut section: Section<'_, '_>) -> Option<SourceS
             Some(SourceKind::Files(section.files("paths")))
         }
     };
+    let accounts = section.texts("accounts");
+    if !accounts.iter().all(|account| Accounts::is_account(account)) {
+        section.complain("accounts", "an account has twelve digits");
+    }
     section.finish();
-    Some(SourceSettings { name: name.into(), kind: kind? })
+    Some(SourceSettings { name: name.into(), accounts, kind: kind? })
 }
 
 fn log_group(section: &mut Section<'_, '_>) -> Option<LogGroup> {

@@ -80,7 +80,7 @@ async fn connect(guest: Guest, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
 }
 
 /// Answers the requests of a connection, one after the other, until either side ends it.
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, from: IpAddr, shared: &Shared) {
+pub(super) async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, from: IpAddr, shared: &Shared) {
     let service = service_fn(async |request| Ok::<_, Infallible>(shared.receive(from, request).await.response()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

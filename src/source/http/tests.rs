@@ -8,6 +8,7 @@ use futures::stream;
 use http_body_util::{Full, StreamBody};
 use hyper::body::Frame;
 use hyper::{Method, Request, StatusCode};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::*;
@@ -195,6 +196,19 @@ async fn refusals_are_told_once_and_quote_nothing() {
     lab.answer(request(Method::POST, "/events", None, "{}")).await;
     assert_eq!(lab.told().len(), 2);
     assert!(!format!("{:?}", lab.http.shared.settings).contains(SECRET));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    for (name, sent) in [("nothing", ""), ("half a head", "POST /events HTTP/1.1\r\nhost: x\r\nx-")] {
+        let lab = Lab::new();
+        let (mut near, far) = tokio::io::duplex(1 << 10);
+        let begun = Instant::now();
+        near.write_all(sent.as_bytes()).await.unwrap();
+        server::talk(far, Ipv4Addr::LOCALHOST.into(), &lab.http.shared).await;
+        assert_eq!(begun.elapsed().as_secs(), 15, "{name}");
+        assert_eq!(lab.http.report().requests, 0, "{name}");
+    }
 }
 
 #[test]
