@@ -45,14 +45,15 @@ impl Door {
         self.address
     }
 
-    /// Waits for a free place, and for somebody to take it. May be dropped at any time.
-    pub async fn next(&self) -> Guest {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return std::future::pending().await };
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, from)) => return Guest { stream, from, place },
-                Err(_) => tokio::time::sleep(PAUSE).await,
+    /// Waits for a free place, and for somebody to take it; after an error it can be asked again. May be dropped at any
+    /// time.
+    pub async fn next(&self) -> io::Result<Guest> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+        match self.listener.accept().await {
+            Ok((stream, from)) => Ok(Guest { stream, from, place }),
+            Err(error) => {
+                tokio::time::sleep(PAUSE).await;
+                Err(error)
             }
         }
     }

@@ -54,7 +54,7 @@ impl Answer {
             Self::NotPost => (ALLOW, HeaderValue::from_static("POST")),
             Self::TooMany { seconds } => (RETRY_AFTER, seconds.into()),
             Self::Later => (RETRY_AFTER, LATER_SECONDS.into()),
-            // By either scheme: a sender who has to be told is told by us, not by this.
+            // HTTP wants a scheme to be named; senders go by their settings.
             Self::Unauthorized => (WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"events\"")),
             _ => return None,
         })

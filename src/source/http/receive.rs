@@ -2,6 +2,7 @@
 //!
 //! What costs least is asked first, and everything that a head can tell before a byte of the body is read.
 
+use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::pin::pin;
@@ -13,6 +14,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
+use hyper::header::EXPECT;
 use hyper::{Method, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -35,6 +37,7 @@ pub(super) struct Gate {
 /// When what was last told of, each sort of refusal by itself.
 #[derive(Default)]
 struct Told {
+    unaccepted: Option<Instant>,
     unauthorized: Option<Instant>,
     too_large: Option<Instant>,
     too_many: Option<Instant>,
@@ -70,6 +73,8 @@ impl Shared {
         let (head, body) = request.into_parts();
         let answer = match self.admit(&head) {
             Ok(place) => self.take(from, body, place, deadline).await,
+            // Who asks before sending has sent nothing yet.
+            Err(answer) if head.headers.contains_key(EXPECT) => answer,
             Err(answer) => {
                 discard(body).await;
                 answer
@@ -166,9 +171,19 @@ impl Shared {
             }
             _ => return,
         };
+        self.tell_now_and_then(last, &format!("{text}; more of it is only counted"));
+    }
+
+    /// Tells of connections that the system does not let us have.
+    pub(super) fn tell_unaccepted(&self, error: &io::Error) {
+        let mut told = self.gate.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell_now_and_then(&mut told.unaccepted, &format!("connections cannot be accepted: {error}"));
+    }
+
+    fn tell_now_and_then(&self, last: &mut Option<Instant>, text: &str) {
         if last.is_none_or(|last| last.elapsed() >= TOLD_EVERY) {
             *last = Some(Instant::now());
-            self.notify(NoticeLevel::Warn, format!("source `{}`: {text}; more of it is only counted", self.name));
+            self.notify(NoticeLevel::Warn, format!("source `{}`: {text}", self.name));
         }
     }
 }

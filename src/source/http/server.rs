@@ -57,7 +57,10 @@ async fn serve(door: Door, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = shared.closing.cancelled() => break,
-            guest = door.next() => { connections.spawn(connect(guest, tls.clone(), Arc::clone(&shared))); }
+            guest = door.next() => match guest {
+                Ok(guest) => _ = connections.spawn(connect(guest, tls.clone(), Arc::clone(&shared))),
+                Err(error) => shared.tell_unaccepted(&error),
+            },
             Some(_) = connections.join_next() => {}
         }
     }

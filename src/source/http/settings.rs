@@ -27,7 +27,8 @@ pub struct Settings {
     pub secrets: Vec<String>,
     /// Whether nobody needs a secret. Only for an address of this machine alone.
     pub allow_anybody: bool,
-    /// The bytes of a body; 2 MiB, for an event of EventBridge has 1 MB at most and what is larger is never sent again.
+    /// The bytes of a body; 2 MiB. An event of EventBridge has 1 MB at most, and what is refused for its size never comes
+    /// again.
     pub body_bytes_max: usize,
     /// Requests whose bodies are held, from the first byte until their commit; 128.
     pub requests_max: usize,
