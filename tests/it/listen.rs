@@ -274,7 +274,7 @@ impl Daemon {
 
     /// Where it listens, once it does.
     async fn url(&self) -> String {
-        let listening = regex::Regex::new("listening on (https?://[^ \"]*)").unwrap();
+        let listening = regex::Regex::new("listening on (https?://[^\\s\"]+)").unwrap();
         wait("the listener", || listening.is_match(&self.log())).await;
         listening.captures(&self.log()).unwrap()[1].to_owned()
     }
