@@ -13,10 +13,7 @@ use crate::rule::{self, Diagnostic, LeftOut, Rule, Shared, SourceText, sigma};
 mod layer;
 pub mod run;
 mod secret;
-#[cfg_attr(
-    not(any(feature = "listen", feature = "webhook")),
-    expect(dead_code, reason = "secrets are asked for by listeners and webhooks")
-)]
+#[cfg_attr(not(feature = "webhook"), expect(dead_code, reason = "secrets are asked for by webhooks"))]
 mod section;
 
 pub use layer::ENVIRONMENT_PREFIX;

@@ -222,10 +222,18 @@ impl Tail {
         pushed_down: Option<&str>,
     ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         let of_aws = [&self.log_group, &self.trail, &self.queue].iter().any(|names| !names.is_empty());
-        let mut sources = if of_aws { self.aws_sources(checkpoints, pushed_down).await? } else { Vec::new() };
-        #[cfg(feature = "listen")]
-        sources.extend(self.listener.source().await.map_err(Ok)?);
-        Ok(sources)
+        let of_aws = if of_aws { self.aws_sources(checkpoints, pushed_down).await? } else { Vec::new() };
+        Ok(of_aws.into_iter().chain(self.listening_source().await?).collect())
+    }
+
+    #[cfg(feature = "listen")]
+    async fn listening_source(&self) -> Result<Option<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        self.listener.source().await.map_err(Ok)
+    }
+
+    #[cfg(not(feature = "listen"))]
+    async fn listening_source(&self) -> Result<Option<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        Ok(None)
     }
 
     #[cfg(feature = "listen")]
