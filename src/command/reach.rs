@@ -135,6 +135,8 @@ fn of_source(source: &SourceSettings) -> Option<(String, &AwsAccess, What)> {
             let (buckets, bucket_owner) = (queue.buckets.clone(), queue.bucket_owner.clone());
             (&queue.access, What::Queue { queue: queue.queue.clone(), buckets, bucket_owner })
         }
+        #[cfg(feature = "listen")]
+        SourceKind::Http(_) => return None,
         SourceKind::Files(_) => return None,
     };
     Some((format!("source `{}`", source.name), access, what))

@@ -15,9 +15,9 @@ use crate::sink::eventbridge;
 use crate::sink::stdout::Format;
 #[cfg(feature = "webhook")]
 use crate::sink::webhook;
-use crate::source::role::{ROLE_FORM, RoleArn};
 #[cfg(feature = "listen")]
 use crate::source::http;
+use crate::source::role::{ROLE_FORM, RoleArn};
 
 mod sinks;
 mod sources;
