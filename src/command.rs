@@ -27,6 +27,8 @@ mod explain;
 #[cfg(feature = "aws")]
 mod iam_policy;
 mod import;
+#[cfg(feature = "listen")]
+mod listen;
 mod outbox;
 #[cfg(feature = "aws")]
 mod reach;

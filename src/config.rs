@@ -18,7 +18,7 @@ mod section;
 
 pub use layer::ENVIRONMENT_PREFIX;
 pub use run::{Configuration, Run};
-pub use secret::Secrets;
+pub use secret::{Secrets, file as secret_of_file};
 pub use section::Effective;
 
 /// The shipped rules: their paths and texts.

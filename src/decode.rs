@@ -7,7 +7,7 @@
 //! |---|---|
 //! | a record, JSON lines, several pretty-printed documents one after the other | an event each |
 //! | `{"Records":[…]}`, or an array at the top | an event for each element |
-//! | an EventBridge envelope (`detail-type` and `detail`) | the CloudTrail record in `detail`; the envelope itself where `detail` is something else |
+//! | an EventBridge envelope (`detail-type` and `detail`) | the CloudTrail record in `detail`; the envelope itself where `detail` is something else. A `replay-name` stays, at the end of the record |
 //! | a CloudWatch Logs subscription payload | what each `message` holds, with the log event as its origin; a control message is counted |
 //! | the form that Lambda is called with, `{"awslogs":{"data":"…"}}` | what the data holds |
 //! | gzip, also of several members, also as base64 | what it inflates to, within limits |
@@ -106,7 +106,7 @@ impl Decoded {
 
 /// Decodes one delivery's body and adds what it held to `out`.
 ///
-/// An event's bytes are the record's own, byte for byte: a slice of `body` where the record stands there as it is,
+/// An event's bytes are the record's own, byte for byte (but for the name of a replay): a slice of `body` where the record stands there as it is,
 /// a slice of the inflated or unescaped buffer where it does not. Lines are counted from `origin`; inside gzip they
 /// are the lines of the inflated text.
 pub fn decode(body: &Bytes, origin: &Origin, limits: &Limits, out: &mut Decoded) {

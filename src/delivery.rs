@@ -3,6 +3,7 @@
 //! Pure, so that decoding knows where its bytes came from without knowing any source.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub enum Place {
     LogEvent(Arc<LogPlace>),
     /// A message of a queue.
     Message(Arc<MessagePlace>),
+    /// A request, by the address that it came from.
+    Request(IpAddr),
 }
 
 /// The coordinates of a CloudWatch Logs event, as `FilterLogEvents` gives them.
@@ -97,7 +100,7 @@ impl Origin {
     }
 }
 
-/// `NAME`, `NAME:LINE`, `GROUP STREAM EVENT_ID` or `QUEUE MESSAGE_ID`. Not escaped: whoever prints it does that.
+/// `NAME`, `NAME:LINE`, `GROUP STREAM EVENT_ID`, `QUEUE MESSAGE_ID` or `NAME from ADDRESS`. Not escaped: whoever prints it does that.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -105,6 +108,7 @@ impl fmt::Display for Origin {
             Place::Line(line) => write!(f, "{}:{line}", self.source),
             Place::LogEvent(place) => write!(f, "{} {} {}", self.source, place.stream, place.event_id),
             Place::Message(place) => write!(f, "{} {}", self.source, place.id),
+            Place::Request(from) => write!(f, "{} from {from}", self.source),
         }
     }
 }

@@ -68,6 +68,11 @@ impl Evaluated<'_> {
         self.event.kind()
     }
 
+    /// The account whose trail recorded it.
+    pub fn account(&self) -> Option<&str> {
+        self.event.account()
+    }
+
     /// When it happened, by its own account.
     pub fn time(&self) -> Option<Timestamp> {
         self.event.time()

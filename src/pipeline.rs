@@ -24,12 +24,14 @@ use crate::sink::{Gone, Sink};
 use crate::source::{Notice, NoticeLevel, Notify, Source, SourceError};
 use crate::store::{Outbox, Store};
 
+mod accounts;
 mod courier;
 mod evaluate;
 mod handle;
 mod sequencer;
 pub mod summary;
 
+pub use accounts::Accounts;
 use courier::Courier;
 pub use courier::{CourierReport, Delivery as SinkDelivery, Patience, Route};
 use evaluate::{Evaluated, Evaluator, Receipts};
@@ -46,6 +48,8 @@ pub struct Pipeline {
     pub filter: Option<Condition>,
     /// Where deliveries come from.
     pub sources: Vec<Arc<dyn Source>>,
+    /// Whose events are wanted of them; those of others are counted, and neither shown nor matched.
+    pub accounts: Accounts,
     /// What survives.
     pub store: Box<dyn Store>,
     /// Where findings go as they are committed.
@@ -195,8 +199,9 @@ impl Pipeline {
     }
 
     async fn run_under(self, handle: Handle, mut rounds: Rounds) -> (Summary, Ended) {
-        let Pipeline { rules: _, filter, sources, store, sinks, couriers: _, tap, limits, bounds, notify, stop } = self;
-        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, limits, tap.is_some()));
+        let Pipeline { filter, sources, accounts, store, sinks, tap, limits, bounds, notify, stop, .. } = self;
+        let accounts = sources.iter().map(|source| accounts.of(&source.name())).collect();
+        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, accounts, limits, tap.is_some()));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
         let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         let room = Arc::new(Semaphore::new(room_total));

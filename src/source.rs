@@ -15,6 +15,8 @@ pub mod aws;
 #[cfg(feature = "aws")]
 pub mod cloudwatch_logs;
 pub mod file;
+#[cfg(feature = "listen")]
+pub mod http;
 pub mod layout;
 pub mod notification;
 mod progress;
@@ -172,6 +174,20 @@ pub struct SourceReport {
     pub gaps: u64,
     /// What is wrong at present though reading goes well: a trail that has stopped, say.
     pub troubles: Vec<String>,
+    /// Requests that came in, refused ones included.
+    pub requests: u64,
+    /// Requests that showed no secret that is known.
+    pub unauthorized: u64,
+    /// Requests in which there was nothing to decode, or not all of it could be.
+    pub undecodable: u64,
+    /// Requests whose body was too large.
+    pub too_large: u64,
+    /// Requests that came faster than the rate allows.
+    pub limited: u64,
+    /// Requests that were told to come again: there was no room, or no commit in time.
+    pub postponed: u64,
+    /// Requests for another path, by another method, or that broke off.
+    pub misdirected: u64,
     /// The newest timestamp seen, in milliseconds since 1970.
     pub newest_ms: Option<i64>,
     /// Everything with an earlier timestamp was read at least once, in milliseconds since 1970.

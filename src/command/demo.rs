@@ -16,7 +16,7 @@ use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression, Tap};
+use crate::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary, Suppression, Tap};
 
 use crate::sim::{Endpoint, Label, LogEvent, Logs, Planned, REGION, Stream};
 use crate::source::Source;
@@ -83,6 +83,7 @@ impl Demo {
             rules: Arc::new(rules),
             filter: None,
             sources: vec![source],
+            accounts: Accounts::default(),
             store: Box::new(MemoryStore::default()),
             sinks: Vec::new(),
             couriers: None,

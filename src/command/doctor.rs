@@ -77,11 +77,11 @@ async fn look(reached: &Reached) -> Report {
 
 async fn look_at(place: &Place, way: &Way, about: &mut About<'_>) {
     match &place.what {
-        What::LogGroup(group) => {
+        What::LogGroup { name: group, .. } => {
             log_group::look(way, group, about).await;
             trail::that_deliver(way, &trail::To::LogGroup(group), about).await;
         }
-        What::Trail(name) => trail::look(way, name, about).await,
+        What::Trail { name, .. } => trail::look(way, name, about).await,
         What::Queue { queue, buckets, bucket_owner } => {
             queue::look(way, queue, about).await;
             for bucket in buckets {

@@ -24,6 +24,9 @@ pub struct ReachArgs {
     /// A trail, whose log group is read; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
     trail: Vec<String>,
+    /// A live tail shows what comes to those log groups, as with `tail --live`.
+    #[arg(long)]
+    live: bool,
     /// A queue; may be repeated.
     #[arg(long, value_name = "NAME|URL|ARN")]
     queue: Vec<String>,
@@ -61,8 +64,8 @@ pub struct Place {
 /// What it is.
 #[derive(Debug, Clone)]
 pub enum What {
-    LogGroup(String),
-    Trail(String),
+    LogGroup { name: String, is_live: bool },
+    Trail { name: String, is_live: bool },
     Queue { queue: String, buckets: Vec<String>, bucket_owner: Option<String> },
     Objects(Box<s3::Settings>),
     Bus(eventbridge::Settings),
@@ -79,8 +82,10 @@ impl ReachArgs {
             say("error", "name sources and sinks, or a configuration of them with `--config`, not both");
             return Err(Exit::Usage);
         }
-        let mut whats: Vec<What> = self.log_group.iter().cloned().map(What::LogGroup).collect();
-        whats.extend(self.trail.iter().cloned().map(What::Trail));
+        let is_live = self.live;
+        let mut whats: Vec<What> =
+            self.log_group.iter().cloned().map(|name| What::LogGroup { name, is_live }).collect();
+        whats.extend(self.trail.iter().cloned().map(|name| What::Trail { name, is_live }));
         whats.extend(self.queue.iter().map(|queue| What::Queue {
             queue: queue.clone(),
             buckets: self.bucket.clone(),
@@ -127,14 +132,20 @@ async fn of_run(run: &Run) -> Vec<Place> {
 
 fn of_source(source: &SourceSettings) -> Option<(String, &AwsAccess, What)> {
     let (access, what) = match &source.kind {
-        SourceKind::LogGroup(group) => match &group.what {
-            Followed::Group(name) => (&group.access, What::LogGroup(name.clone())),
-            Followed::Trail(name) => (&group.access, What::Trail(name.clone())),
-        },
+        SourceKind::LogGroup(group) => {
+            let is_live = group.live;
+            let what = match group.what.clone() {
+                Followed::Group(name) => What::LogGroup { name, is_live },
+                Followed::Trail(name) => What::Trail { name, is_live },
+            };
+            (&group.access, what)
+        }
         SourceKind::Queue(queue) => {
             let (buckets, bucket_owner) = (queue.buckets.clone(), queue.bucket_owner.clone());
             (&queue.access, What::Queue { queue: queue.queue.clone(), buckets, bucket_owner })
         }
+        #[cfg(feature = "listen")]
+        SourceKind::Http(_) => return None,
         SourceKind::Files(_) => return None,
     };
     Some((format!("source `{}`", source.name), access, what))
@@ -148,8 +159,8 @@ fn of_sink(sink: &SinkSettings) -> Option<(String, &AwsAccess, What)> {
 impl What {
     fn as_named(&self) -> String {
         match self {
-            Self::LogGroup(name) => format!("log group `{name}`"),
-            Self::Trail(name) => format!("trail `{name}`"),
+            Self::LogGroup { name, .. } => format!("log group `{name}`"),
+            Self::Trail { name, .. } => format!("trail `{name}`"),
             Self::Queue { queue, .. } => format!("queue `{queue}`"),
             Self::Objects(settings) => format!("`s3://{}/{}`", settings.bucket, settings.prefix),
             Self::Bus(settings) => format!("bus `{}`", settings.bus),
@@ -160,8 +171,8 @@ impl What {
     fn can_be(&self) -> bool {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
         match self {
-            Self::LogGroup(name) => is_group(name),
-            Self::Trail(name) => !name.is_empty() && name.chars().all(is_plain),
+            Self::LogGroup { name, .. } => is_group(name),
+            Self::Trail { name, .. } => !name.is_empty() && name.chars().all(is_plain),
             Self::Queue { queue, .. } => sqs::arn_of(queue, "", "").is_some(),
             Self::Objects(settings) => !settings.prefix.contains(['*', '?', '$']),
             Self::Bus(settings) => settings.bus.chars().all(is_plain),
@@ -172,7 +183,7 @@ impl What {
     fn region(&self) -> Option<String> {
         let of_arn = |arn: &str| Some(arn.strip_prefix("arn:")?.split(':').nth(2)?.to_owned());
         let region = match self {
-            Self::LogGroup(name) | Self::Trail(name) => of_arn(name),
+            Self::LogGroup { name, .. } | Self::Trail { name, .. } => of_arn(name),
             Self::Queue { queue, .. } => sqs::region_of(queue),
             Self::Bus(settings) => of_arn(&settings.bus),
             Self::Objects(_) => None,

@@ -39,6 +39,9 @@ fn text(summary: &Summary) -> String {
         if report.calls > 0 {
             row("read", &format!("{}: {}", Untrusted(name), calls(report)));
         }
+        if report.requests > 0 {
+            row("received", &format!("{}: {}", Untrusted(name), requests(report)));
+        }
     }
     row("findings", &findings(summary));
     for (rule, severity, number) in by_severity(summary) {
@@ -80,6 +83,7 @@ fn odd(summary: &Summary) -> Option<String> {
         (sum(|report| report.left), "messages left to their queue".to_owned()),
         (sum(|report| report.expired), "messages visible again before they were deleted".to_owned()),
         (summary.misplaced, "in the object of another account".to_owned()),
+        (summary.foreign, "of accounts that are not wanted".to_owned()),
         (summary.timeless, "without a readable time".to_owned()),
         (summary.keys_forgotten, "keys forgotten (repeats of them are not seen)".to_owned()),
         (sum(|report| report.memory_overflows), "ids forgotten by the source".to_owned()),
@@ -103,8 +107,7 @@ fn late(summary: &Summary) -> String {
 }
 
 fn calls(report: &SourceReport) -> String {
-    let mut text = count(report.calls, "API call");
-    for (number, what) in [
+    let counts = [
         (report.messages, "messages"),
         (report.received_again, "received before"),
         (report.tests, "only tries"),
@@ -121,17 +124,35 @@ fn calls(report: &SourceReport) -> String {
         (report.live_dropped, "dropped by it"),
         (report.live_sampled, "samples"),
         (report.live_gaps, "gaps in it"),
-    ] {
-        if number > 0 {
-            let _ = write!(text, ", {} {what}", thousands(number));
-        }
-    }
+    ];
+    let mut text = listed(count(report.calls, "API call"), &counts);
     // Of a moment a share says nothing.
     if let Some(share) = report.quota_share().filter(|_| report.age_ms >= SHARE_AFTER_MS) {
         let _ = write!(text, ", {:.1} % of the quota", share * 100.0);
     }
     if let Some(read) = report.read_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
         let _ = write!(text, ", all up to {read:.0}");
+    }
+    text
+}
+
+/// What came by HTTP, and what was refused of it.
+fn requests(report: &SourceReport) -> String {
+    let counts = [
+        (report.unauthorized, "without a good secret"),
+        (report.undecodable, "not decoded"),
+        (report.too_large, "too large"),
+        (report.limited, "over the rate"),
+        (report.postponed, "to come again"),
+        (report.misdirected, "misdirected"),
+    ];
+    listed(count(report.requests, "request"), &counts)
+}
+
+/// A text, and behind it those of the counts that are not zero.
+fn listed(mut text: String, counts: &[(u64, &str)]) -> String {
+    for (number, what) in counts.iter().filter(|(number, _)| *number > 0) {
+        let _ = write!(text, ", {} {what}", thousands(*number));
     }
     text
 }

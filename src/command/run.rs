@@ -17,7 +17,7 @@ use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::pipeline::{Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary, Tap};
+use crate::pipeline::{Accounts, Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary, Tap};
 use crate::rule::Rule;
 use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::{self, DiskStore, Store};
@@ -125,6 +125,7 @@ impl Daemon {
             rules: Arc::new(RuleSet::new(rules)),
             filter: None,
             sources,
+            accounts: self.accounts(),
             store: Box::new(store),
             sinks: near,
             couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries: far, drain: self.run.drain * 3 / 4 }),
@@ -150,6 +151,13 @@ impl Daemon {
             never = self.look_after(&status) => match never {},
             never = self.reload_when_asked(hangups, &status, &near_routes) => match never {},
         }
+    }
+
+    /// Whose events are wanted of which source.
+    fn accounts(&self) -> Accounts {
+        let mut accounts = Accounts::default();
+        self.run.sources.iter().for_each(|source| accounts.only(Arc::clone(&source.name), source.accounts.clone()));
+        accounts
     }
 
     /// The sources, which go on from the state; `None` after saying why there are none.

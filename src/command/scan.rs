@@ -13,7 +13,7 @@ use super::{Exit, OutputArgs, RuleArgs, notify, report, runtime, say, stop_on_si
 use crate::condition::Condition;
 use crate::decode::Limits;
 use crate::engine::RuleSet;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression};
+use crate::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary, Suppression};
 use crate::rule::{Rule, Severity};
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files, Progress};
@@ -141,6 +141,7 @@ impl Scan {
             rules: Arc::new(RuleSet::new(rules)),
             filter,
             sources: inputs.sources,
+            accounts: Accounts::default(),
             store: Box::new(MemoryStore::default()),
             sinks: vec![Box::new(self.output.printer())],
             couriers: None,

@@ -17,7 +17,7 @@ use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
 use crate::event::RawEvent;
 use crate::finding::Finding;
-use crate::pipeline::{Bounds, Ended, Pipeline, Summary, Suppression, Tap};
+use crate::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary, Suppression, Tap};
 use crate::rule::export::{self, Target};
 use crate::rule::{Rule, filter_pattern};
 use crate::sink::stdout::Printer;
@@ -30,7 +30,7 @@ mod hold_back;
 #[derive(Debug, Args)]
 pub struct Tail {
     /// Files or folders in place of a log group; `-` is standard input.
-    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "follow"])]
+    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "listen", "follow"])]
     paths: Vec<PathBuf>,
     /// The name or ARN of CloudTrail's log group; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
@@ -48,6 +48,9 @@ pub struct Tail {
     /// The account that those buckets must belong to.
     #[arg(long, value_name = "ACCOUNT", requires = "queue")]
     bucket_owner: Option<String>,
+    /// Shows and matches the events of this account only; may be repeated. Those of others are counted and told of.
+    #[arg(long, value_name = "ACCOUNT", value_parser = account, conflicts_with = "paths")]
+    account: Vec<String>,
     /// Goes on with what comes.
     #[arg(long, short)]
     follow: bool,
@@ -86,19 +89,26 @@ pub struct Tail {
     #[cfg(feature = "aws")]
     #[command(flatten)]
     aws: super::aws::AwsArgs,
+    #[cfg(feature = "listen")]
+    #[command(flatten)]
+    listener: super::listen::ListenArgs,
 }
 
 impl Tail {
     pub fn run(self) -> anyhow::Result<Exit> {
         let from_files = !self.paths.is_empty();
         let from_groups = !self.log_group.is_empty() || !self.trail.is_empty();
-        if !from_files && !from_groups && self.queue.is_empty() {
-            let hint = "name a --log-group, a --trail, a --queue or a file; `trailwatch demo` needs nothing";
+        if !from_files && !from_groups && self.queue.is_empty() && !self.listens() {
+            let hint = "name a --log-group, a --trail, a --queue, an address to --listen on or a file; `trailwatch demo` \
+                        needs nothing";
             say("error", &format!("nothing to read ({hint})"));
             return Ok(Exit::Usage);
         }
         if !from_files && !from_groups && (self.since.is_some() || self.until.is_some() || self.last.is_some()) {
-            say("error", "`--since`, `--until` and `-n` choose from log groups and files; a queue gives what is in it");
+            say(
+                "error",
+                "`--since`, `--until` and `-n` choose from log groups and files; a queue or a listener gives what comes",
+            );
             return Ok(Exit::Usage);
         }
         if self.live && !from_groups {
@@ -155,7 +165,7 @@ impl Tail {
         } else {
             let checkpoints = store.checkpoints();
             let sources = tokio::select! {
-                sources = self.aws_sources(&checkpoints, pushed_down.as_deref()) => sources?,
+                sources = self.live_sources(&checkpoints, pushed_down.as_deref()) => sources?,
                 () = stop.cancelled() => return Err(Ok(Exit::Interrupted)),
             };
             (sources, filter)
@@ -165,6 +175,7 @@ impl Tail {
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
             filter,
+            accounts: self.accounts(&sources),
             sources,
             store,
             sinks: Vec::new(),
@@ -201,6 +212,13 @@ impl Tail {
         if hold_back.is_zero() { Box::new(tap) } else { Box::new(HoldBack::new(tap, hold_back)) }
     }
 
+    /// Whose events are wanted of which source.
+    fn accounts(&self, sources: &[Arc<dyn Source>]) -> Accounts {
+        let mut accounts = Accounts::default();
+        sources.iter().for_each(|source| accounts.only(source.name(), self.account.clone()));
+        accounts
+    }
+
     /// The store that was asked for; `None` after saying why there is none.
     fn open_state(&self) -> Option<Box<dyn Store>> {
         let Some(folder) = &self.state else { return Some(Box::new(MemoryStore::default())) };
@@ -220,6 +238,36 @@ impl Tail {
                 None
             }
         }
+    }
+
+    async fn live_sources(
+        &self,
+        checkpoints: &[Checkpoint],
+        pushed_down: Option<&str>,
+    ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        let of_aws = [&self.log_group, &self.trail, &self.queue].iter().any(|names| !names.is_empty());
+        let of_aws = if of_aws { self.aws_sources(checkpoints, pushed_down).await? } else { Vec::new() };
+        Ok(of_aws.into_iter().chain(self.listening_source().await?).collect())
+    }
+
+    #[cfg(feature = "listen")]
+    async fn listening_source(&self) -> Result<Option<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        self.listener.source().await.map_err(Ok)
+    }
+
+    #[cfg(not(feature = "listen"))]
+    async fn listening_source(&self) -> Result<Option<Arc<dyn Source>>, anyhow::Result<Exit>> {
+        Ok(None)
+    }
+
+    #[cfg(feature = "listen")]
+    fn listens(&self) -> bool {
+        self.listener.is_asked_for()
+    }
+
+    #[cfg(not(feature = "listen"))]
+    fn listens(&self) -> bool {
+        false
     }
 
     #[cfg(feature = "aws")]
@@ -259,6 +307,14 @@ impl Tail {
     ) -> Result<Vec<Arc<dyn Source>>, anyhow::Result<Exit>> {
         say("error", "this build cannot talk to AWS (build it with the feature `aws`)");
         Err(Ok(Exit::Usage))
+    }
+}
+
+/// Twelve digits.
+fn account(text: &str) -> Result<String, String> {
+    match Accounts::is_account(text) {
+        true => Ok(text.to_owned()),
+        false => Err("an account has twelve digits".to_owned()),
     }
 }
 

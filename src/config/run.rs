@@ -15,6 +15,8 @@ use crate::sink::eventbridge;
 use crate::sink::stdout::Format;
 #[cfg(feature = "webhook")]
 use crate::sink::webhook;
+#[cfg(feature = "listen")]
+use crate::source::http;
 use crate::source::role::{ROLE_FORM, RoleArn};
 
 mod sinks;
@@ -72,6 +74,8 @@ pub enum LogFormat {
 pub struct SourceSettings {
     /// Its name, in reports and among positions.
     pub name: Arc<str>,
+    /// The accounts whose events are wanted of it; of any, if there are none.
+    pub accounts: Vec<String>,
     /// What it is.
     pub kind: SourceKind,
 }
@@ -83,6 +87,9 @@ pub enum SourceKind {
     LogGroup(LogGroup),
     /// `sqs`
     Queue(Queue),
+    /// `http`
+    #[cfg(feature = "listen")]
+    Http(Box<http::Settings>),
     /// `files`: paths of files and folders, read once.
     Files(Vec<PathBuf>),
 }

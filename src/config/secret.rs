@@ -80,8 +80,8 @@ fn value_of(reference: &str, folder: &Path) -> Result<String, String> {
     }
 }
 
-/// The text of a file, without the line break at its end, which editors add.
-fn file(path: &Path) -> Result<String, String> {
+/// The text of a file that holds a secret, without the line break at its end, which editors add.
+pub fn file(path: &Path) -> Result<String, String> {
     let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if bytes > FILE_BYTES_MAX {
         return Err(format!("it has {bytes} bytes, more than {FILE_BYTES_MAX}"));

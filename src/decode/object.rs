@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::within::offset_in;
+use crate::event::envelope::REPLAY_NAME;
 
 /// What a pass over a value found, up to its end or to where it breaks.
 pub(super) struct Scan<'a> {
@@ -39,6 +40,7 @@ pub(super) struct Value<'a> {
     pub(super) awslogs: Option<&'a RawValue>,
     pub(super) data: Option<&'a RawValue>,
     pub(super) detail: Option<&'a RawValue>,
+    pub(super) replay_name: Option<&'a RawValue>,
     pub(super) has_detail_type: bool,
     has_event_version: bool,
     has_event_source: bool,
@@ -116,6 +118,7 @@ impl<'a> Members<'_, 'a> {
             "awslogs" => &mut value.awslogs,
             "data" => &mut value.data,
             "detail" => &mut value.detail,
+            REPLAY_NAME => &mut value.replay_name,
             "CloudTrailEvent" => &mut value.cloudtrail_event,
             _ => {
                 value.note(&name);

@@ -189,6 +189,10 @@ fn envelopes() {
         format!("[{},\n{}]", call(RECORD), call(RECORD)),
         &[&format!("f:1 {RECORD}"), &format!("f:2 {RECORD}")],
     );
+    let replayed = |name: &str| call(RECORD).replace("\"version\"", &format!("\"replay-name\":{name},\"version\""));
+    let marked = r#"f:1 {"eventVersion":"1.08","eventName":"A","replay-name":"after the \"outage\""}"#;
+    check("sent by a replay", replayed(r#""after the \"outage\"""#), &[marked]);
+    check("a replay without a name", replayed("1"), &[&format!("f:1 {RECORD}")]);
     let other = call(r#"{"eventName":"SERVICE_STEADY_STATE"}"#);
     check("another service's event", other.as_str(), &[&format!("f:1 {other}")]);
     let other = call(r#""a string""#);

@@ -14,6 +14,7 @@ use super::object::{self, Value};
 use super::within::offset_in;
 use super::{Body, Decoder, Reason, Within, nesting};
 use crate::delivery::{LogPlace, Origin, Place};
+use crate::event::envelope::REPLAY_NAME;
 
 /// How CloudTrail's own records start. What starts so is a record, not a wrapper.
 pub(super) const RECORD_START: &str = "{\"eventVersion\"";
@@ -27,6 +28,8 @@ enum Content<'v, 'a> {
     Control,
     Lambda(&'a RawValue),
     Record(&'a RawValue),
+    /// A record that a replay of the name sent.
+    Replayed(&'a RawValue, &'a RawValue),
 }
 
 impl Decoder<'_> {
@@ -75,7 +78,17 @@ impl Decoder<'_> {
                 let record = detail.get().as_bytes();
                 self.event(within, record, nesting::openings(record));
             }
+            Content::Replayed(detail, name) => self.replayed(within, detail.get(), name.get(), wrappers),
         }
+    }
+
+    /// Takes a record, with the name of the replay as one member more at its end: so it can be seen and asked for.
+    fn replayed(&mut self, within: &mut Within<'_>, record: &str, name: &str, wrappers: usize) {
+        let origin = within.origin_of(record.as_bytes());
+        let marked = format!("{},\"{REPLAY_NAME}\":{name}}}", record.strip_suffix('}').unwrap_or(record));
+        let bytes = Bytes::from(marked);
+        let body = Body { bytes: &bytes, origin: &origin, wrappers, counts_lines: false, cut: None };
+        self.event(&mut Within::new(&body), &bytes, nesting::openings(&bytes));
     }
 
     fn elements(&mut self, within: &mut Within<'_>, elements: &[&RawValue], wrappers: usize) {
@@ -177,7 +190,10 @@ fn content<'v, 'a>(value: &'v Value<'a>) -> Option<Content<'v, 'a>> {
         return Some(Content::Lambda(awslogs));
     }
     let detail = value.detail.filter(|detail| value.has_detail_type && is_record(detail.get()))?;
-    Some(Content::Record(detail))
+    Some(match value.replay_name.filter(|name| name.get().starts_with('"')) {
+        Some(name) => Content::Replayed(detail, name),
+        None => Content::Record(detail),
+    })
 }
 
 /// The record within an event of `LookupEvents`: a string of JSON.

@@ -47,6 +47,7 @@ pub const RECORD_FIELDS: &[&str] = &[
     "detail-type",
     "id",
     "region",
+    "replay-name",
     "source",
     "time",
     "version",

@@ -29,9 +29,13 @@ pub fn unwrapped(path: &str) -> Unwrapped<'_> {
         "region" => Unwrapped::Path(Base::AwsRegion.path()),
         "time" => Unwrapped::Path(Base::EventTime.path()),
         "version" => Unwrapped::Always("0"),
+        REPLAY_NAME => Unwrapped::Path(REPLAY_NAME),
         other => other.strip_prefix("detail.").map_or(Unwrapped::Missing, Unwrapped::Path),
     }
 }
+
+/// The member of an envelope that names the replay which sent it. A record keeps it when it is taken out.
+pub const REPLAY_NAME: &str = "replay-name";
 
 /// Whether events of a kind are records that have no envelope.
 pub fn is_bare(kind: EventKind) -> bool {

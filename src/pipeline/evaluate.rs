@@ -9,8 +9,10 @@ use super::handle::Current;
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
 use crate::delivery::{Delivery, Origin, Receipt};
-use crate::engine::{RuleId, RuleSet, Scratch};
-use crate::event::{Event, EventKey, EventKind, Fields, Projection, RawEvent, projection_of};
+use crate::engine::{self, RuleId, RuleSet, Scratch};
+use crate::event::{
+    Case, Event, EventKey, EventKind, Fields, Path, Projection, RawEvent, Value, projection_of, wanted_field,
+};
 use crate::finding::{Finding, Match};
 use crate::source::layout::TrailFile;
 
@@ -59,8 +61,18 @@ const REJECTS_TOLD_MAX: usize = 1_000;
 pub enum Item {
     /// An event.
     Event(Judged),
+    /// An event of an account that is not wanted of its source.
+    Foreign(Foreign),
     /// Bytes that did not decode.
     Reject(Reject),
+}
+
+/// An event of an account that is not wanted of its source.
+pub struct Foreign {
+    /// Where it came from.
+    pub origin: Origin,
+    /// Whose it is.
+    pub account: String,
 }
 
 /// An event that was held against the rules.
@@ -100,16 +112,26 @@ impl Ruled {
 /// Holds what evaluating needs; shared by the threads that do it.
 pub struct Evaluator {
     rules: Arc<Current<Ruled>>,
+    /// Everything that a filter may name, and the account of an envelope.
     whole: Projection,
     filter: Option<Condition>,
+    /// The accounts whose events are wanted, by source; of any, where there are none.
+    accounts: Vec<Vec<String>>,
     limits: Limits,
     keep: bool,
 }
 
 impl Evaluator {
     /// `keep` says whether events are handed on whole.
-    pub fn new(rules: Arc<Current<Ruled>>, filter: Option<Condition>, limits: Limits, keep: bool) -> Self {
-        Self { rules, whole: projection_of([]), filter, limits, keep }
+    pub fn new(
+        rules: Arc<Current<Ruled>>,
+        filter: Option<Condition>,
+        accounts: Vec<Vec<String>>,
+        limits: Limits,
+        keep: bool,
+    ) -> Self {
+        let whole = projection_of(Path::parse("account", Case::Insensitive));
+        Self { rules, whole, filter, accounts, limits, keep }
     }
 
     /// Decodes and matches a batch.
@@ -131,14 +153,14 @@ impl Evaluator {
             evaluated.controls += decoded.controls;
             let owner = owner(&delivery.origin);
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
-            let judge = |raw| self.judge(raw, owner, &ruled.rules, &mut scratch);
+            let judge = |raw| self.judge(raw, source, owner, &ruled.rules, &mut scratch);
             evaluated.items.extend(decoded.events.into_iter().map(judge));
             let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
             evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
             evaluated.items.extend(decoded.rejects.into_iter().take(told).map(Item::Reject));
-            let holds_event = evaluated.items[before..].iter().any(|item| matches!(item, Item::Event(_)));
+            let holds_event = evaluated.items[before..].iter().any(|item| !matches!(item, Item::Reject(_)));
             let holds_reject = evaluated.items.len() > before || evaluated.more_rejects > more_before;
             let Receipts { good, undecodable } = &mut evaluated.receipts;
             let is_undecodable = leaves_the_rest || holds_reject && !holds_event;
@@ -148,7 +170,7 @@ impl Evaluator {
         evaluated
     }
 
-    fn judge(&self, raw: RawEvent, owner: Option<u64>, rules: &RuleSet, scratch: &mut Scratch) -> Item {
+    fn judge(&self, raw: RawEvent, source: usize, owner: Option<u64>, rules: &RuleSet, scratch: &mut Scratch) -> Item {
         let text = match std::str::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
@@ -157,6 +179,9 @@ impl Evaluator {
             Ok(evaluated) => evaluated,
             Err(error) => return reject(raw, Reason::not_json(&error)),
         };
+        if let Some(account) = self.unwanted_account(source, &evaluated, text) {
+            return Item::Foreign(Foreign { origin: raw.origin, account });
+        }
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
@@ -165,6 +190,26 @@ impl Evaluator {
         let misplaced = is_misplaced.then(|| raw.origin.clone());
         let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
         Item::Event(Judged { key, kind, time, wanted, misplaced, matches, findings, raw })
+    }
+
+    /// The account of an event, if it is not wanted of its source. An event that names none is nobody else's.
+    fn unwanted_account(&self, source: usize, evaluated: &engine::Evaluated<'_>, text: &str) -> Option<String> {
+        let wanted = &self.accounts[source];
+        if wanted.is_empty() {
+            return None;
+        }
+        let account = evaluated.account().map(str::to_owned).or_else(|| self.envelope_account(text))?;
+        (!wanted.contains(&account)).then_some(account)
+    }
+
+    /// The account that EventBridge names around an event which is not CloudTrail's.
+    fn envelope_account(&self, text: &str) -> Option<String> {
+        let mut fields = Fields::default();
+        let event = Event::read(text, &self.whole, &mut fields).ok()?;
+        match event.values(wanted_field(0)).next()? {
+            Value::String(account) => Some(account.to_owned()),
+            _ => None,
+        }
     }
 
     /// Judges the filter, which may name what no rule does.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::evaluate::{Evaluated, Item, Judged, Receipts};
+use super::evaluate::{Evaluated, Foreign, Item, Judged, Receipts};
 use super::handle::Handle;
 use super::summary::Summary;
 use super::{Bounds, Suppression, Tap, acknowledge};
@@ -61,6 +61,7 @@ struct Group {
     /// Matches that are counted on a finding.
     held_back: Vec<Arc<Finding>>,
     windows_ended_early: u64,
+    foreign: Vec<Foreign>,
     rejects: Vec<Reject>,
     keys: HashSet<EventKey>,
     /// Given back when the group is dealt with.
@@ -162,6 +163,8 @@ impl Sequencer {
             for item in batch.items {
                 match item {
                     Item::Reject(reject) => group.rejects.push(reject),
+                    // Not remembered: another source may bring it, of which it is wanted.
+                    Item::Foreign(foreign) => group.foreign.push(foreign),
                     Item::Event(event) if self.seen.has(&event.key) || !group.keys.insert(event.key) => {
                         group.duplicates += 1;
                     }
@@ -242,6 +245,9 @@ impl Sequencer {
                 self.take_misplaced(origin, event.key.account().unwrap_or_default());
             }
         }
+        for foreign in &group.foreign {
+            self.take_foreign(foreign);
+        }
         for finding in &group.transaction.findings {
             match &finding.digest {
                 None => self.summary.count_finding(&finding.rule.id, finding.severity),
@@ -263,6 +269,18 @@ impl Sequencer {
         if self.summary.misplaced == 1 {
             let text =
                 format!("{origin}: holds an event of account {account:012}, whose key this is not (who wrote it?)");
+            self.notice(NoticeLevel::Warn, text);
+        }
+    }
+
+    /// Somebody feeds the source by mistake, or the list is not complete.
+    fn take_foreign(&mut self, Foreign { origin, account }: &Foreign) {
+        self.summary.foreign += 1;
+        if self.summary.foreign == 1 {
+            let text = format!(
+                "{origin}: brought an event of account {account}, which is not wanted of it (it is neither shown nor \
+                 matched, and further ones are only counted)"
+            );
             self.notice(NoticeLevel::Warn, text);
         }
     }

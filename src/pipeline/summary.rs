@@ -34,6 +34,8 @@ pub struct Summary {
     pub timeless: u64,
     /// Events that came in the object of another account than their own.
     pub misplaced: u64,
+    /// Events of accounts that are not wanted of their source: neither matched nor counted as events.
+    pub foreign: u64,
     /// Parts that did not decode.
     pub rejects: u64,
     /// The first rejects, for a person to look at: at most [`Summary::REJECTS_KEPT`].

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::condition::{Condition, Field, Policy, Predicate, Test, Within, Zone};
 use crate::event::dictionary::nearest;
+use crate::event::envelope::REPLAY_NAME;
 use crate::event::{Base, Case, Path};
 
 /// The longest list of a line, and the most lines of a rule.
@@ -589,6 +590,9 @@ fn whole_event(given: &serde_json::Value) -> serde_json::Value {
     };
     let mut event = neutral_record();
     merge(&mut event, record);
+    if let Some(name) = given.get(REPLAY_NAME) {
+        event[REPLAY_NAME] = name.clone();
+    }
     event
 }
 

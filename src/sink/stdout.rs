@@ -14,6 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{Gone, Outcome, Sink};
 use crate::event::derived::{self, Outcome as CallOutcome};
+use crate::event::envelope::REPLAY_NAME;
 use crate::event::{
     Base, Case, Event, EventKind, FieldId, Fields, Path, Projection, Value, projection_of, wanted_field,
 };
@@ -83,7 +84,8 @@ const TARGETS: [&str; 33] = [
 impl<W: Write> Printer<W> {
     /// A printer onto a stream.
     pub fn new(out: W, format: Format) -> Self {
-        let targets = TARGETS.iter().filter_map(|path| Path::parse(path, Case::Insensitive).ok());
+        let targets = TARGETS.iter().chain([&REPLAY_NAME]);
+        let targets = targets.filter_map(|path| Path::parse(path, Case::Insensitive).ok());
         Self { out, format, projection: projection_of(targets), fields: Fields::default() }
     }
 
@@ -200,8 +202,11 @@ fn event_line(out: &mut impl Write, event: &Event<'_>) -> io::Result<()> {
         padded(&shown(&actor_of(event), 30), 30),
         padded(&shown(&call, 48), 36),
     )?;
-    match target_of(event) {
-        Some(target) => writeln!(out, " {DIM}→{DIM:#} {}", shown(target, 100)),
+    if let Some(target) = target_of(event) {
+        write!(out, " {DIM}→{DIM:#} {}", shown(target, 100))?;
+    }
+    match text_of(event, wanted_field(TARGETS.len())) {
+        Some(replay) => writeln!(out, " {DIM}replay {}{DIM:#}", shown(replay, 64)),
         None => writeln!(out),
     }
 }
@@ -250,13 +255,15 @@ fn outcome_of(event: &Event<'_>) -> (String, Style) {
 }
 
 fn target_of<'a>(event: &Event<'a>) -> Option<&'a str> {
-    let first = |field: FieldId| {
-        event.values(field).find_map(|value| match value {
-            Value::String(text) if !text.is_empty() => Some(text),
-            _ => None,
-        })
-    };
-    (0..TARGETS.len()).find_map(|n| first(wanted_field(n)))
+    (0..TARGETS.len()).find_map(|n| text_of(event, wanted_field(n)))
+}
+
+/// The first text of a field that is not empty.
+fn text_of<'a>(event: &Event<'a>, field: FieldId) -> Option<&'a str> {
+    event.values(field).find_map(|value| match value {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
+    })
 }
 
 fn shown(text: &str, width: usize) -> String {
@@ -286,6 +293,8 @@ mod tests {
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
         assert!(text.contains("2026-01-15T12:00:00Z") && text.contains("s3:Get\\nObject"), "{text}");
+        let replayed = hostile.replacen('{', "{\"replay-name\":\"after\\nit\",", 1);
+        assert!(printed(&replayed, Format::Text).ends_with(" replay after\\nit\n"), "{text}");
         let json = printed(hostile, Format::Json);
         assert_eq!(json.matches('\n').count(), 1);
         assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());

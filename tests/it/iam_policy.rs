@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use trailwatch::sim::{ACCOUNT_ID, Endpoint, LogEvent, REGION, Request, Trail};
 
 use super::roles::ran;
+use super::run::wait;
 
 const GROUP: &str = "trail-group";
 const BUCKET: &str = "trail-objects";
@@ -70,6 +71,10 @@ fn judged(request: &Request) -> Vec<Judged> {
         ("Logs_20140328", "FilterLogEvents") => {
             let name = body("logGroupIdentifier").rsplit(':').next().filter(|name| !name.is_empty());
             one("logs:FilterLogEvents", arn("logs", &format!("log-group:{}", name.unwrap_or(body("logGroupName")))))
+        }
+        ("Logs_20140328", "StartLiveTail") => {
+            let group = request.body["logGroupIdentifiers"][0].as_str().unwrap();
+            one("logs:StartLiveTail", group.to_owned())
         }
         ("Logs_20140328", operation) => one(&format!("logs:{operation}"), arn("logs", "log-group:whichever")),
         ("STS", "GetCallerIdentity") => Vec::new(),
@@ -233,6 +238,26 @@ async fn a_policy_allows_what_is_called_and_no_more() {
         compare(name, &policy_of(args).await, &calls(&endpoint));
         endpoint.stop().await;
     }
+}
+
+#[tokio::test]
+async fn who_follows_with_a_live_tail_may_do_so_and_be_told_of_troubles() {
+    let endpoint = account().await;
+    let url = endpoint.url();
+    let mut tail = trailwatch(&["tail", "--trail", "main", "-f", "--live", "--endpoint-url", &url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for operation in ["StartLiveTail", "GetTrailStatus", "DescribeLogGroups", "FilterLogEvents"] {
+        let is_called = || endpoint.logs().requests().iter().any(|request| request.operation == operation);
+        wait(operation, is_called).await;
+    }
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    let policy = policy_of(&["--trail", "main", "--live", "--with-hints"]).await;
+    compare("a live tail", &policy, &calls(&endpoint));
+    endpoint.stop().await;
 }
 
 fn configuration(folder: &std::path::Path, url: &str) -> String {

@@ -28,12 +28,14 @@ mod files;
 mod findings;
 mod fixtures;
 mod foreign;
-#[cfg(feature = "aws")]
+#[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod iam_policy;
 mod import;
 mod imports;
 mod language;
 mod lints;
+#[cfg(all(feature = "aws", feature = "listen", feature = "webhook", unix))]
+mod listen;
 #[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod monitoring;
 #[cfg(feature = "aws")]

@@ -17,7 +17,7 @@ use trailwatch::delivery::{Delivery, Origin, Receipt};
 use trailwatch::engine::RuleSet;
 use trailwatch::event::RawEvent;
 use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Bounds, Ended, Pipeline, Summary, Tap};
+use trailwatch::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary, Tap};
 use trailwatch::rule::{Rule, Severity};
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::{Notice, NoticeLevel, Source, SourceError, SourceReport};
@@ -273,6 +273,7 @@ impl Run {
             rules: Arc::new(RuleSet::new(vec![rule()])),
             filter,
             sources,
+            accounts: Accounts::default(),
             store,
             sinks,
             couriers: None,

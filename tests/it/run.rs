@@ -458,7 +458,11 @@ async fn the_admin_listener_tells_how_the_run_fares() {
     })
     .await;
     lab.configure(&format!("{}[admin]\nlisten = \"127.0.0.1:0\"\n", webhook("pager", &receiver.url())));
+    lab.write_rule("smoke", "Smoke");
+    let rule = fs::read_to_string(lab.path("rules/smoke.toml")).unwrap();
+    fs::write(lab.path("rules/smoke.toml"), rule + "[alert]\nsuppress = \"1h\"\n").unwrap();
     (1..=2).for_each(|number| lab.put("Fire", number));
+    (3..=4).for_each(|number| lab.put("Smoke", number));
     let daemon = lab.start();
     wait("the listener", || lab.log().contains("answers /livez")).await;
     let log = lab.log();
@@ -475,13 +479,14 @@ async fn the_admin_listener_tells_how_the_run_fares() {
     })
     .await;
     for expected in [
-        "trailwatch_events_total{kind=\"cloudtrail\"} 2",
+        "trailwatch_events_total{kind=\"cloudtrail\"} 4",
         "trailwatch_rule_matches_total{rule=\"fire\",severity=\"high\"} 2",
-        "trailwatch_sink_queue_length{sink=\"pager\"} 1.0",
-        "trailwatch_source_deliveries_total{source=\"trail\"} 2",
+        "trailwatch_rule_held_back_total{rule=\"smoke\"} 1",
+        "trailwatch_sink_queue_length{sink=\"pager\"} 2.0",
+        "trailwatch_source_deliveries_total{source=\"trail\"} 4",
         "trailwatch_config_last_reload_successful 1.0",
-        "trailwatch_lag_seconds_count 2",
-        "trailwatch_rules 1.0",
+        "trailwatch_lag_seconds_count 4",
+        "trailwatch_rules 2.0",
         "# EOF",
     ] {
         assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode::Limits;
 use trailwatch::engine::RuleSet;
-use trailwatch::pipeline::{Bounds, Ended, Pipeline, Summary};
+use trailwatch::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary};
 use trailwatch::sim::{Endpoint, Fault, Faults, REGION};
 use trailwatch::source::s3::{Objects, Settings, local_connector};
 use trailwatch::source::{Source, SourceError};
@@ -284,6 +284,7 @@ async fn run(source: Objects) -> Summary {
         rules: Arc::new(RuleSet::new(Vec::new())),
         filter: None,
         sources: vec![Arc::new(source)],
+        accounts: Accounts::default(),
         store: Box::new(MemoryStore::default()),
         sinks: Vec::new(),
         couriers: None,

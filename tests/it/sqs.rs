@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use trailwatch::decode::Limits;
 use trailwatch::delivery::{Delivery, Place, Receipt};
 use trailwatch::engine::RuleSet;
-use trailwatch::pipeline::{Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary};
+use trailwatch::pipeline::{Accounts, Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary};
 use trailwatch::rule::Severity;
 use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION};
 use trailwatch::source::sqs::{Settings, SettingsError, Sqs, local_connector};
@@ -598,6 +598,7 @@ impl Lab {
             rules: Arc::new(RuleSet::new(vec![rule()])),
             filter: None,
             sources: vec![source],
+            accounts: Accounts::default(),
             store,
             sinks: Vec::new(),
             couriers: None,

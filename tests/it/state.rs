@@ -14,7 +14,7 @@ use trailwatch::delivery::Origin;
 use trailwatch::engine::RuleSet;
 use trailwatch::event::{Event, EventKey, Fields, projection_of};
 use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery, Summary};
+use trailwatch::pipeline::{Accounts, Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery, Summary};
 use trailwatch::rule::{Rule, Severity};
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
@@ -339,6 +339,7 @@ async fn run_with(
         rules: Arc::new(RuleSet::new(vec![rule()])),
         filter: None,
         sources: vec![Arc::new(Files::new(vec![events], FileLimits::default(), Arc::new(|_| {})))],
+        accounts: Accounts::default(),
         couriers: Some(Couriers {
             outbox: store.outbox(),
             deliveries: vec![SinkDelivery { route, sink, patience }],

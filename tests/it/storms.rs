@@ -18,7 +18,7 @@ use trailwatch::event::{Event, EventKey, Fields, projection_of};
 use trailwatch::finding::digest::SAMPLE_MAX;
 use trailwatch::finding::windows::{Delta, Window, WindowKey};
 use trailwatch::finding::{Digest, Finding, Match, Windows};
-use trailwatch::pipeline::{Bounds, Pipeline, Summary, Suppression};
+use trailwatch::pipeline::{Accounts, Bounds, Pipeline, Summary, Suppression};
 use trailwatch::rule::Rule;
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::{Source, SourceError, SourceReport};
@@ -466,6 +466,7 @@ async fn run_to(
         rules: Arc::new(RuleSet::new(vec![rule(alert)])),
         filter: None::<Condition>,
         sources: vec![source],
+        accounts: Accounts::default(),
         store,
         sinks: vec![Box::new(keeper.clone())],
         couriers: None,

@@ -78,7 +78,7 @@ fn judge(group: &LogGroup, about: &mut About<'_>) {
 /// Says how much of each quota there is for how many log groups.
 pub(super) fn shares(places: &[Place], ways: &Ways, report: &mut Report) {
     let mut groups: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for place in places.iter().filter(|place| matches!(place.what, What::LogGroup(_) | What::Trail(_))) {
+    for place in places.iter().filter(|place| matches!(place.what, What::LogGroup { .. } | What::Trail { .. })) {
         let account = ways.account(&place.access).unwrap_or("unknown").to_owned();
         *groups.entry((account, place.access.region.clone().unwrap_or_default())).or_default() += 1;
     }

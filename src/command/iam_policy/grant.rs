@@ -29,6 +29,7 @@ pub(super) enum Purpose {
     ListObjects,
     PutFindings,
     HintAtLogGroups,
+    HintAtTrails,
     HintAtQueues,
     HintAtBuckets,
     TellMissingObjects,
@@ -78,11 +79,12 @@ impl Grant {
 /// What a source or sink needs, what its hints do, and what `doctor` does.
 pub(super) fn of(what: &What, known: &Known) -> Vec<Grant> {
     match what {
-        What::LogGroup(group) => log_group(group, known),
-        What::Trail(trail) => {
+        What::LogGroup { name, is_live } => log_group(name, *is_live, known),
+        What::Trail { name: trail, is_live } => {
             let known = Known { account: part(trail, 4).or_else(|| known.account.clone()), ..known.clone() };
             let find = Grant::new(Purpose::FindTrails, &["cloudtrail:DescribeTrails"], ["*".to_owned()]);
-            std::iter::once(find).chain(log_group(LOG_GROUP, &known)).collect()
+            let watch = Grant::new(Purpose::HintAtTrails, &["cloudtrail:GetTrailStatus"], ["*".to_owned()]);
+            [find, watch].into_iter().chain(log_group(LOG_GROUP, *is_live, &known)).collect()
         }
         What::Queue { queue, buckets, .. } => read_queue(queue, buckets, known),
         What::Objects(settings) => scan(&settings.bucket, &settings.prefix, known),
@@ -119,19 +121,22 @@ fn part(arn: &str, number: usize) -> Option<String> {
     arn.split(':').nth(number).filter(|part| !part.is_empty()).map(str::to_owned)
 }
 
-fn log_group(group: &str, known: &Known) -> Vec<Grant> {
+fn log_group(group: &str, is_live: bool, known: &Known) -> Vec<Grant> {
     let account = part(group, 4);
     let arn = format!("{}log-group:", known.arn("logs", account.as_deref()));
     let read = format!("{arn}{}", cloudwatch_logs::name_of(group));
+    let reads: &[&str] = if is_live { READ_LIVE } else { &["logs:FilterLogEvents"] };
     vec![
         // The service asks for the one or the other, by the call and its age.
-        Grant::new(Purpose::ReadLogGroups, &["logs:FilterLogEvents"], [format!("{read}:*"), read]),
+        Grant::new(Purpose::ReadLogGroups, reads, [format!("{read}:*"), read]),
         // AWS judges this call against all groups.
         Grant::new(Purpose::HintAtLogGroups, &["logs:DescribeLogGroups"], [format!("{arn}*")]),
         Grant::new(Purpose::DiagnoseLogGroups, &["logs:DescribeLogGroups"], [format!("{arn}*")]),
         diagnose_trails(),
     ]
 }
+
+const READ_LIVE: &[&str] = &["logs:FilterLogEvents", "logs:StartLiveTail"];
 
 /// Trails are found by where they deliver to, and may be of other regions and accounts.
 fn diagnose_trails() -> Grant {
@@ -184,6 +189,6 @@ pub(super) fn cautions(place: &Place) -> Vec<String> {
         ],
         What::Queue { .. } => vec![encrypted("queue or its buckets")],
         What::Objects(_) => vec![encrypted("bucket")],
-        What::LogGroup(_) | What::Trail(_) | What::Bus(_) => Vec::new(),
+        What::LogGroup { .. } | What::Trail { .. } | What::Bus(_) => Vec::new(),
     }
 }

@@ -41,7 +41,7 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
 type SourceCount = (&'static str, &'static str, fn(&SourceReport) -> u64);
 
 /// What is counted of each source.
-const SOURCE_COUNTS: [SourceCount; 16] = [
+const SOURCE_COUNTS: [SourceCount; 22] = [
     ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
     ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
     ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
@@ -58,6 +58,12 @@ const SOURCE_COUNTS: [SourceCount; 16] = [
     ("source_left", "Messages left to their queue, since they could not be read", |report| report.left),
     ("source_expired", "Messages that could not be kept hidden until they were done with", |report| report.expired),
     ("source_unreadable", "Files, objects or parts that could not be read", |report| report.unreadable),
+    ("source_requests", "Requests that came in, refused ones included", |report| report.requests),
+    ("source_unauthorized", "Requests that showed no secret that is known", |report| report.unauthorized),
+    ("source_undecodable", "Requests in which something does not decode", |report| report.undecodable),
+    ("source_too_large", "Requests whose body was too large", |report| report.too_large),
+    ("source_limited", "Requests over the rate", |report| report.limited),
+    ("source_postponed", "Requests that were told to come again", |report| report.postponed),
 ];
 
 /// A time of a source, in milliseconds since 1970.
@@ -124,6 +130,7 @@ impl Metrics {
         self.counters("events", "Events, each once", kinds);
         self.counter("duplicates", "Events that came again", summary.duplicates);
         self.counter("rejects", "Parts that did not decode", summary.rejects);
+        self.counter("foreign", "Events of accounts that are not wanted of their source", summary.foreign);
         let rules = summary.findings.iter();
         let rules = rules.map(|(rule, (severity, count))| {
             (vec![("rule", rule.clone()), ("severity", severity.as_str().to_owned())], *count)

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-#[cfg(any(feature = "aws", feature = "webhook"))]
+#[cfg(any(feature = "aws", feature = "listen", feature = "webhook"))]
 use anyhow::Context as _;
 use futures::future::{BoxFuture, FutureExt};
 
@@ -16,6 +16,8 @@ use crate::finding::Finding;
 use crate::pipeline::{Route, SinkDelivery};
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::file::{FileLimits, Files};
+#[cfg(feature = "listen")]
+use crate::source::http::Http;
 use crate::source::{Notify, Source};
 use crate::store::Checkpoint;
 
@@ -28,7 +30,7 @@ pub async fn sources(
     #[cfg(feature = "aws")]
     let mut quotas = Quotas::default();
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-    for SourceSettings { name, kind } in settings {
+    for SourceSettings { name, kind, .. } in settings {
         sources.push(match kind {
             SourceKind::Files(paths) => {
                 Arc::new(Files::new(paths.clone(), FileLimits::default(), Arc::clone(notify)).named(Arc::clone(name)))
@@ -41,6 +43,13 @@ pub async fn sources(
             #[cfg(feature = "aws")]
             SourceKind::Queue(queue) => {
                 aws::queue(name, queue, notify).await.with_context(|| format!("source `{name}`"))?
+            }
+            #[cfg(feature = "listen")]
+            SourceKind::Http(settings) => {
+                let source = Http::new(settings.as_ref().clone(), Arc::clone(notify));
+                let source = source.with_context(|| format!("source `{name}`"))?;
+                source.listen().await?;
+                Arc::new(source)
             }
             #[cfg(not(feature = "aws"))]
             SourceKind::LogGroup(_) | SourceKind::Queue(_) => {

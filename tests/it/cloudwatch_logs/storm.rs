@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode::Limits;
 use trailwatch::engine::RuleSet;
-use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery};
+use trailwatch::pipeline::{Accounts, Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery};
 use trailwatch::rule::Severity;
 use trailwatch::source::cloudwatch_logs::LiveTail;
 use trailwatch::store::{MemoryStore, Store};
@@ -89,6 +89,7 @@ impl Lab {
         Pipeline {
             rules: Arc::new(RuleSet::new(vec![rule()])),
             filter: None,
+            accounts: Accounts::default(),
             sources: vec![source],
             store,
             sinks: Vec::new(),
