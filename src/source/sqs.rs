@@ -91,6 +91,9 @@ impl Settings {
     }
 }
 
+/// Calls in a row for an object that bring nothing, before its message waits without taking anybody's place.
+const OBJECT_TRIES_MAX: u32 = 3;
+
 /// What is wrong with settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
@@ -169,7 +172,11 @@ impl Sqs {
         }
         let shared = Shared {
             name: settings.name.as_deref().unwrap_or(&queue.name).into(),
-            terms: Terms { bucket_owner: settings.bucket_owner.clone(), bytes_max: settings.object_bytes_max },
+            terms: Terms {
+                bucket_owner: settings.bucket_owner.clone(),
+                bytes_max: settings.object_bytes_max,
+                tries_max: OBJECT_TRIES_MAX,
+            },
             held: Mutex::new(Held::new(seconds as i64 * 1_000)),
             settings,
             queue,
