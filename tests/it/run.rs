@@ -314,6 +314,36 @@ async fn damaged_state_is_set_aside_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn damaged_state_is_repaired_by_a_person() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(404, &[], "no such channel"))).await;
+    lab.configure(&webhook("pager", &receiver.url()));
+    lab.put("Fire", 1);
+    let daemon = lab.start();
+    wait("the refusal", || lab.log().contains("is given up")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    let file = lab.path("state").join("trailwatch.redb");
+    let repaired = |lab: &Lab| {
+        let text = lab.shown(&["state", "repair"]);
+        let text = regex::Regex::new("corrupt-[0-9TZ]+").unwrap().replace(&text, "corrupt-[TIME]").into_owned();
+        text.replace(&lab.folder.path().display().to_string(), "[FOLDER]")
+    };
+    insta::assert_snapshot!(repaired(&lab), @"note: nothing is wrong with it");
+    let mut bytes = fs::read(&file).unwrap();
+    // The slot of the last commit, whose checksum then no longer fits.
+    bytes[64..320].fill(0xa5);
+    fs::write(&file, &bytes).unwrap();
+    insta::assert_snapshot!(repaired(&lab), @r"
+    note: what was damaged is kept as [FOLDER]/state/trailwatch.redb.corrupt-[TIME]
+    error: positions: 0; how many there were cannot be read
+    error: seen events: 0; how many there were cannot be read
+    error: findings that wait: 0; how many there were cannot be read
+    error: dead letters: 0; how many there were cannot be read
+    ");
+    assert!(lab.shown(&["state", "verify"]).contains("nothing is wrong with it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_started_says_why_and_ends() {
     let lab = Lab::new().await;
     lab.configure("[sinks.out]\ntype = \"stdout\"\n");
