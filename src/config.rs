@@ -207,7 +207,7 @@ fn read(path: &Path, what: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
 
 /// What the configuration is, beside rules: what advice on its TOML goes by.
 const CONFIGURATION: Form<'_> = Form {
-    keys: &[&["state", "instance", "drain", "rules", "admin", "silence", "log", "sources", "sinks"]],
+    keys: &[&["state", "instance", "drain", "reload", "rules", "admin", "silence", "log", "sources", "sinks"]],
     no_toml: |_| "a configuration is written in TOML: `state = \"…\"`, `[sources.trail]`, `[sinks.pager]`",
     has_lines: false,
 };

@@ -44,7 +44,7 @@ const PLACES: [&str; 2] = ["trailwatch.toml", "/etc/trailwatch/trailwatch.toml"]
 
 impl ConfigArgs {
     /// The files, named or found.
-    fn paths(&self) -> Result<Vec<PathBuf>, Vec<String>> {
+    pub fn paths(&self) -> Result<Vec<PathBuf>, Vec<String>> {
         if !self.config.is_empty() {
             return Ok(self.config.clone());
         }

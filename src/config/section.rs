@@ -285,6 +285,15 @@ impl<'t, 'r> Section<'t, 'r> {
         self.parsed(key, expected, |text| humantime::parse_duration(text).ok()).unwrap_or(default)
     }
 
+    /// A duration that must not be shorter than another.
+    pub fn duration_from(&mut self, key: &'static str, least: Duration, default: Duration) -> Duration {
+        let found = self.duration(key, default);
+        if found < least {
+            self.complain(key, format!("`{key}` is {} at least", humantime::format_duration(least)));
+        }
+        found.max(least)
+    }
+
     /// One of several words.
     pub fn choice<T: Clone>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let item = self.item(key)?;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::sync::Notify as Bell;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::aws::trouble::{Failure, FailureKind};
 use super::aws::{lock, system_clock};
@@ -129,6 +130,8 @@ pub struct Sqs {
     shared: Arc<Shared>,
     reader: tokio::sync::Mutex<Reader>,
     keeper: OnceLock<AbortHandle>,
+    /// Cancelled when the keeper has ended, which it never does but by a defect.
+    unkept: CancellationToken,
 }
 
 /// What reading and keeping have in common.
@@ -188,13 +191,20 @@ impl Sqs {
             settled: Bell::new(),
             freed: Bell::new(),
         };
-        let (shared, keeper) = (Arc::new(shared), OnceLock::new());
-        Ok(Self { reader: tokio::sync::Mutex::new(Reader::new(Arc::clone(&shared))), shared, keeper })
+        let (shared, keeper, unkept) = (Arc::new(shared), OnceLock::new(), CancellationToken::new());
+        Ok(Self { reader: tokio::sync::Mutex::new(Reader::new(Arc::clone(&shared))), shared, keeper, unkept })
     }
 
     /// Begins to keep messages hidden, once there is a runtime to do it on.
     fn keep(&self) {
-        self.keeper.get_or_init(|| tokio::spawn(keeper::keep(Arc::clone(&self.shared))).abort_handle());
+        self.keeper.get_or_init(|| {
+            let (shared, guard) = (Arc::clone(&self.shared), self.unkept.clone().drop_guard());
+            let keeper = async move {
+                let _guard = guard;
+                keeper::keep(shared).await;
+            };
+            tokio::spawn(keeper).abort_handle()
+        });
     }
 
     fn settle(&self, receipts: &[Receipt], spoilt: bool) {
@@ -212,7 +222,12 @@ impl Source for Sqs {
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
         Box::pin(async {
             self.keep();
-            self.reader.lock().await.next_batch().await
+            let mut reader = self.reader.lock().await;
+            tokio::select! {
+                batch = reader.next_batch() => batch,
+                // Nothing would be deleted any more, nor kept hidden.
+                () = self.unkept.cancelled() => panic!("the keeper of queue `{}` has ended", self.shared.name),
+            }
         })
     }
 

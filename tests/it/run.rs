@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use trailwatch::sim::{Endpoint, LogEvent};
+use trailwatch::sim::{Endpoint, LogEvent, Trail};
 use trailwatch::store::{Inspector, Waiting};
 
 use super::receiver::{Receiver, answer};
@@ -50,6 +50,13 @@ impl Lab {
             self.endpoint.url()
         );
         fs::write(self.path("trailwatch.toml"), text).unwrap();
+    }
+
+    /// Changes the configuration.
+    fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("trailwatch.toml")).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(self.path("trailwatch.toml"), text.replace(from, to)).unwrap();
     }
 
     fn put(&self, name: &str, number: usize) {
@@ -227,6 +234,10 @@ async fn a_stop_lets_what_was_received_be_delivered() {
     let lab = Lab::new().await;
     let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
     lab.configure(&webhook("pager", &receiver.url()));
+    lab.endpoint.trails().put(Trail::to_group("main", GROUP));
+    lab.edit(&format!("log_group = \"{GROUP}\""), "trail = \"main\"");
+    let elsewhere = "title: t\nlogsource:\n  product: windows\ndetection:\n  a:\n    b: c\n  condition: a\n";
+    fs::write(lab.path("rules/elsewhere.yml"), elsewhere).unwrap();
     (0..30).for_each(|number| lab.put("Fire", number));
     let daemon = lab.start();
     wait("a request", || !receiver.requests().is_empty()).await;
@@ -237,7 +248,9 @@ async fn a_stop_lets_what_was_received_be_delivered() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         assert!(line["time"].is_string() && line["level"].is_string() && line["text"].is_string(), "{line}");
     }
-    assert!(log.contains("ended: 30 events, 30 findings"), "{log}");
+    for text in ["ended: 30 events, 30 findings", "trail `main` delivers to", "elsewhere.yml: left out"] {
+        assert!(log.contains(text), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -353,6 +366,7 @@ async fn what_cannot_be_started_says_why_and_ends() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, text) = broken(&|folder| fs::write(folder.join("rules/broken.toml"), "id = \"x\"\n").unwrap());
+    assert!(text.starts_with("{\"level\":\"error\""), "{text}");
     assert!(code == Some(253) && text.contains("broken.toml:1:1: the rule has no `title`"), "{code:?} {text}");
     fs::remove_file(lab.path("rules/broken.toml")).unwrap();
     let (code, text) = broken(&|folder| {
@@ -390,6 +404,7 @@ async fn rules_and_routes_are_taken_over_whole_or_not_at_all() {
     let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
     lab.configure(&webhook("pager", &receiver.url()));
     let has = |number: usize| receiver.requests().iter().any(|request| ids(&request.body).0 == event_id(number));
+    lab.edit("drain", "reload = \"signal\"\ndrain");
     let daemon = lab.start();
     lab.put("Fire", 1);
     wait("a finding of the first rule", || has(1)).await;
@@ -428,10 +443,41 @@ async fn rules_and_routes_are_taken_over_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_file_is_taken_over_without_a_signal() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    lab.configure(&webhook("pager", &receiver.url()));
+    let daemon = lab.start();
+    wait("the start", || lab.log().contains("findings go to pager")).await;
+    lab.write_rule("water", "Water");
+    wait("the new rule", || lab.log().contains("taken over: +1 −0 ~0 rules: +water")).await;
+    fs::write(lab.path("rules/air.toml"), "id = \"air\"\nseverity = \"hihg\"\n").unwrap();
+    wait("the refusal", || lab.log().contains("not taken over")).await;
+    fs::remove_file(lab.path("rules/air.toml")).unwrap();
+    wait("the mistake to be undone", || lab.log().contains("taken over: +0 −0 ~0 rules")).await;
+    // The rules are elsewhere from now on, and changes there are seen too.
+    fs::create_dir(lab.path("more")).unwrap();
+    let rule = fs::read_to_string(lab.path("rules/water.toml")).unwrap();
+    fs::write(lab.path("more/earth.toml"), rule.replace("water", "earth")).unwrap();
+    lab.edit("[\"rules\"]", "[\"rules\", \"more\"]");
+    wait("the configuration", || lab.log().contains("taken over: +1 −0 ~0 rules: +earth")).await;
+    fs::write(lab.path("more/wind.toml"), rule.replace("water", "wind")).unwrap();
+    wait("a rule of the new folder", || lab.log().contains("taken over: +1 −0 ~0 rules: +wind")).await;
+    lab.edit("drain", "reload = \"signal\"\ndrain");
+    wait("the end of looking", || lab.log().matches("taken over: +0 −0 ~0 rules").count() == 2).await;
+    fs::remove_file(lab.path("more/wind.toml")).unwrap();
+    daemon.signal("HUP");
+    wait("a rule to go", || lab.log().contains("taken over: +0 −1 ~0 rules: −wind")).await;
+    assert_eq!(lab.log().matches("files have changed").count(), 6, "{}", lab.log());
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_has_changed_is_told_to_need_a_restart() {
     let lab = Lab::new().await;
     let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
     lab.configure(&webhook("pager", &format!("{}?token=abcdefgh", receiver.url())));
+    lab.edit("drain", "reload = \"signal\"\ndrain");
     let daemon = lab.start();
     wait("the start", || lab.log().contains("findings go to pager")).await;
     daemon.signal("HUP");
@@ -468,6 +514,52 @@ async fn an_output_that_nobody_reads_does_not_hold_up_the_end() {
     daemon.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     daemon.signal("TERM");
     assert_eq!(daemon.code().await, Some(3), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_behind_is_told_once_and_so_is_its_end() {
+    let lab = Lab::new().await;
+    let takes = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let taking = Arc::clone(&takes);
+    let receiver = Receiver::start(move |_, _| {
+        let status = if taking.load(std::sync::atomic::Ordering::SeqCst) { 200 } else { 503 };
+        Some(answer(status, &[], ""))
+    })
+    .await;
+    lab.configure(&format!("{}[admin]\nlisten = \"127.0.0.1:0\"\n", webhook("pager", &receiver.url())));
+    lab.put("Fire", 1);
+    let daemon = lab.start();
+    wait("a request", || !receiver.requests().is_empty()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    age_outbox(&lab.path("state").join("trailwatch.redb"));
+    fs::remove_file(lab.path("log")).unwrap();
+    let daemon = lab.start();
+    wait("the alarm", || lab.log().contains("sink `pager` is behind: 1 finding in the outbox, the oldest for 1h"))
+        .await;
+    let log = lab.log();
+    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let ready = get(&address, "/readyz", &address);
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("sink `pager` is behind"), "{ready}");
+    takes.store(true, std::sync::atomic::Ordering::SeqCst);
+    wait("its end", || lab.log().contains("sink `pager` is behind no more")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    assert_eq!(lab.log().matches("is behind: ").count(), 1);
+}
+
+/// Makes entries of the outbox an hour older.
+fn age_outbox(file: &Path) {
+    use redb::ReadableTable as _;
+    let rows: redb::TableDefinition<'_, (&str, u64), &[u8]> = redb::TableDefinition::new("outbox");
+    let database = redb::Database::open(file).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut outbox = write.open_table(rows).unwrap();
+        let row = outbox.get(("pager", 1)).unwrap().unwrap().value().to_vec();
+        let mut row: serde_json::Value = serde_json::from_slice(&row).unwrap();
+        row["since_ms"] = (row["since_ms"].as_i64().unwrap() - 3_600_000).into();
+        outbox.insert(("pager", 1), serde_json::to_vec(&row).unwrap().as_slice()).unwrap();
+    }
+    write.commit().unwrap();
 }
 
 /// What the admin listener answers.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -531,6 +532,24 @@ async fn an_object_that_cannot_be_fetched_for_half_a_day_is_left() {
     // SQS would not hide it beyond the twelfth hour, and hides it for four at once.
     lab.advance(hours(2));
     quietly_until(&source, || source.report().left == 1).await;
+}
+
+/// Nothing would be kept hidden any more, and nothing deleted.
+#[tokio::test]
+async fn a_source_whose_keeper_panics_does_not_go_on() {
+    let lab = Lab::new().await;
+    lab.send("event");
+    let (clock, broken) = (lab.clock().clone(), Arc::new(AtomicBool::new(false)));
+    let breaks = Arc::clone(&broken);
+    let clock = move || {
+        assert!(!breaks.load(Ordering::SeqCst), "the clock has fallen off the wall");
+        clock.now_ms()
+    };
+    let source = Arc::new(lab.source(Settings { clock: Arc::new(clock), ..lab.follow() }));
+    take(&source, 1).await;
+    broken.store(true, Ordering::SeqCst);
+    let next = tokio::spawn(async move { source.next().await });
+    assert!(patiently(next).await.unwrap_err().is_panic());
 }
 
 #[tokio::test]

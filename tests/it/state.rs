@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode;
-use trailwatch::delivery::Origin;
+use trailwatch::delivery::{Delivery, Origin};
 use trailwatch::engine::RuleSet;
 use trailwatch::event::{Event, EventKey, Fields, projection_of};
 use trailwatch::finding::Finding;
@@ -18,6 +19,7 @@ use trailwatch::pipeline::{Bounds, Couriers, Patience, Pipeline, Route, SinkDeli
 use trailwatch::rule::{Rule, Severity};
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
+use trailwatch::source::{Source, SourceError, SourceReport};
 use trailwatch::store::{
     Checkpoint, Choice, DiskStore, Inspector, Limits, Outgoing, Settlement, Shelf, Store, StoreError, Transaction,
     Waiting, repair,
@@ -284,10 +286,10 @@ async fn what_can_be_read_of_a_damaged_file_is_saved_and_the_rest_is_counted() {
     assert_eq!(repair(folder.path(), None).unwrap(), None, "nothing is wrong with it");
     let path = folder.path().join(FILE);
     let whole = fs::read(&path).unwrap();
-    let (mut all, mut some) = (0, 0);
+    let mut some = 0;
     for page in 1..whole.len() / 4_096 {
         let mut bytes = whole.clone();
-        bytes[page * 4_096 + 40] ^= 0x55;
+        bytes[page * 4_096..][..4_096].fill(0x55);
         fs::write(&path, &bytes).unwrap();
         let Some(repaired) = repair(folder.path(), None).unwrap() else { continue };
         assert_eq!(fs::read(&repaired.aside).unwrap(), bytes, "what was damaged is kept as it was");
@@ -299,11 +301,11 @@ async fn what_can_be_read_of_a_damaged_file_is_saved_and_the_rest_is_counted() {
         assert_eq!(repaired.parts.iter().map(|part| part.rows).collect::<Vec<_>>(), found, "page {page}");
         let is_all = repaired.parts.iter().all(|part| part.of == Some(part.rows));
         assert!(!is_all || found == [2, 2_000, 58, 2], "page {page}: {found:?}");
-        (all, some) = (all + u32::from(found == [2, 2_000, 58, 2]), some + u32::from(found[2] > 0 || found[1] > 0));
+        some += u32::from(!is_all && (1..2_000).contains(&found[1]));
         drop(state);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
     }
-    assert!(all > 0 && some > all, "{all} {some}");
+    assert!(some > 5, "what lies on either side of the damage is saved");
     fs::write(&path, "a letter").unwrap();
     let repaired = repair(folder.path(), None).unwrap().unwrap();
     assert!(repaired.parts.iter().all(|part| (part.rows, part.of) == (0, None)), "{repaired:?}");
@@ -392,6 +394,75 @@ async fn dead_letters_that_make_room_are_counted_and_told() {
         finding(1).id
     );
     assert_eq!(told[0], first);
+}
+
+/// A source that gives nothing and never ends; it panics when it is asked, or cannot be closed, if that is wanted.
+#[derive(Default)]
+struct Odd {
+    panics: bool,
+    hangs_at_the_end: bool,
+}
+
+impl Source for Odd {
+    fn name(&self) -> Arc<str> {
+        "odd".into()
+    }
+
+    fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
+        let panics = self.panics;
+        async move {
+            assert!(!panics, "the source is odd");
+            std::future::pending().await
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        let hangs = self.hangs_at_the_end;
+        async move {
+            if hangs {
+                std::future::pending().await
+            }
+        }
+        .boxed()
+    }
+
+    fn report(&self) -> SourceReport {
+        SourceReport::default()
+    }
+}
+
+/// A run of this source, which otherwise has no end.
+async fn run_of(odd: Odd, pager: Pager, stop: CancellationToken, notices: &Notices) -> Result<(), JoinError> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state"));
+    store.commit(&Transaction { outgoing: vec![outgoing("pager", 1)], ..Transaction::default() }).await.unwrap();
+    let delivery = SinkDelivery { route: everything(), sink: Box::new(pager), patience: HASTY };
+    let pipeline = pipeline(folder.path(), 1..=1, store, delivery, Duration::from_millis(100));
+    let sources: Vec<Arc<dyn Source>> = vec![Arc::new(odd), Arc::new(Odd::default())];
+    let pipeline = Pipeline { sources, stop, notify: notices.notify(), ..pipeline };
+    let ran = tokio::time::timeout(Duration::from_secs(60), tokio::spawn(pipeline.run()));
+    ran.await.expect("the run does not end").map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_the_run_at_once() {
+    let notices = Notices::default();
+    let broken = Pager::new(|_, _| panic!("the sink is odd"));
+    let ran = run_of(Odd::default(), broken, CancellationToken::new(), &notices).await;
+    assert!(ran.unwrap_err().is_panic(), "of a courier");
+    let takes = Pager::new(|_, _| Outcome::Delivered);
+    let ran = run_of(Odd { panics: true, ..Odd::default() }, takes, CancellationToken::new(), &notices).await;
+    assert!(ran.unwrap_err().is_panic(), "of a reader");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_cannot_be_closed_does_not_hold_up_the_end() {
+    let (notices, stop) = (Notices::default(), CancellationToken::new());
+    stop.cancel();
+    let takes = Pager::new(|_, _| Outcome::Delivered);
+    run_of(Odd { hangs_at_the_end: true, ..Odd::default() }, takes, stop, &notices).await.unwrap();
+    insta::assert_snapshot!(notices.text(), @"not all sources could be closed in time (what they could not tell their services comes again)");
 }
 
 #[test]
@@ -486,11 +557,7 @@ fn pipeline(
         rules: Arc::new(RuleSet::new(vec![rule()])),
         filter: None,
         sources: vec![Arc::new(Files::new(vec![events], FileLimits::default(), Arc::new(|_| {})))],
-        couriers: Some(Couriers {
-            outbox: store.outbox(),
-            deliveries: vec![delivery],
-            drain,
-        }),
+        couriers: Some(Couriers { outbox: store.outbox(), deliveries: vec![delivery], drain }),
         store: Box::new(store),
         sinks: Vec::new(),
         tap: None,

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::metrics;
 use super::status::Status;
@@ -23,8 +24,8 @@ use listener::BoundedListener;
 /// The type of the text that Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Listens, and answers until the run ends.
-pub async fn start(address: SocketAddr, status: Arc<Status>) -> std::io::Result<SocketAddr> {
+/// Listens, and answers on a task of its own until the run ends.
+pub async fn start(address: SocketAddr, status: Arc<Status>) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let router = Router::new()
@@ -35,9 +36,9 @@ pub async fn start(address: SocketAddr, status: Arc<Status>) -> std::io::Result<
         .with_state(status)
         .layer(from_fn_with_state(bound, known_host))
         .layer(from_fn(close));
-    // An accept that fails is tried again within.
-    tokio::spawn(async move { axum::serve(BoundedListener::new(listener), router).await });
-    Ok(bound)
+    // An accept that fails is tried again within; serving has no other way to fail.
+    let task = tokio::spawn(async move { _ = axum::serve(BoundedListener::new(listener), router).await });
+    Ok((bound, task))
 }
 
 /// Refuses what was sent to another name: a page in a browser on this machine, whose name was made to mean this address.

@@ -35,7 +35,7 @@ pub async fn log_group(
         pattern: group.filter.as_deref(),
         ..Wanted::default()
     };
-    let (group, region) = args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
+    let (group, region) = args.places(&wanted, notify).await?.into_iter().next().context("there is no log group")?;
     let quota = quotas.of(&args.caller(&region).await?, &region);
     let access = Access { region: Some(region.clone()), ..args.access() };
     let settings = Settings {

@@ -78,7 +78,7 @@ impl Fetch {
 
 enum Done {
     Received(Result<Vec<Message>, Failure>),
-    Fetched(Fetch, Calls, Result<Bytes, Failure>),
+    Fetched(Box<Fetch>, Calls, Result<Bytes, Failure>),
 }
 
 impl Reader {
@@ -158,7 +158,7 @@ impl Reader {
             self.tasks.spawn(async move {
                 let mut calls = Calls::default();
                 let fetched = fetch(&client, &next.object, &terms, &mut calls).await;
-                Done::Fetched(next, calls, fetched)
+                Done::Fetched(Box::new(next), calls, fetched)
             });
         }
         while self.may_ask() {
@@ -193,7 +193,7 @@ impl Reader {
             Some(done) = self.tasks.join_next() => match done {
                 Ok(Done::Received(received)) => self.take_received(received).await,
                 Ok(Done::Fetched(what, calls, fetched)) => {
-                    self.take_fetched(what, calls, fetched);
+                    self.take_fetched(*what, calls, fetched);
                     Ok(())
                 }
                 // Going on would lose a message without a word; a panic here is a defect and has to end the run.

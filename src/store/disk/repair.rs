@@ -8,11 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use redb::{Database, Key, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, Value};
+use redb::{
+    Database, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, Value,
+};
 
 use super::{
-    DEAD, DiskStore, FILE, FORMAT, Inspector, Limits, NUMBERS, OUTBOX, POSITIONS, Rows, SEEN, StateFile, corrupted, prepare,
-    put_seen,
+    DEAD, DiskStore, FILE, FORMAT, Inspector, Limits, NUMBERS, OUTBOX, POSITIONS, Rows, SEEN, StateFile, corrupted,
+    prepare, put_seen,
 };
 use crate::event::EventKey;
 use crate::store::StoreError;
@@ -95,10 +97,11 @@ fn remove(path: &Path, state: &StateFile) -> Result<(), StoreError> {
     }
 }
 
-/// Opens a copy: as it is, or after redb has put together anew what it keeps of its pages.
-fn opened(copy: &Path, check: bool) -> Option<Database> {
-    let open = || Database::builder().set_check_integrity_on_open(check).open(copy).ok();
-    catch_unwind(open).ok().flatten()
+/// Opens a copy: as it is, or after redb has gone through all of it, which a file wants that was not closed in good order.
+fn opened(copy: &Path) -> Option<Box<dyn ReadableDatabase>> {
+    let as_it_is = || Some(Box::new(ReadOnlyDatabase::open(copy).ok()?) as Box<dyn ReadableDatabase>);
+    let gone_through = || Some(Box::new(Database::open(copy).ok()?) as Box<dyn ReadableDatabase>);
+    catch_unwind(as_it_is).ok().flatten().or_else(|| catch_unwind(gone_through).ok().flatten())
 }
 
 impl Salvage {
@@ -110,8 +113,8 @@ impl Salvage {
             StoreError::Disk { path, reason }
         })?;
         let mut salvage = Self::default();
-        let database = opened(&copy, false).or_else(|| opened(&copy, true));
-        salvage.read(database.as_ref());
+        let database = opened(&copy);
+        salvage.read(database.as_deref());
         drop(database);
         remove(&copy, state)?;
         match salvage.number("format") {
@@ -123,7 +126,7 @@ impl Salvage {
         }
     }
 
-    fn read(&mut self, database: Option<&Database>) {
+    fn read(&mut self, database: Option<&dyn ReadableDatabase>) {
         let mut numbers = Vec::new();
         table(database, NUMBERS, |name, number| numbers.push((name.to_owned(), number)));
         self.numbers = numbers;
@@ -132,9 +135,9 @@ impl Salvage {
             positions.push((source.to_owned(), position.to_owned()));
         });
         self.tell("positions", read);
-        for generation in 0..2 {
+        for (generation, rows) in SEEN.into_iter().enumerate() {
             let mut seen = Vec::new();
-            let read = table(database, SEEN[generation], |key, ()| seen.push(*key));
+            let read = table(database, rows, |key, ()| seen.push(*key));
             self.seen[generation] = seen;
             self.tell("seen events", read);
         }
@@ -143,7 +146,12 @@ impl Salvage {
         self.dead = self.entries(database, "dead letters", DEAD);
     }
 
-    fn entries(&mut self, database: Option<&Database>, what: &'static str, rows: Rows) -> Vec<SalvagedEntry> {
+    fn entries(
+        &mut self,
+        database: Option<&dyn ReadableDatabase>,
+        what: &'static str,
+        rows: Rows,
+    ) -> Vec<SalvagedEntry> {
         let mut entries = Vec::new();
         let read = table(database, rows, |(sink, number), bytes| {
             entries.push((sink.to_owned(), number, bytes.to_vec()));
@@ -197,7 +205,7 @@ impl Salvage {
 
 /// Visits every row of a table that can be read: how many they are, and how many there were.
 fn table<K: Key + 'static, V: Value + 'static>(
-    database: Option<&Database>,
+    database: Option<&dyn ReadableDatabase>,
     table: TableDefinition<'static, K, V>,
     mut visit: impl FnMut(K::SelfType<'_>, V::SelfType<'_>),
 ) -> (u64, Option<u64>) {
