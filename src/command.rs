@@ -35,6 +35,8 @@ mod report;
 mod rules;
 mod run;
 mod scan;
+#[cfg(feature = "aws")]
+mod secrets;
 mod sink;
 mod state;
 mod tail;

@@ -64,7 +64,10 @@ const THREADS_END: Duration = Duration::from_secs(2);
 
 impl RunArgs {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Some((run, effective)) = self.config.load() else { return Ok(Exit::BadRules) };
+        let (run, effective) = match self.config.load_whole() {
+            Ok(loaded) => loaded,
+            Err(exit) => return Ok(exit),
+        };
         let log = Log::new(run.log, run.secrets.clone());
         log.take_panics();
         let Some(rules) = load_rules(&run, &log) else { return Ok(Exit::BadRules) };

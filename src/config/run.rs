@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::layer::{Place, Table};
-use super::secret::Secrets;
+use super::secret::{Kept, Secrets, Vault};
 use super::section::{Effective, Reading, Section};
 use crate::pipeline::{Patience, Route};
 use crate::rule::{Diagnostic, SourceText};
@@ -210,6 +210,8 @@ pub struct Configuration {
     pub problems: Vec<Diagnostic>,
     /// Every value that counts, and where it comes from.
     pub effective: Vec<Effective>,
+    /// Secrets that are still to be got from those who keep them. Until then a run cannot begin.
+    pub kept: Vec<Kept>,
 }
 
 const DRAIN_DEFAULT: Duration = Duration::from_secs(20);
@@ -217,9 +219,10 @@ const DRAIN_DEFAULT: Duration = Duration::from_secs(20);
 const SILENCE_LEAST: Duration = Duration::from_secs(10);
 const SILENCE_DEFAULT: Silence = Silence { factor: 10, at_least: Duration::from_secs(900) };
 
-/// Reads the tree that all layers came to. `syntax` is what is wrong with the TOML of its files, of which `first` is one.
-pub fn read(tree: &Table, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Configuration {
-    let mut reading = Reading::new(syntax.is_empty());
+/// Reads the tree that all layers came to, with the secrets of a vault. `syntax` is what is wrong with the TOML of its
+/// files, of which `first` is one.
+pub fn read(tree: &Table, vault: Vault, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Configuration {
+    let mut reading = Reading::new(syntax.is_empty(), vault);
     let place = Place { source: first, span: 0..0 };
     let run = outermost(Section::outermost(tree, place, &mut reading));
     reading.hide_plain_secrets();
@@ -227,7 +230,7 @@ pub fn read(tree: &Table, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Co
     let problems = crate::rule::syntax::together(syntax, reading.problems);
     let secrets = reading.secrets;
     let run = run.filter(|_| problems.is_empty()).map(|run| Run { secrets, ..run });
-    Configuration { run, problems, effective: reading.effective }
+    Configuration { run, problems, effective: reading.effective, kept: reading.kept }
 }
 
 fn outermost(mut section: Section<'_, '_>) -> Option<Run> {

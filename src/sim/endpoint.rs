@@ -1,7 +1,7 @@
 //! The HTTP server: AWS JSON and S3's XML on a loopback port.
 //!
-//! One address answers for CloudWatch Logs, CloudTrail, EventBridge and SQS, by the target header, for STS, by forms, and for S3,
-//! by path. Signatures are not checked.
+//! One address answers for CloudWatch Logs, CloudTrail, EventBridge, SQS and those who keep secrets, by the target header,
+//! for STS, by forms, and for S3, by path. Signatures are not checked.
 
 mod cut;
 mod objects;
@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
-use super::{Buckets, Buses, Fault, Logs, Queues, Roles, Trails};
+use super::{Buckets, Buses, Fault, Logs, Queues, Roles, Secrets, Trails};
 use cut::{CuttableListener, Scissors};
 
 /// Largest request body: a full batch of log events, with room for what JSON escapes add.
@@ -43,6 +43,7 @@ pub struct Endpoint {
     queues: Queues,
     buckets: Buckets,
     roles: Roles,
+    secrets: Secrets,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
@@ -61,6 +62,7 @@ impl Endpoint {
         let buses = Buses::default();
         let (queues, buckets) = (Queues::new(logs.clock().clone()), Buckets::default());
         let roles = Roles::new(logs.clock().clone());
+        let secrets = Secrets::default();
         let services = Services {
             logs: logs.clone(),
             trails: trails.clone(),
@@ -68,6 +70,7 @@ impl Endpoint {
             queues: queues.clone(),
             buckets: buckets.clone(),
             roles: roles.clone(),
+            secrets: secrets.clone(),
             answered: Arc::default(),
         };
         let router = Router::new()
@@ -85,7 +88,7 @@ impl Endpoint {
             // An accept that fails is retried within; serving has no other way to fail.
             let _ = serve.await;
         });
-        Ok(Self { address, logs, trails, buses, queues, buckets, roles, running: Some(running), server })
+        Ok(Self { address, logs, trails, buses, queues, buckets, roles, secrets, running: Some(running), server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -123,6 +126,11 @@ impl Endpoint {
         &self.roles
     }
 
+    /// Gives the secrets and parameters that this server answers from.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
@@ -139,6 +147,7 @@ struct Services {
     queues: Queues,
     buckets: Buckets,
     roles: Roles,
+    secrets: Secrets,
     answered: Arc<AtomicU64>,
 }
 
@@ -211,6 +220,12 @@ impl Services {
         }
         if call.service.starts_with("CloudTrail_") {
             return self.trails.call(&call.operation, call.body);
+        }
+        if call.service == "secretsmanager" {
+            return self.secrets.secret(&call.operation, call.body);
+        }
+        if call.service == "AmazonSSM" {
+            return self.secrets.parameter(&call.operation, call.body);
         }
         Err(Refusal::new("UnknownOperationException", format!("unknown service `{}`", call.service)))
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use trailwatch::sim::{Endpoint, LogEvent, Trail};
+use trailwatch::sim::{Endpoint, Fault, LogEvent, Trail};
 use trailwatch::store::{Inspector, Waiting};
 
 use super::receiver::{Receiver, answer};
@@ -489,6 +489,60 @@ async fn a_secret_that_has_changed_is_told_to_need_a_restart() {
     wait("what takes a restart", || lab.log().contains("in force after a restart only: a secret")).await;
     assert!(!lab.log().contains("ijklmnop"), "{}", lab.log());
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_got_from_those_who_keep_them_and_shown_to_nobody() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    let sink = webhook("pager", "${secretsmanager:hooks/pager#url}") + "signing_keys = [\"${ssm:/prod/signing}\"]\n";
+    lab.configure(&sink);
+    lab.edit("drain", "reload = \"signal\"\ndrain");
+    let trailwatch = |args: &[&str]| {
+        let mut command = lab.trailwatch(args);
+        command.env("AWS_ENDPOINT_URL", lab.endpoint.url()).env("AWS_REGION", "us-east-1");
+        command
+    };
+    let said = |args: &[&str]| {
+        let output = trailwatch(args).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (url, key) = (format!("{}?token=abcdefgh", receiver.url()), "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz");
+    lab.endpoint.secrets().put_secret("hooks/pager", &serde_json::json!({ "url": url }).to_string());
+    lab.endpoint.logs().faults().next_for("GetSecretValue", Fault::access_denied());
+    let (code, text) = said(&["run"]);
+    assert_eq!(code, Some(254), "another start may help: {text}");
+    insta::assert_snapshot!(text, @r"
+    error: `${secretsmanager:hooks/pager#url}` cannot be had: AccessDeniedException: User is not authorized to perform this action because no identity-based policy allows it (allow `secretsmanager:GetSecretValue` on it, and `kms:Decrypt` on its key if that is one of yours)
+    error: `${ssm:/prod/signing}` cannot be had: ParameterNotFound (is it in the region of `AWS_REGION`, or of the profile? its ARN in place of its name says another)
+    ");
+    lab.endpoint.secrets().put_parameter("/prod/signing", key);
+    let calls = || lab.endpoint.logs().calls("GetSecretValue") + lab.endpoint.logs().calls("GetParameter");
+    let before = calls();
+    assert_eq!(said(&["config", "check"]).0, Some(0));
+    let (_, shown) = said(&["config", "show"]);
+    assert!(shown.contains("url = \"${secretsmanager:hooks/pager#url}\""), "{shown}");
+    assert_eq!(calls(), before, "neither connects to anything");
+
+    let log = fs::File::create(lab.path("log")).unwrap();
+    let daemon = Daemon(trailwatch(&["run"]).stderr(log).spawn().unwrap());
+    lab.put("Fire", 1);
+    wait("the finding", || !receiver.requests().is_empty()).await;
+    assert!(receiver.requests()[0].headers.contains_key("webhook-signature"));
+    daemon.signal("HUP");
+    wait("a reload of nothing new", || lab.log().contains("taken over")).await;
+    assert!(!lab.log().contains("after a restart only"), "{}", lab.log());
+    lab.endpoint.logs().faults().next_for("GetParameter", Fault::access_denied());
+    daemon.signal("HUP");
+    wait("the refusal", || lab.log().contains("not taken over")).await;
+    assert!(lab.log().contains("allow `ssm:GetParameter` on it"), "{}", lab.log());
+    lab.endpoint.secrets().put_parameter("/prod/signing", "whsec_OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2");
+    daemon.signal("HUP");
+    wait("what takes a restart", || lab.log().contains("in force after a restart only: a secret")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    for secret in ["abcdefgh", "whsec_"] {
+        assert!(!lab.log().contains(secret) && !shown.contains(secret), "{}", lab.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

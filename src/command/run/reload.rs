@@ -22,7 +22,7 @@ pub struct Renewed {
 
 /// Reads everything anew. What is wrong is told line by line.
 pub fn read(config: &ConfigArgs) -> Result<Renewed, Vec<String>> {
-    let configuration = config.read()?;
+    let configuration = config.read_whole()?;
     let Some(run) = configuration.run else {
         return Err(configuration.problems.iter().map(ToString::to_string).collect());
     };

@@ -117,7 +117,7 @@ const BODIES: [(&str, BodyType); 7] = [
 
 #[cfg(feature = "webhook")]
 fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Settings> {
-    let problems = section.problems();
+    let (problems, kept) = (section.problems(), section.kept());
     let kind = section.choice_or("body", &BODIES, 0);
     let body = webhook_body(kind, section);
     let url = section.secret("url");
@@ -139,6 +139,7 @@ fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Se
         ..by_default
     };
     if section.problems() == problems
+        && section.kept() == kept
         && let Err(error) = webhook::Webhook::new(name, settings.clone())
     {
         section.complain(error.setting, error.problem);
