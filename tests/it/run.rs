@@ -102,11 +102,15 @@ impl Lab {
     }
 }
 
-fn put(logs: &trailwatch::sim::Logs, name: &str, number: usize) {
-    let message = format!(
+fn event_json(name: &str, number: usize) -> String {
+    format!(
         r#"{{"eventVersion":"1.11","eventSource":"s3.amazonaws.com","eventName":"{name}","eventTime":"2026-01-15T12:00:00Z","recipientAccountId":"111122223333","eventID":"{}"}}"#,
         event_id(number)
-    );
+    )
+}
+
+fn put(logs: &trailwatch::sim::Logs, name: &str, number: usize) {
+    let message = event_json(name, number);
     let timestamp_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
     logs.put(GROUP, "stream", LogEvent { timestamp_ms, message });
 }
@@ -709,4 +713,56 @@ async fn what_was_given_up_is_listed_and_sent_again() {
     wait("both to be brought again", || receiver.requests().len() == before + 2).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
     assert_eq!(lab.waiting("pager"), Waiting::default());
+}
+
+/// What a process holds: its memory in kibibytes, and its open files.
+fn held(id: u32) -> (u64, usize) {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let files = fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+    (line.trim().trim_end_matches(" kB").parse().unwrap(), files)
+}
+
+/// A run under load, with a receiver that fails now and then, questions to the admin listener and reloads. After the first
+/// third, what it holds is to grow no more than by the keys of what it saw.
+#[cfg(target_os = "linux")]
+#[ignore = "takes minutes; `TRAILWATCH_SOAK_SECONDS` says how many seconds"]
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_and_files_stay_flat() {
+    const QUEUE: &str = "soak";
+    let seconds = std::env::var("TRAILWATCH_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(240);
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|before, _| Some(answer(if before % 5 == 0 { 503 } else { 200 }, &[], ""))).await;
+    lab.endpoint.queues().set_dead_letters(QUEUE, "dead", 3);
+    let queue = format!(
+        "[sources.queue]\ntype = \"sqs\"\nqueue = \"{QUEUE}\"\nregion = \"us-east-1\"\nendpoint_url = \"{}\"\n\
+         [admin]\nlisten = \"127.0.0.1:0\"\n",
+        lab.endpoint.url()
+    );
+    lab.configure(&(queue + &webhook("pager", &receiver.url())));
+    let daemon = lab.start();
+    wait("the listener", || lab.log().contains("answers /livez")).await;
+    let log = lab.log();
+    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let (mut number, mut looks) = (0, Vec::new());
+    for second in 0..seconds {
+        for _ in 0..100 {
+            number += 1;
+            lab.put(if number % 20 == 0 { "Fire" } else { "Quiet" }, number);
+            let detail = event_json("Quiet", 1_000_000 + number);
+            lab.endpoint.queues().send(QUEUE, detail);
+        }
+        assert!(get(&address, "/metrics", &address).starts_with("HTTP/1.1 200 "));
+        if second % 10 == 0 {
+            daemon.signal("HUP");
+            looks.push(held(daemon.0.id()));
+            eprintln!("after {second} s: {:?} (KiB, files)", looks.last().unwrap());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let (warm, end) = (looks[looks.len() / 3], looks[looks.len() - 1]);
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    eprintln!("{} requests, {number} events by each way: {warm:?} -> {end:?}", receiver.requests().len());
+    assert!(end.1 <= warm.1 + 8, "files: {looks:?}");
+    assert!(end.0 <= warm.0 + (32 << 10), "memory: {looks:?}");
 }
