@@ -354,6 +354,7 @@ async fn damaged_state_is_repaired_by_a_person() {
     note: what was damaged is kept as [FOLDER]/state/trailwatch.redb.corrupt-[TIME]
     error: positions: 0; how many there were cannot be read
     error: seen events: 0; how many there were cannot be read
+    error: open windows: 0; how many there were cannot be read
     error: findings that wait: 0; how many there were cannot be read
     error: dead letters: 0; how many there were cannot be read
     ");
@@ -522,6 +523,8 @@ async fn secrets_are_got_from_those_who_keep_them_and_shown_to_nobody() {
     ");
     lab.endpoint.secrets().put_parameter("/prod/signing", key);
     let calls = || lab.endpoint.logs().calls("GetSecretValue") + lab.endpoint.logs().calls("GetParameter");
+    let (_, looked) = said(&["doctor"]);
+    assert!(looked.contains("addresses of its host that may be spoken to: 1"), "{looked}");
     let before = calls();
     assert_eq!(said(&["config", "check"]).0, Some(0));
     let (_, shown) = said(&["config", "show"]);

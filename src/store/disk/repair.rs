@@ -13,8 +13,8 @@ use redb::{
 };
 
 use super::{
-    DEAD, DiskStore, FILE, FORMAT, Inspector, Limits, NUMBERS, OUTBOX, POSITIONS, Rows, SEEN, StateFile, corrupted,
-    prepare, put_seen,
+    DEAD, DiskStore, FILE, FORMAT, Inspector, Limits, NUMBERS, OUTBOX, POSITIONS, Rows, SEEN, StateFile, WINDOWS,
+    corrupted, prepare, put_seen,
 };
 use crate::event::EventKey;
 use crate::store::StoreError;
@@ -51,6 +51,7 @@ struct Salvage {
     numbers: Vec<(String, u64)>,
     positions: Vec<(String, String)>,
     seen: [Vec<[u8; 24]>; 2],
+    windows: Vec<([u8; 16], i64, Vec<u8>)>,
     waiting: Vec<SalvagedEntry>,
     dead: Vec<SalvagedEntry>,
     parts: Vec<Salvaged>,
@@ -141,6 +142,10 @@ impl Salvage {
             self.seen[generation] = seen;
             self.tell("seen events", read);
         }
+        let mut windows = Vec::new();
+        let read = table(database, WINDOWS, |(group, at), bytes| windows.push((*group, at, bytes.to_vec())));
+        self.tell("open windows", read);
+        self.windows = windows;
         self.positions = positions;
         self.waiting = self.entries(database, "findings that wait", OUTBOX);
         self.dead = self.entries(database, "dead letters", DEAD);
@@ -175,7 +180,7 @@ impl Salvage {
         self.numbers.iter().find(|(known, _)| known == name).map_or(0, |(_, number)| *number)
     }
 
-    /// Adds everything to a state. Its own positions count for more, and entries get new numbers.
+    /// Adds everything to a state. Its own positions and windows count for more, and entries get new numbers.
     fn put(&self, database: &Database) -> Result<(), redb::Error> {
         let write = database.begin_write()?;
         let mut positions = write.open_table(POSITIONS)?;
@@ -185,6 +190,13 @@ impl Salvage {
             }
         }
         drop(positions);
+        let mut windows = write.open_table(WINDOWS)?;
+        for (group, at, bytes) in &self.windows {
+            if windows.get((group, *at))?.is_none() {
+                windows.insert((group, *at), bytes.as_slice())?;
+            }
+        }
+        drop(windows);
         let newer = self.number("seen-newer") as usize % 2;
         for generation in [1 - newer, newer] {
             let keys: Vec<EventKey> = self.seen[generation].iter().map(|key| EventKey::from_bytes(*key)).collect();
@@ -211,7 +223,15 @@ fn table<K: Key + 'static, V: Value + 'static>(
 ) -> (u64, Option<u64>) {
     let (mut rows, mut of) = (0, None);
     let mut read = |from_end: bool| -> Option<()> {
-        let table = database?.begin_read().ok()?.open_table(table).ok()?;
+        let table = match database?.begin_read().ok()?.open_table(table) {
+            Ok(table) => table,
+            // An older version had none.
+            Err(redb::TableError::TableDoesNotExist(_)) => {
+                of = Some(0);
+                return None;
+            }
+            Err(_) => return None,
+        };
         let len = *of.insert(table.len().ok()?);
         let mut iterator = table.range::<K::SelfType<'_>>(..).ok()?;
         while rows < len {
