@@ -29,6 +29,7 @@ mod iam_policy;
 mod import;
 #[cfg(feature = "listen")]
 mod listen;
+mod look;
 mod outbox;
 #[cfg(feature = "aws")]
 mod reach;
@@ -36,6 +37,8 @@ mod report;
 mod rules;
 mod run;
 mod scan;
+#[cfg(feature = "aws")]
+mod secrets;
 mod sink;
 mod state;
 mod tail;
@@ -197,27 +200,39 @@ impl RuleArgs {
     }
 }
 
-/// Says which rules are not about CloudTrail: once for each reason, since there may be thousands.
+/// Says which rules are not about CloudTrail.
 fn tell_left_out(loaded: &Loaded) {
+    left_out(loaded).iter().for_each(|text| say("note", text));
+}
+
+/// Which rules are not about CloudTrail: once for each reason, since there may be thousands.
+fn left_out(loaded: &Loaded) -> Vec<String> {
     let mut by_reason: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
     for rule in &loaded.left_out {
         by_reason.entry(&rule.reason).or_default().push(&rule.source.name);
     }
-    for (reason, files) in by_reason {
+    let text = |(reason, files): (&str, Vec<&str>)| {
         let others = match files.len() {
             1 => String::new(),
             many => format!(" and {}", count(many - 1, "other rule")),
         };
-        say("note", &format!("{}{others}: left out: {reason}", files[0]));
-    }
+        format!("{}{others}: left out: {reason}", files[0])
+    };
+    by_reason.into_iter().map(text).collect()
 }
 
-/// Says of what is shared what is odd: an exception that does nothing is thought to do something.
+/// Says what is odd about what is shared.
 fn tell_odd(loaded: &Loaded) {
-    for lint in loaded.shared.lint(&loaded.rules, today()) {
-        let (at, _) = lint.diagnostic.position();
-        say("warning", &format!("{}:{at}: {}", lint.diagnostic.source.name, lint.diagnostic.message));
-    }
+    oddities(loaded).iter().for_each(|text| say("warning", text));
+}
+
+/// What is odd about what is shared: an exception that does nothing is thought to do something.
+fn oddities(loaded: &Loaded) -> Vec<String> {
+    let text = |diagnostic: &crate::rule::Diagnostic| {
+        let (at, _) = diagnostic.position();
+        format!("{}:{at}: {}", diagnostic.source.name, diagnostic.message)
+    };
+    loaded.shared.lint(&loaded.rules, today()).iter().map(|lint| text(&lint.diagnostic)).collect()
 }
 
 /// This machine's date in UTC.

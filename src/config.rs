@@ -18,7 +18,7 @@ mod section;
 
 pub use layer::ENVIRONMENT_PREFIX;
 pub use run::{Configuration, Run};
-pub use secret::{Secrets, file as secret_of_file};
+pub use secret::{Keeper, Kept, Secrets, Vault, file as secret_of_file};
 pub use section::Effective;
 
 /// The shipped rules: their paths and texts.
@@ -207,7 +207,7 @@ fn read(path: &Path, what: &str, bytes_max: u64) -> io::Result<Vec<u8>> {
 
 /// What the configuration is, beside rules: what advice on its TOML goes by.
 const CONFIGURATION: Form<'_> = Form {
-    keys: &[&["state", "instance", "drain", "rules", "admin", "silence", "log", "sources", "sinks"]],
+    keys: &[&["state", "instance", "drain", "reload", "rules", "admin", "silence", "log", "sources", "sinks"]],
     no_toml: |_| "a configuration is written in TOML: `state = \"…\"`, `[sources.trail]`, `[sinks.pager]`",
     has_lines: false,
 };
@@ -223,6 +223,15 @@ pub struct Overlay {
 
 /// Reads the configuration of files, or of the files in folders; a later one counts for more, and the overlay most.
 pub fn configuration(paths: &[PathBuf], overlay: Overlay) -> (Configuration, Vec<(PathBuf, io::Error)>) {
+    configuration_with(paths, overlay, Vault::default())
+}
+
+/// The same, with the secrets of a vault.
+pub fn configuration_with(
+    paths: &[PathBuf],
+    overlay: Overlay,
+    vault: Vault,
+) -> (Configuration, Vec<(PathBuf, io::Error)>) {
     let (mut tree, mut problems, mut unreadable) = (layer::Table::new(), Vec::new(), Vec::new());
     let mut first = None;
     for (path, bytes) in paths.iter().flat_map(|path| files(path, is_toml, &mut unreadable)).collect::<Vec<_>>() {
@@ -239,5 +248,5 @@ pub fn configuration(paths: &[PathBuf], overlay: Overlay) -> (Configuration, Vec
         layer::lay_option(&mut tree, key, option, value);
     }
     let nowhere = || Arc::new(SourceText { name: "configuration".to_owned(), text: String::new() });
-    (run::read(&tree, problems, first.unwrap_or_else(nowhere)), unreadable)
+    (run::read(&tree, vault, problems, first.unwrap_or_else(nowhere)), unreadable)
 }

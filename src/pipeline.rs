@@ -12,6 +12,7 @@ use futures::future::join_all;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::condition::Condition;
@@ -74,7 +75,7 @@ pub struct Couriers {
     pub outbox: Arc<dyn Outbox>,
     /// The sinks.
     pub deliveries: Vec<SinkDelivery>,
-    /// How long, at the end, what is due may take to be delivered.
+    /// How long, from the stop on, a run may take to deliver what is due and to close its sources.
     pub drain: Duration,
 }
 
@@ -208,14 +209,16 @@ impl Pipeline {
         let way = Way { sender, room, room_total: room_total as u32, stop: stop.clone() };
         let mut readers = JoinSet::new();
         for (number, source) in sources.iter().enumerate() {
-            readers.spawn(read(number, Arc::clone(source), way.clone()));
+            readers.spawn(or_stop(stop.clone(), read(number, Arc::clone(source), way.clone())));
         }
         drop(way);
+        let mut stopped = JoinSet::new();
+        stopped.spawn(stopped_at(stop.clone()));
 
         let mut groups = Box::pin(evaluated(receiver, evaluator, &bounds).ready_chunks(bounds.batches_committed));
         rounds.start(&notify, &stop);
         let outputs = Outputs { sinks, tap, handle: handle.clone() };
-        let mut sequencer = Sequencer::new(sources.clone(), store, outputs, bounds, notify, stop.clone());
+        let mut sequencer = Sequencer::new(sources.clone(), store, outputs, bounds, Arc::clone(&notify), stop.clone());
         let mut gone = Ok(());
         while let Some(group) = next_group(&mut groups, sequencer.until_due()).await {
             gone = sequencer.take(group).await;
@@ -230,8 +233,10 @@ impl Pipeline {
             gone = sequencer.end_windows().await;
         }
         let (mut summary, finished) = sequencer.finish();
-        join_all(sources.iter().map(|source| source.close())).await;
-        gone = gone.and(finished).and(rounds.end().await);
+        let begun = stopped.try_join_next().and_then(Result::ok).unwrap_or_else(Instant::now);
+        let until = rounds.drain.map(|drain| begun + drain);
+        let ((), ended) = tokio::join!(close(&sources, until, &notify), rounds.end(until));
+        gone = gone.and(finished).and(ended);
         handle.complete(&mut summary);
         let ended = match (gone, failure) {
             (Err(gone), _) if gone.0.kind() == io::ErrorKind::BrokenPipe => Ended::OutputClosed,
@@ -248,7 +253,8 @@ struct Rounds {
     couriers: Vec<Courier>,
     tasks: JoinSet<Result<(), Gone>>,
     ending: CancellationToken,
-    drain: Duration,
+    /// How long closing may take, if there is anything to deliver.
+    drain: Option<Duration>,
 }
 
 impl Rounds {
@@ -256,11 +262,11 @@ impl Rounds {
     fn of(couriers: Option<Couriers>) -> Self {
         let (tasks, ending) = (JoinSet::new(), CancellationToken::new());
         let Some(Couriers { outbox, deliveries, drain }) = couriers else {
-            return Self { couriers: Vec::new(), tasks, ending, drain: Duration::ZERO };
+            return Self { couriers: Vec::new(), tasks, ending, drain: None };
         };
         let couriers = deliveries.into_iter();
         let couriers = couriers.map(|delivery| Courier::new(delivery, Arc::clone(&outbox), ending.clone())).collect();
-        Self { couriers, tasks, ending, drain }
+        Self { couriers, tasks, ending, drain: Some(drain) }
     }
 
     /// What each is to be given.
@@ -273,26 +279,63 @@ impl Rounds {
         self.couriers.iter().map(round).collect()
     }
 
-    /// Sends every courier off. One whose sink is gone stops the run.
+    /// Sends every courier off. One whose sink is gone stops the run, and so does one that panics.
     fn start(&mut self, notify: &Notify, stop: &CancellationToken) {
         for courier in self.couriers.drain(..) {
             let (notify, stop) = (Arc::clone(notify), stop.clone());
-            self.tasks.spawn(async move { courier.run(notify).await.inspect_err(|_| stop.cancel()) });
+            let gone = stop.clone();
+            self.tasks.spawn(or_stop(stop, async move { courier.run(notify).await.inspect_err(|_| gone.cancel()) }));
         }
     }
 
     /// Lets the couriers bring what is due. What is not delivered by then stays in the outbox.
-    async fn end(mut self) -> Result<(), Gone> {
+    async fn end(mut self, until: Option<Instant>) -> Result<(), Gone> {
         self.ending.cancel();
-        let mut gone = Ok(());
-        let drained = tokio::time::timeout(self.drain, async {
+        let (mut gone, mut panic) = (Ok(()), None);
+        let drained = tokio::time::timeout_at(until.unwrap_or_else(Instant::now), async {
             while let Some(joined) = self.tasks.join_next().await {
-                let result = joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-                gone = std::mem::replace(&mut gone, Ok(())).and(result);
+                match joined {
+                    Ok(result) => gone = std::mem::replace(&mut gone, Ok(())).and(result),
+                    Err(error) => panic = Some(error.into_panic()),
+                }
             }
         });
         let _ = drained.await;
-        gone
+        // The others were let finish.
+        panic.map_or(gone, |panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// Runs a task without which there is no point in going on: one that panics stops the run.
+async fn or_stop<T>(stop: CancellationToken, task: impl Future<Output = T>) -> T {
+    let guard = stop.drop_guard();
+    let done = task.await;
+    guard.disarm();
+    done
+}
+
+/// Waits for the stop: when it was.
+async fn stopped_at(stop: CancellationToken) -> Instant {
+    stop.cancelled().await;
+    Instant::now()
+}
+
+/// Lets the sources tell their services what became of what they gave.
+async fn close(sources: &[Arc<dyn Source>], until: Option<Instant>, notify: &Notify) {
+    let closed = join_all(sources.iter().map(|source| source.close()));
+    let time_is_over = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = closed => {}
+        () = time_is_over => {
+            let text = "not all sources could be closed in time (what they could not tell their services comes again)";
+            notify(Notice { level: NoticeLevel::Warn, text: text.to_owned() });
+        }
     }
 }
 

@@ -43,6 +43,8 @@ mod queues;
 mod refusal;
 #[cfg(feature = "aws")]
 mod roles;
+#[cfg(feature = "aws")]
+mod secrets;
 mod stream;
 #[cfg(feature = "aws")]
 mod trails;
@@ -65,6 +67,8 @@ pub use logs::{LogEvent, Logs, limits};
 pub use queues::Queues;
 #[cfg(feature = "aws")]
 pub use roles::Roles;
+#[cfg(feature = "aws")]
+pub use secrets::Secrets;
 pub use stream::{ATTACKS, LOOK_ALIKES, Label, Planned, Stream, Summary, Timing, XRAY_CHANGES};
 #[cfg(feature = "aws")]
 pub use trails::{Trail, TrailStatus, Trails};

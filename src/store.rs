@@ -15,9 +15,9 @@ mod disk;
 mod memory;
 mod outbox;
 
-pub use disk::{Choice, DiskStore, Inspector, Limits, Opened, Overview, Shelf};
+pub use disk::{Choice, DiskStore, Inspector, Limits, Opened, Overview, Repaired, Salvaged, Shelf, repair};
 pub use memory::MemoryStore;
-pub use outbox::{Due, Entry, Outbox, Outgoing, Settlement, Waiting};
+pub use outbox::{Due, Entry, Outbox, Outgoing, PutOut, Settlement, Unreadable, Waiting};
 
 /// How far a source has got, in the source's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]

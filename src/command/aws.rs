@@ -17,7 +17,7 @@ use crate::source::cloudwatch_logs::{
 use crate::source::role::RoleArn;
 use crate::source::s3;
 use crate::source::sqs::{self, Sqs};
-use crate::source::{Source, SourceError};
+use crate::source::{Notice, NoticeLevel, Notify, Source, SourceError};
 use crate::store::Checkpoint;
 
 /// The habits of the AWS CLI.
@@ -169,7 +169,7 @@ impl AwsArgs {
     }
 
     async fn log_groups(&self, wanted: &Wanted<'_>) -> Result<Vec<Arc<dyn Source>>, Exit> {
-        let places = self.places(wanted).await.map_err(source_failed)?;
+        let places = self.places(wanted, &notify()).await.map_err(source_failed)?;
         let mut quotas = Quotas::default();
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         let Some(Place { region, .. }) = places.first() else { return Ok(sources) };
@@ -217,7 +217,7 @@ impl AwsArgs {
     }
 
     /// Every group with its region, each once.
-    pub async fn places(&self, wanted: &Wanted<'_>) -> Result<Vec<Place>, SourceError> {
+    pub async fn places(&self, wanted: &Wanted<'_>, notify: &Notify) -> Result<Vec<Place>, SourceError> {
         let mut places = Vec::new();
         let mut config = None;
         for group in wanted.groups {
@@ -236,7 +236,8 @@ impl AwsArgs {
         for trail in wanted.trails {
             let config = load(&self.access()).await?;
             let found = find_trail_group(&config, trail).await?;
-            say("note", &format!("trail `{}` delivers to {} in {}", found.trail, found.group_arn, found.region));
+            let text = format!("trail `{}` delivers to {} in {}", found.trail, found.group_arn, found.region);
+            notify(Notice { level: NoticeLevel::Info, text });
             places.push(self.place_of(found));
         }
         let mut seen = HashSet::new();

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::run::reload::failed_tests;
 use super::{Exit, complain, count, line, say};
-use crate::config::{self, Configuration, Effective, Overlay, Run};
+use crate::config::{self, Configuration, Effective, Kept, Overlay, Run, Vault};
 use crate::untrusted::Untrusted;
 
 #[derive(Debug, Subcommand)]
@@ -44,7 +44,7 @@ const PLACES: [&str; 2] = ["trailwatch.toml", "/etc/trailwatch/trailwatch.toml"]
 
 impl ConfigArgs {
     /// The files, named or found.
-    fn paths(&self) -> Result<Vec<PathBuf>, Vec<String>> {
+    pub fn paths(&self) -> Result<Vec<PathBuf>, Vec<String>> {
         if !self.config.is_empty() {
             return Ok(self.config.clone());
         }
@@ -63,29 +63,48 @@ impl ConfigArgs {
         !self.config.is_empty()
     }
 
-    /// Reads the configuration. `Err` says why it is not to be found.
+    /// Reads the configuration, and connects to nothing. `Err` says why it is not to be found.
     pub fn read(&self) -> Result<Configuration, Vec<String>> {
+        self.read_with(Vault::default())
+    }
+
+    /// Reads the configuration with all its secrets, also those that services keep. `Err` says why they cannot be had. Takes
+    /// time: call it where that may be.
+    pub fn read_whole(&self) -> Result<Configuration, Vec<String>> {
+        let configuration = self.read()?;
+        if configuration.kept.is_empty() || configuration.run.is_none() {
+            return Ok(configuration);
+        }
+        self.read_with(get_kept(&configuration.kept)?)
+    }
+
+    fn read_with(&self, vault: Vault) -> Result<Configuration, Vec<String>> {
         let variables = std::env::vars_os();
         let environment =
             variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let state = self.state.as_ref().map(|state| ("state", "--state", state.display().to_string()));
         let overlay = Overlay { environment: environment.collect(), options: state.into_iter().collect() };
-        let (configuration, unreadable) = config::configuration(&self.paths()?, overlay);
+        let (configuration, unreadable) = config::configuration_with(&self.paths()?, overlay, vault);
         let unreadable: Vec<String> =
             unreadable.iter().map(|(path, error)| format!("{}: {error}", path.display())).collect();
         if unreadable.is_empty() { Ok(configuration) } else { Err(unreadable) }
     }
 
-    /// The same; `None` after saying why it is not to be found.
-    fn read_or_say(&self) -> Option<Configuration> {
-        self.read().map_err(|errors| errors.iter().for_each(|error| say("error", error))).ok()
+    /// What a run is made of, and every value that counts; `None`, after saying why, if something is wrong. Secrets that
+    /// services keep are not in it.
+    pub fn load(&self) -> Option<(Run, Vec<Effective>)> {
+        loaded(or_say(self.read())?)
     }
 
-    /// What a run is made of, and every value that counts; `None`, after saying why, if something is wrong.
-    pub fn load(&self) -> Option<(Run, Vec<Effective>)> {
-        let configuration = self.read_or_say()?;
-        tell_problems(&configuration);
-        Some((configuration.run?, configuration.effective))
+    /// The same, with all secrets; what is wrong has been said.
+    pub fn load_whole(&self) -> Result<(Run, Vec<Effective>), Exit> {
+        let configuration = or_say(self.read()).ok_or(Exit::BadRules)?;
+        if configuration.kept.is_empty() || configuration.run.is_none() {
+            return loaded(configuration).ok_or(Exit::BadRules);
+        }
+        // Who keeps them may be away, so another start may help.
+        let vault = or_say(get_kept(&configuration.kept)).ok_or(Exit::SourceFailed)?;
+        or_say(self.read_with(vault)).and_then(loaded).ok_or(Exit::BadRules)
     }
 
     /// The folder of the state. A configuration is read only if it is needed to tell.
@@ -95,6 +114,29 @@ impl ConfigArgs {
             _ => self.load().map(|(run, _)| run.state),
         }
     }
+}
+
+/// Gets secrets from those who keep them.
+#[cfg(feature = "aws")]
+fn get_kept(kept: &[Kept]) -> Result<Vault, Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| vec![error.to_string()])?.block_on(super::secrets::get(kept))
+}
+
+#[cfg(not(feature = "aws"))]
+fn get_kept(kept: &[Kept]) -> Result<Vault, Vec<String>> {
+    let no_way = |kept: &Kept| format!("`{kept}`: this build cannot talk to AWS (build it with the feature `aws`)");
+    Err(kept.iter().map(no_way).collect())
+}
+
+/// What was read; `None` after saying why it was not.
+fn or_say<T>(read: Result<T, Vec<String>>) -> Option<T> {
+    read.map_err(|errors| errors.iter().for_each(|error| say("error", error))).ok()
+}
+
+fn loaded(configuration: Configuration) -> Option<(Run, Vec<Effective>)> {
+    tell_problems(&configuration);
+    Some((configuration.run?, configuration.effective))
 }
 
 /// Says everything that is wrong with a configuration.
@@ -148,7 +190,7 @@ pub struct Show {
 
 impl Show {
     fn run(self) -> io::Result<Exit> {
-        let Some(configuration) = self.config.read_or_say() else { return Ok(Exit::Found) };
+        let Some(configuration) = or_say(self.config.read()) else { return Ok(Exit::Found) };
         tell_problems(&configuration);
         let lines: Vec<(String, &str)> = configuration
             .effective

@@ -42,7 +42,7 @@ enum Format {
 impl Doctor {
     pub fn run(self) -> anyhow::Result<Exit> {
         let runtime = runtime()?;
-        let reached = match runtime.block_on(self.reach.reached()) {
+        let reached = match runtime.block_on(self.reach.reached_whole()) {
             Ok(reached) => reached,
             Err(exit) => return Ok(exit),
         };

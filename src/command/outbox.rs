@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::config_file::ConfigArgs;
 use super::state::{Format, entries, open, refuse, time};
 use super::{Exit, say};
-use crate::store::{Choice, Entry, Shelf};
+use crate::store::{Choice, Entry, Inspector, Shelf, StoreError, Unreadable};
 use crate::untrusted::{Untrusted, UntrustedJson};
 
 #[derive(Debug, Subcommand)]
@@ -73,12 +75,24 @@ pub struct PrintedArgs {
     dead: bool,
 }
 
+/// What is kept on a shelf.
+pub enum Kept {
+    Entry(Entry),
+    Unreadable(Unreadable),
+}
+
+/// Everything on a shelf that is meant; what cannot be read comes last.
+pub fn kept(state: &Inspector, shelf: Shelf, choice: &Choice) -> Result<Vec<Kept>, StoreError> {
+    let entries = state.entries(shelf, choice)?.into_iter().map(Kept::Entry);
+    Ok(entries.chain(state.unreadable(shelf, choice)?.into_iter().map(Kept::Unreadable)).collect())
+}
+
 /// Standard output, as entries are written to it.
 type Out = io::BufWriter<anstream::AutoStream<io::Stdout>>;
 
 impl PrintedArgs {
     /// Prints each entry, those first that were given up.
-    fn print(self, mut write: impl FnMut(&Entry, Shelf, &mut Out) -> io::Result<()>) -> anyhow::Result<Exit> {
+    fn print(self, mut write: impl FnMut(&Kept, Shelf, &mut Out) -> io::Result<()>) -> anyhow::Result<Exit> {
         let state = match open(&self.config) {
             Ok(state) => state,
             Err(exit) => return Ok(exit),
@@ -88,9 +102,9 @@ impl PrintedArgs {
         let mut out = io::BufWriter::new(anstream::stdout());
         let mut none = true;
         for &shelf in shelves {
-            for entry in state.entries(shelf, &choice)? {
+            for kept in kept(&state, shelf, &choice)? {
                 none = false;
-                write(&entry, shelf, &mut out)?;
+                write(&kept, shelf, &mut out)?;
             }
         }
         out.flush()?;
@@ -112,9 +126,14 @@ pub struct List {
 
 impl List {
     fn run(self) -> anyhow::Result<Exit> {
-        self.printed.print(|entry, shelf, out| match self.format {
-            Format::Human => human(entry, shelf, out),
-            Format::Json => writeln!(out, "{}", UntrustedJson(&summary_json(entry, shelf).to_string())),
+        self.printed.print(|kept, shelf, out| match (self.format, kept) {
+            (Format::Human, Kept::Entry(entry)) => human(entry, shelf, out),
+            (Format::Human, Kept::Unreadable(Unreadable { number, sink, bytes })) => {
+                let (sink, bytes) = (Untrusted(sink), bytes.len());
+                writeln!(out, "{BOLD}{number}{BOLD:#} {sink}: cannot be read; {bytes} bytes are kept")
+            }
+            (Format::Json, Kept::Entry(entry)) => json_line(&summary_json(entry, shelf), out),
+            (Format::Json, Kept::Unreadable(unreadable)) => json_line(&unreadable_json(unreadable, shelf), out),
         })
     }
 }
@@ -142,12 +161,25 @@ fn tries(number: u32) -> String {
     if number == 1 { "1 try".to_owned() } else { format!("{number} tries") }
 }
 
+fn json_line(value: &Value, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", UntrustedJson(&value.to_string()))
+}
+
+fn state_of(shelf: Shelf) -> &'static str {
+    if shelf == Shelf::Dead { "dead" } else { "waiting" }
+}
+
+fn unreadable_json(unreadable: &Unreadable, shelf: Shelf) -> Value {
+    let Unreadable { number, sink, bytes } = unreadable;
+    json!({ "number": number, "sink": &**sink, "state": state_of(shelf), "unreadable_bytes": bytes.len() })
+}
+
 fn summary_json(entry: &Entry, shelf: Shelf) -> Value {
     let finding = &entry.finding;
     json!({
         "number": entry.number,
         "sink": &*entry.sink,
-        "state": if shelf == Shelf::Dead { "dead" } else { "waiting" },
+        "state": state_of(shelf),
         "since": time(entry.since_ms),
         "due": (shelf == Shelf::Waiting).then(|| time(entry.due_ms)),
         "tries": entry.tries,
@@ -159,11 +191,20 @@ fn summary_json(entry: &Entry, shelf: Shelf) -> Value {
     })
 }
 
-/// An entry with its whole finding.
-pub fn entry_json(entry: &Entry, shelf: Shelf) -> Value {
-    let mut value = summary_json(entry, shelf);
-    value["finding"] = serde_json::from_str(&entry.finding.to_json()).unwrap_or_default();
-    value
+/// All of what is kept: the whole finding, or the bytes that cannot be read.
+pub fn whole_json(kept: &Kept, shelf: Shelf) -> Value {
+    match kept {
+        Kept::Entry(entry) => {
+            let mut value = summary_json(entry, shelf);
+            value["finding"] = serde_json::from_str(&entry.finding.to_json()).unwrap_or_default();
+            value
+        }
+        Kept::Unreadable(unreadable) => {
+            let mut value = unreadable_json(unreadable, shelf);
+            value["base64"] = STANDARD.encode(&unreadable.bytes).into();
+            value
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -226,7 +267,6 @@ pub struct Export {
 
 impl Export {
     fn run(self) -> anyhow::Result<Exit> {
-        let whole = |entry: &Entry, shelf| entry_json(entry, shelf).to_string();
-        self.printed.print(|entry, shelf, out| writeln!(out, "{}", UntrustedJson(&whole(entry, shelf))))
+        self.printed.print(|kept, shelf, out| json_line(&whole_json(kept, shelf), out))
     }
 }

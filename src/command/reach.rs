@@ -5,8 +5,8 @@ use clap::Args;
 use super::aws::AwsArgs;
 use super::config_file::ConfigArgs;
 use super::{Exit, say};
-use crate::config::Run;
 use crate::config::run::{AwsAccess, Followed, SinkKind, SinkSettings, SourceKind, SourceSettings};
+use crate::config::{Effective, Run};
 use crate::sink::eventbridge;
 use crate::source::aws::{Access, region};
 use crate::source::cloudwatch_logs::is_group;
@@ -72,10 +72,22 @@ pub enum What {
 }
 
 impl ReachArgs {
-    /// Everything that was named; `Err` after saying what is wrong.
+    /// Everything that was named, without secrets that services keep; `Err` after saying what is wrong.
     pub async fn reached(&self) -> Result<Reached, Exit> {
+        self.reached_by(|config| config.load().ok_or(Exit::BadRules)).await
+    }
+
+    /// The same, with all secrets.
+    pub async fn reached_whole(&self) -> Result<Reached, Exit> {
+        self.reached_by(|config| tokio::task::block_in_place(|| config.load_whole())).await
+    }
+
+    async fn reached_by(
+        &self,
+        load: impl Fn(&ConfigArgs) -> Result<(Run, Vec<Effective>), Exit>,
+    ) -> Result<Reached, Exit> {
         if !self.names_any() {
-            let (run, _) = self.config.load().ok_or(Exit::BadRules)?;
+            let (run, _) = load(&self.config)?;
             return good(Reached { places: of_run(&run).await, run: Some(run) });
         }
         if self.config.is_named() {

@@ -2,16 +2,19 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "aws")]
 use anyhow::Context as _;
 use clap::Args;
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::config_file::ConfigArgs;
-use super::{Exit, complain, count, report, runtime, tell_left_out, tell_odd};
+use super::{Exit, count, left_out, oddities, report, runtime};
 use crate::config::{self, Effective, Run};
 use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
@@ -26,6 +29,8 @@ use crate::store::{self, DiskStore, Store};
 mod admin;
 #[cfg(feature = "aws")]
 mod aws;
+mod backlog;
+mod changes;
 mod log;
 #[cfg(feature = "aws")]
 mod metrics;
@@ -36,6 +41,8 @@ mod silence;
 mod status;
 mod supervisor;
 
+use backlog::Backlog;
+use changes::Watched;
 use log::Log;
 use parts::Sinks;
 use reload::Difference;
@@ -57,26 +64,32 @@ const THREADS_END: Duration = Duration::from_secs(2);
 
 impl RunArgs {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let Some((run, effective)) = self.config.load() else { return Ok(Exit::BadRules) };
-        let Some(rules) = load_rules(&run) else { return Ok(Exit::BadRules) };
+        let (run, effective) = match self.config.load_whole() {
+            Ok(loaded) => loaded,
+            Err(exit) => return Ok(exit),
+        };
         let log = Log::new(run.log, run.secrets.clone());
+        log.take_panics();
+        let Some(rules) = load_rules(&run, &log) else { return Ok(Exit::BadRules) };
         let runtime = runtime()?;
+        let watched = Watched::new(self.config.paths().unwrap_or_default(), &run);
         let daemon = Daemon { config: self.config, run, effective, log };
-        let exit = runtime.block_on(daemon.go(rules));
+        // A panic has been told by then. It is a defect, and going on could hide that something is lost.
+        let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(daemon.go(rules, watched))));
         runtime.shutdown_timeout(THREADS_END);
-        exit
+        ran.unwrap_or(Ok(Exit::Internal))
     }
 }
 
 /// The rules of a run; `None`, after saying why, if any is broken.
-fn load_rules(run: &Run) -> Option<Vec<Rule>> {
+fn load_rules(run: &Run, log: &Log) -> Option<Vec<Rule>> {
     let loaded = config::rules_with(&run.rules, &run.shared);
-    tell_left_out(&loaded);
+    left_out(&loaded).iter().for_each(|text| log.info(text));
     if !loaded.is_good() {
-        complain(&loaded);
+        reload::problems(&loaded).iter().for_each(|problem| log.error(problem));
         return None;
     }
-    tell_odd(&loaded);
+    oddities(&loaded).iter().for_each(|text| log.warn(text));
     Some(loaded.rules)
 }
 
@@ -99,6 +112,16 @@ impl Tap for Undecoded {
     }
 }
 
+/// Waits for the panic of a task that goes on as long as the run, and takes it over.
+async fn until_panic(task: Option<JoinHandle<()>>) -> Infallible {
+    if let Some(task) = task
+        && let Err(error) = task.await
+    {
+        resume_unwind(error.into_panic());
+    }
+    std::future::pending().await
+}
+
 /// A run, and where it tells what happens.
 struct Daemon {
     config: ConfigArgs,
@@ -109,7 +132,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn go(self, rules: Vec<Rule>) -> anyhow::Result<Exit> {
+    async fn go(self, rules: Vec<Rule>, watched: Watched) -> anyhow::Result<Exit> {
         let (stop, hangups) = (super::stop_on_signal(), Hangups::listen());
         let Some(store) = self.open_state() else { return Ok(Exit::Internal) };
         let sources = tokio::select! {
@@ -137,19 +160,20 @@ impl Daemon {
         };
         let (handle, running) = pipeline.begin();
         let status = Arc::new(Status::new(handle, outbox, far_names));
-        self.open_admin(&status).await?;
+        let admin = self.open_admin(&status).await?;
         self.tell_start(&status.handle);
         supervisor::ready();
         // On a task of its own: an output that nobody reads holds up its writer, and not the end of the run.
         let running = tokio::spawn(running);
         tokio::select! {
             ran = running => {
-                let (summary, ended) = ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+                let (summary, ended) = ran.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
                 Ok(self.end(&summary, &ended, stop.is_cancelled()))
             }
             exit = self.deadline(&stop) => Ok(exit),
+            never = until_panic(admin) => match never {},
             never = self.look_after(&status) => match never {},
-            never = self.reload_when_asked(hangups, &status, &near_routes) => match never {},
+            never = self.reload_when_asked(hangups, watched, &status, &near_routes) => match never {},
         }
     }
 
@@ -167,20 +191,20 @@ impl Daemon {
     }
 
     #[cfg(feature = "aws")]
-    async fn open_admin(&self, status: &Arc<Status>) -> anyhow::Result<()> {
-        let Some(address) = self.run.admin else { return Ok(()) };
-        let bound = admin::start(address, Arc::clone(status)).await;
-        let bound = bound.with_context(|| format!("the admin listener cannot listen on {address}"))?;
+    async fn open_admin(&self, status: &Arc<Status>) -> anyhow::Result<Option<JoinHandle<()>>> {
+        let Some(address) = self.run.admin else { return Ok(None) };
+        let started = admin::start(address, Arc::clone(status)).await;
+        let (bound, task) = started.with_context(|| format!("the admin listener cannot listen on {address}"))?;
         self.log.info(&format!("http://{bound} answers /livez, /readyz and /metrics"));
-        Ok(())
+        Ok(Some(task))
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn open_admin(&self, _: &Arc<Status>) -> anyhow::Result<()> {
+    async fn open_admin(&self, _: &Arc<Status>) -> anyhow::Result<Option<JoinHandle<()>>> {
         if self.run.admin.is_some() {
             self.log.warn("this build has no admin listener (build it with the feature `aws`)");
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Opens the state; `None` after saying why it cannot be.
@@ -235,6 +259,7 @@ impl Daemon {
     async fn look_after(&self, status: &Status) -> Infallible {
         let begun = Instant::now();
         let live = |name: &str| self.run.sources.iter().any(|source| *source.name == *name && source.kind.is_live());
+        let mut backlog = Backlog::default();
         let mut watches: Vec<Watch> = self.run.sources.iter().map(|_| Watch::new(self.run.silence)).collect();
         let every = supervisor::watchdog().map_or(LOOK_EVERY, |watchdog| LOOK_EVERY.min(watchdog / 2));
         loop {
@@ -246,35 +271,53 @@ impl Daemon {
                 silent.push((Arc::clone(name), watch.silent_for(now)));
             }
             status.tell_silence(silent);
+            for change in backlog.look(&status.waiting().await, Timestamp::now().as_millisecond()) {
+                (self.log.notify())(change);
+            }
             tokio::time::sleep(every).await;
         }
     }
 
-    /// Reads everything anew whenever somebody asks for it.
-    async fn reload_when_asked(&self, mut hangups: Hangups, status: &Status, near: &[Arc<Mutex<Route>>]) -> Infallible {
+    /// Reads everything anew whenever somebody asks for it, or a file has changed.
+    async fn reload_when_asked(
+        &self,
+        mut hangups: Hangups,
+        mut watched: Watched,
+        status: &Status,
+        near: &[Arc<Mutex<Route>>],
+    ) -> Infallible {
         loop {
-            hangups.next().await;
+            tokio::select! {
+                () = hangups.next() => {}
+                () = watched.next() => self.log.info("files have changed, and are read anew"),
+            }
             supervisor::reloading();
-            self.reload(status, near).await;
+            // What changes while it is read is read once more.
+            watched.known();
+            if let Some(run) = self.reload(status, near).await {
+                watched.follow(&run);
+            }
             supervisor::ready();
         }
     }
 
-    /// Takes rules and routes over, if everything is good.
-    async fn reload(&self, status: &Status, near: &[Arc<Mutex<Route>>]) {
+    /// Takes rules and routes over, if everything is good: what a run would be made of now.
+    async fn reload(&self, status: &Status, near: &[Arc<Mutex<Route>>]) -> Option<Run> {
         let config = self.config.clone();
         let read = tokio::task::spawn_blocking(move || reload::read(&config)).await;
-        let renewed = match read.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())) {
+        // One that panics has been told, and is as good as refused.
+        let renewed = match read.unwrap_or_else(|_| Err(vec!["it cannot be read anew".to_owned()])) {
             Ok(renewed) => renewed,
             Err(problems) => {
                 problems.iter().for_each(|problem| self.log.error(problem));
                 self.log.error("what was read anew is not taken over, and the run goes on as it was");
-                return status.tell_reload(false);
+                status.tell_reload(false);
+                return None;
             }
         };
         let difference = Difference::between(status.handle.rules().rules(), renewed.rules.rules());
         let has_other_secrets = renewed.run.secrets != self.run.secrets;
-        let routes: Vec<Route> = renewed.run.sinks.into_iter().map(|sink| sink.route).collect();
+        let routes: Vec<Route> = renewed.run.sinks.iter().map(|sink| sink.route.clone()).collect();
         status.handle.replace_rules(renewed.rules);
         status.handle.replace_routes(&routes);
         for near in near {
@@ -291,6 +334,7 @@ impl Daemon {
             self.log.warn(&format!("changed, and in force after a restart only: {}", later.join(", ")));
         }
         status.tell_reload(true);
+        Some(renewed.run)
     }
 
     fn tell_silence(&self, source: &str, change: Option<Change>) {

@@ -38,7 +38,10 @@ pub struct Test {
 
 impl Test {
     fn run(self) -> anyhow::Result<Exit> {
-        let Some((run, _)) = self.config.load() else { return Ok(Exit::BadRules) };
+        let (run, _) = match self.config.load_whole() {
+            Ok(loaded) => loaded,
+            Err(exit) => return Ok(exit),
+        };
         let Some(settings) = run.sinks.iter().find(|sink| *sink.route.sink == *self.name) else {
             let names: Vec<&str> = run.sinks.iter().map(|sink| &*sink.route.sink).collect();
             say("error", &format!("there is no sink `{}` (there are {})", self.name, names.join(", ")));

@@ -1,15 +1,16 @@
 //! `trailwatch state`: what a run keeps on disk, in the hands of a person.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::config_file::ConfigArgs;
-use super::outbox::entry_json;
+use super::outbox::{kept, whole_json};
 use super::{Exit, count, say, thousands};
-use crate::store::{Choice, Inspector, Overview, Shelf, StoreError};
+use crate::store::{self, Choice, Inspector, Overview, Repaired, Salvaged, Shelf, StoreError};
 use crate::untrusted::{Untrusted, UntrustedJson};
 
 #[derive(Debug, Subcommand)]
@@ -18,6 +19,8 @@ pub enum State {
     Show(Show),
     /// Checks the whole file.
     Verify(Verify),
+    /// Copies what can be read of a damaged file into a fresh one, and sets it aside.
+    Repair(Repair),
     /// Prints everything that is in it, one JSON object a line.
     Export(Export),
 }
@@ -47,6 +50,15 @@ pub struct Verify {
 }
 
 #[derive(Debug, Args)]
+pub struct Repair {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// A file that a run has set aside: what can be read of it is added to the state.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct Export {
     #[command(flatten)]
     config: ConfigArgs,
@@ -57,6 +69,7 @@ impl State {
         match self {
             Self::Show(show) => show.run(),
             Self::Verify(verify) => Ok(verify.run()),
+            Self::Repair(repair) => Ok(repair.run()),
             Self::Export(export) => export.run(),
         }
     }
@@ -143,7 +156,8 @@ impl Verify {
                 say(
                     "error",
                     &format!(
-                        "{} of the outbox, or windows, cannot be read (a run drops them, and says so)",
+                        "{} of the outbox, or windows, cannot be read (a run keeps entries as dead letters, drops windows, \
+                         and says so)",
                         entries(unreadable)
                     ),
                 );
@@ -157,6 +171,42 @@ impl Verify {
 /// `1 entry`, `2 entries`.
 pub fn entries(number: u64) -> String {
     if number == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(number)) }
+}
+
+impl Repair {
+    fn run(self) -> Exit {
+        let Some(folder) = self.config.state() else { return Exit::BadRules };
+        // What panics within counts as damage, and has been dealt with.
+        std::panic::set_hook(Box::new(|_| {}));
+        let repaired = store::repair(&folder, self.from.as_deref());
+        drop(std::panic::take_hook());
+        match repaired {
+            Ok(None) => {
+                say("note", "nothing is wrong with it");
+                Exit::Done
+            }
+            Ok(Some(repaired)) => tell_repaired(&repaired),
+            Err(error) => refuse(&error),
+        }
+    }
+}
+
+/// Says what was saved, and what was lost.
+fn tell_repaired(Repaired { aside, parts }: &Repaired) -> Exit {
+    say("note", &format!("what was damaged is kept as {}", aside.display()));
+    let mut exit = Exit::Done;
+    for Salvaged { what, rows, of } in parts {
+        let rows_text = thousands(*rows);
+        if *of != Some(*rows) {
+            exit = Exit::Incomplete;
+        }
+        match of {
+            Some(of) if of == rows => say("note", &format!("{what}: all {rows_text}")),
+            Some(of) => say("error", &format!("{what}: {rows_text} of {}; the others are lost", thousands(*of))),
+            None => say("error", &format!("{what}: {rows_text}; how many there were cannot be read")),
+        }
+    }
+    exit
 }
 
 impl Export {
@@ -178,8 +228,8 @@ impl Export {
             write(json!({ "window": window }))?;
         }
         for shelf in [Shelf::Waiting, Shelf::Dead] {
-            for entry in state.entries(shelf, &Choice::default())? {
-                write(entry_json(&entry, shelf))?;
+            for kept in kept(&state, shelf, &Choice::default())? {
+                write(whole_json(&kept, shelf))?;
             }
         }
         out.flush()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::layer::{Place, Table};
-use super::secret::Secrets;
+use super::secret::{Kept, Secrets, Vault};
 use super::section::{Effective, Reading, Section};
 use crate::pipeline::{Patience, Route};
 use crate::rule::{Diagnostic, SourceText};
@@ -31,6 +31,8 @@ pub struct Run {
     pub instance: String,
     /// How long it may take to end, once it was told to.
     pub drain: Duration,
+    /// When the configuration and the rules are read anew.
+    pub reload: Reload,
     /// Rule files and folders; the shipped rules if there are none.
     pub rules: Vec<PathBuf>,
     /// Files and folders of what rules share.
@@ -47,6 +49,15 @@ pub struct Run {
     pub sinks: Vec<SinkSettings>,
     /// What nobody may print.
     pub secrets: Secrets,
+}
+
+/// When the configuration and the rules are read anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// When a file has changed, and at a signal.
+    Change,
+    /// At a signal only.
+    Signal,
 }
 
 /// When silence is an alarm.
@@ -208,14 +219,19 @@ pub struct Configuration {
     pub problems: Vec<Diagnostic>,
     /// Every value that counts, and where it comes from.
     pub effective: Vec<Effective>,
+    /// Secrets that are still to be got from those who keep them. Until then a run cannot begin.
+    pub kept: Vec<Kept>,
 }
 
 const DRAIN_DEFAULT: Duration = Duration::from_secs(20);
+/// Sources are looked at every few seconds.
+const SILENCE_LEAST: Duration = Duration::from_secs(10);
 const SILENCE_DEFAULT: Silence = Silence { factor: 10, at_least: Duration::from_secs(900) };
 
-/// Reads the tree that all layers came to. `syntax` is what is wrong with the TOML of its files, of which `first` is one.
-pub fn read(tree: &Table, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Configuration {
-    let mut reading = Reading::new(syntax.is_empty());
+/// Reads the tree that all layers came to, with the secrets of a vault. `syntax` is what is wrong with the TOML of its
+/// files, of which `first` is one.
+pub fn read(tree: &Table, vault: Vault, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Configuration {
+    let mut reading = Reading::new(syntax.is_empty(), vault);
     let place = Place { source: first, span: 0..0 };
     let run = outermost(Section::outermost(tree, place, &mut reading));
     reading.hide_plain_secrets();
@@ -223,7 +239,7 @@ pub fn read(tree: &Table, syntax: Vec<Diagnostic>, first: Arc<SourceText>) -> Co
     let problems = crate::rule::syntax::together(syntax, reading.problems);
     let secrets = reading.secrets;
     let run = run.filter(|_| problems.is_empty()).map(|run| Run { secrets, ..run });
-    Configuration { run, problems, effective: reading.effective }
+    Configuration { run, problems, effective: reading.effective, kept: reading.kept }
 }
 
 fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
@@ -231,6 +247,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
     let state = section.file("state");
     let instance = section.text_or("instance", &host_name());
     let drain = section.duration("drain", DRAIN_DEFAULT);
+    let reload = section.choice_or("reload", &[("change", Reload::Change), ("signal", Reload::Signal)], 0);
     let (rules, shared) = section.within("rules", rules).unwrap_or_default();
     let admin = section.within("admin", admin).flatten();
     let silence = section.within("silence", silence).unwrap_or(SILENCE_DEFAULT);
@@ -246,6 +263,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
         state,
         instance,
         drain,
+        reload,
         rules,
         shared,
         admin,
@@ -277,7 +295,7 @@ fn admin(mut section: Section<'_, '_>) -> Option<SocketAddr> {
 
 fn silence(mut section: Section<'_, '_>) -> Silence {
     let factor = section.number("factor", 2..=1_000, SILENCE_DEFAULT.factor.into()) as u32;
-    let at_least = section.duration("at_least", SILENCE_DEFAULT.at_least);
+    let at_least = section.duration_from("at_least", SILENCE_LEAST, SILENCE_DEFAULT.at_least);
     section.finish();
     Silence { factor, at_least }
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::layer::{Item, Layer, Place, Table, Value};
-use super::secret::{REDACTED, Resolved, Secrets, resolve};
+use super::secret::{Kept, REDACTED, Resolved, Secrets, Vault, resolve};
 use crate::rule::Diagnostic;
 
 /// What reading has come to so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Reading {
     /// Whether the files could be read whole. What is missing is complained of only then.
     whole: bool,
@@ -20,6 +20,10 @@ pub struct Reading {
     pub effective: Vec<Effective>,
     /// Values that nobody may print.
     pub secrets: Secrets,
+    /// Secrets that were got from those who keep them.
+    vault: Vault,
+    /// Those that were not, in the order of reading.
+    pub kept: Vec<Kept>,
     /// Where secrets stand in plain text.
     plain_secrets: Vec<Place>,
     /// Every key that was asked for, wherever.
@@ -62,8 +66,8 @@ enum Openness {
 
 impl Reading {
     /// Before the first section. `whole` says whether the files could be read whole.
-    pub fn new(whole: bool) -> Self {
-        Self { whole, ..Self::default() }
+    pub fn new(whole: bool, vault: Vault) -> Self {
+        Self { whole, vault, ..Self::default() }
     }
 
     /// Takes secrets that stand in plain text out of the lines that complaints draw.
@@ -285,6 +289,15 @@ impl<'t, 'r> Section<'t, 'r> {
         self.parsed(key, expected, |text| humantime::parse_duration(text).ok()).unwrap_or(default)
     }
 
+    /// A duration that must not be shorter than another.
+    pub fn duration_from(&mut self, key: &'static str, least: Duration, default: Duration) -> Duration {
+        let found = self.duration(key, default);
+        if found < least {
+            self.complain(key, format!("`{key}` is {} at least", humantime::format_duration(least)));
+        }
+        found.max(least)
+    }
+
     /// One of several words.
     pub fn choice<T: Clone>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
         let item = self.item(key)?;
@@ -365,6 +378,11 @@ impl<'t, 'r> Section<'t, 'r> {
         self.reading.problems.len()
     }
 
+    /// How many secrets are still to be got from those who keep them. What is made with them cannot be judged yet.
+    pub fn kept(&self) -> usize {
+        self.reading.kept.len()
+    }
+
     /// Complains of what nobody asked for, and of what is missing.
     pub fn finish(self) {
         let known: Vec<&str> = self.asked.iter().copied().collect();
@@ -429,12 +447,20 @@ impl<'t, 'r> Section<'t, 'r> {
             self.wrong_type(item, expected);
             return None;
         };
-        match resolve(written, folder(item)) {
-            Ok(Resolved { text, values }) => {
+        match resolve(written, folder(item), &self.reading.vault) {
+            Ok(Resolved { kept, .. }) if openness == Openness::Open && !kept.is_empty() => {
+                let places = "`url`, `routing_key`, `signing_keys` and `headers`";
+                let message = format!("`{}` cannot stand here (what a service keeps secret can in {places})", kept[0]);
+                self.reading.problems.push(item.place.problem(message));
+                None
+            }
+            Ok(Resolved { text, values, kept }) => {
+                let is_plain = values.is_empty() && kept.is_empty();
+                self.reading.kept.extend(kept);
                 values.iter().for_each(|value| self.reading.secrets.add(value));
                 if openness == Openness::Secret {
                     self.reading.secrets.add(&text);
-                    self.reading.plain_secrets.extend(values.is_empty().then(|| item.place.clone()));
+                    self.reading.plain_secrets.extend(is_plain.then(|| item.place.clone()));
                 }
                 Some(text)
             }

@@ -16,7 +16,7 @@ use crate::finding::Finding;
 use crate::rule::Severity;
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify};
-use crate::store::{Due, Entry, Outbox, Settlement, StoreError};
+use crate::store::{Due, Entry, Outbox, PutOut, Settlement, StoreError};
 
 /// Which findings a sink is to have.
 #[derive(Debug, Clone)]
@@ -84,6 +84,8 @@ pub struct CourierReport {
     pub retried: u64,
     /// Findings that were given up.
     pub dead: u64,
+    /// Dead letters that are kept no longer, for there were too many.
+    pub put_out: u64,
 }
 
 /// Brings findings to one sink.
@@ -151,7 +153,7 @@ impl Courier {
             Err(error) => return Ok(Next::held(self.failed(&error.to_string()))),
         };
         if !due.unreadable.is_empty() {
-            return Ok(self.drop_unreadable(due.unreadable).await);
+            return Ok(self.set_unreadable_aside(due.unreadable).await);
         }
         if due.entries.is_empty() {
             let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(now_ms(), next_ms)));
@@ -246,13 +248,15 @@ impl Courier {
         }
     }
 
-    async fn drop_unreadable(&mut self, numbers: Vec<u64>) -> Next {
-        let text =
-            format!("sink `{}`: {} findings in the outbox cannot be read", self.delivery.route.sink, numbers.len());
-        self.tell(NoticeLevel::Error, text);
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).dead += numbers.len() as u64;
-        match self.settle(numbers.into_iter().map(|number| Settlement::Delivered { number }).collect()).await {
-            Ok(()) => Next::Again,
+    async fn set_unreadable_aside(&mut self, numbers: Vec<u64>) -> Next {
+        let reason = "it cannot be read; `trailwatch outbox export --dead` gives what there is of it";
+        let dead = |number| Settlement::Dead { number, reason: reason.to_owned() };
+        let settlements: Vec<Settlement> = numbers.into_iter().map(dead).collect();
+        match self.settle(settlements.clone()).await {
+            Ok(()) => {
+                self.count(&settlements);
+                Next::Again
+            }
             Err(error) => Next::held(self.failed(&error.to_string())),
         }
     }
@@ -266,7 +270,21 @@ impl Courier {
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
         let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
-        blocking(move || outbox.settle(&sink, &settlements)).await
+        let put_out = blocking(move || outbox.settle(&sink, &settlements)).await?;
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).put_out += put_out.len() as u64;
+        put_out.iter().for_each(|letter| self.tell_put_out(letter));
+        Ok(())
+    }
+
+    /// Says what is lost for good.
+    fn tell_put_out(&self, letter: &PutOut) {
+        let (sink, number) = (&self.delivery.route.sink, letter.number);
+        let what = match &letter.finding {
+            Some(finding) => format!("finding {} of rule `{}`", finding.id, finding.rule.id),
+            None => "a finding that cannot be read".to_owned(),
+        };
+        let text = format!("sink `{sink}`: dead letter {number}, {what}, is kept no longer, for there are too many");
+        self.tell(NoticeLevel::Error, text);
     }
 
     fn tell(&self, level: NoticeLevel, text: String) {

@@ -1,7 +1,7 @@
 //! The HTTP server: AWS JSON and S3's XML on a loopback port.
 //!
-//! One address answers for CloudWatch Logs, CloudTrail, EventBridge and SQS, by the target header, for STS, by forms, and for S3,
-//! by path. Signatures are not checked.
+//! One address answers for CloudWatch Logs, CloudTrail, EventBridge, SQS and those who keep secrets, by the target header,
+//! for STS, by forms, and for S3, by path. Signatures are not checked.
 
 mod cut;
 mod live;
@@ -29,7 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::logs::PageCut;
 use super::refusal::Refusal;
-use super::{Buckets, Buses, Fault, Logs, Queues, Roles, Trails};
+use super::{Buckets, Buses, Fault, Logs, Queues, Roles, Secrets, Trails};
 use cut::{CuttableListener, Scissors};
 
 /// Largest request body: a full batch of log events, with room for what JSON escapes add.
@@ -45,6 +45,7 @@ pub struct Endpoint {
     queues: Queues,
     buckets: Buckets,
     roles: Roles,
+    secrets: Secrets,
     /// The server runs until this is dropped.
     running: Option<oneshot::Sender<()>>,
     /// Streams go on until this is dropped.
@@ -66,6 +67,7 @@ impl Endpoint {
         let (queues, buckets) = (Queues::new(logs.clock().clone()), Buckets::default());
         let roles = Roles::new(logs.clock().clone());
         let closing = CancellationToken::new();
+        let secrets = Secrets::default();
         let services = Services {
             logs: logs.clone(),
             trails: trails.clone(),
@@ -73,6 +75,7 @@ impl Endpoint {
             queues: queues.clone(),
             buckets: buckets.clone(),
             roles: roles.clone(),
+            secrets: secrets.clone(),
             answered: Arc::default(),
             closing: closing.clone(),
         };
@@ -92,7 +95,7 @@ impl Endpoint {
             let _ = serve.await;
         });
         let (running, streaming) = (Some(running), Some(closing.drop_guard()));
-        Ok(Self { address, logs, trails, buses, queues, buckets, roles, running, streaming, server })
+        Ok(Self { address, logs, trails, buses, queues, buckets, roles, secrets, running, streaming, server })
     }
 
     /// Gives the URL to set as the SDK's endpoint.
@@ -130,6 +133,11 @@ impl Endpoint {
         &self.roles
     }
 
+    /// Gives the secrets and parameters that this server answers from.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// Stops the server and waits until calls under way are answered and the port is closed.
     pub async fn stop(mut self) {
         drop(self.running.take());
@@ -147,6 +155,7 @@ struct Services {
     queues: Queues,
     buckets: Buckets,
     roles: Roles,
+    secrets: Secrets,
     answered: Arc<AtomicU64>,
     closing: CancellationToken,
 }
@@ -224,6 +233,12 @@ impl Services {
         }
         if call.service.starts_with("CloudTrail_") {
             return self.trails.call(&call.operation, call.body);
+        }
+        if call.service == "secretsmanager" {
+            return self.secrets.secret(&call.operation, call.body);
+        }
+        if call.service == "AmazonSSM" {
+            return self.secrets.parameter(&call.operation, call.body);
         }
         Err(Refusal::new("UnknownOperationException", format!("unknown service `{}`", call.service)))
     }

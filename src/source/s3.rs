@@ -103,7 +103,7 @@ impl Settings {
     }
 }
 
-/// Calls in a row that may fail before the bucket is given up.
+/// Calls in a row that may fail before the bucket, or an object, is given up: about a minute.
 const TRIES_MAX: u32 = 8;
 
 /// Reads the objects under a prefix. See the module's documentation.
@@ -241,8 +241,8 @@ impl Objects {
             let Some(key) = reader.keys.pop_front() else { return };
             let object =
                 Object { bucket: self.settings.bucket.clone(), key: key.clone(), region: reader.region.clone() };
-            let terms =
-                Terms { bucket_owner: self.settings.bucket_owner.clone(), bytes_max: self.settings.object_bytes_max };
+            let (bucket_owner, bytes_max) = (self.settings.bucket_owner.clone(), self.settings.object_bytes_max);
+            let terms = Terms { bucket_owner, bytes_max, tries_max: TRIES_MAX };
             let client = client.clone();
             let task = tokio::spawn(async move {
                 let mut calls = Calls::default();

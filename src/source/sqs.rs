@@ -18,6 +18,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::sync::Notify as Bell;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::aws::trouble::{Failure, FailureKind};
 use super::aws::{lock, system_clock};
@@ -91,6 +92,9 @@ impl Settings {
     }
 }
 
+/// Calls in a row for an object that bring nothing, before its message waits without taking anybody's place.
+const OBJECT_TRIES_MAX: u32 = 3;
+
 /// What is wrong with settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
@@ -126,6 +130,8 @@ pub struct Sqs {
     shared: Arc<Shared>,
     reader: tokio::sync::Mutex<Reader>,
     keeper: OnceLock<AbortHandle>,
+    /// Cancelled when the keeper has ended, which it never does but by a defect.
+    unkept: CancellationToken,
 }
 
 /// What reading and keeping have in common.
@@ -169,7 +175,11 @@ impl Sqs {
         }
         let shared = Shared {
             name: settings.name.as_deref().unwrap_or(&queue.name).into(),
-            terms: Terms { bucket_owner: settings.bucket_owner.clone(), bytes_max: settings.object_bytes_max },
+            terms: Terms {
+                bucket_owner: settings.bucket_owner.clone(),
+                bytes_max: settings.object_bytes_max,
+                tries_max: OBJECT_TRIES_MAX,
+            },
             held: Mutex::new(Held::new(seconds as i64 * 1_000)),
             settings,
             queue,
@@ -181,13 +191,20 @@ impl Sqs {
             settled: Bell::new(),
             freed: Bell::new(),
         };
-        let (shared, keeper) = (Arc::new(shared), OnceLock::new());
-        Ok(Self { reader: tokio::sync::Mutex::new(Reader::new(Arc::clone(&shared))), shared, keeper })
+        let (shared, keeper, unkept) = (Arc::new(shared), OnceLock::new(), CancellationToken::new());
+        Ok(Self { reader: tokio::sync::Mutex::new(Reader::new(Arc::clone(&shared))), shared, keeper, unkept })
     }
 
     /// Begins to keep messages hidden, once there is a runtime to do it on.
     fn keep(&self) {
-        self.keeper.get_or_init(|| tokio::spawn(keeper::keep(Arc::clone(&self.shared))).abort_handle());
+        self.keeper.get_or_init(|| {
+            let (shared, guard) = (Arc::clone(&self.shared), self.unkept.clone().drop_guard());
+            let keeper = async move {
+                let _guard = guard;
+                keeper::keep(shared).await;
+            };
+            tokio::spawn(keeper).abort_handle()
+        });
     }
 
     fn settle(&self, receipts: &[Receipt], spoilt: bool) {
@@ -205,7 +222,12 @@ impl Source for Sqs {
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
         Box::pin(async {
             self.keep();
-            self.reader.lock().await.next_batch().await
+            let mut reader = self.reader.lock().await;
+            tokio::select! {
+                batch = reader.next_batch() => batch,
+                // Nothing would be deleted any more, nor kept hidden.
+                () = self.unkept.cancelled() => panic!("the keeper of queue `{}` has ended", self.shared.name),
+            }
         })
     }
 

@@ -15,15 +15,17 @@ use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use super::outbox::{Due, Entry, Outbox, Settlement, Waiting};
+use super::outbox::{Due, Entry, Outbox, PutOut, Settlement, Waiting};
 use super::{Checkpoint, Store, StoreError, Transaction};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::finding::{Finding, GroupKey};
 
 mod inspector;
+mod repair;
 
 pub use inspector::{Choice, Inspector, Overview, Shelf};
+pub use repair::{Repaired, Salvaged, repair};
 
 /// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
@@ -47,8 +49,6 @@ const FORMAT: u64 = 1;
 const FILE: &str = "trailwatch.redb";
 /// Entries looked at in search of those that are due.
 const ENTRIES_LOOKED_AT_MAX: usize = 10_000;
-/// Dead letters that are kept for each sink; the oldest go first.
-const DEAD_LETTERS_MAX: usize = 10_000;
 /// Bytes of the file that redb keeps in memory.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -60,11 +60,13 @@ pub struct Limits {
     /// Findings that wait for sinks, over all sinks: 100,000. When there are so many, nothing more is committed until
     /// some are gone.
     pub outbox_entries_max: u64,
+    /// Dead letters that are kept for each sink: 10,000. The oldest go first.
+    pub dead_letters_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { keys_max: 2_000_000, outbox_entries_max: 100_000 }
+        Self { keys_max: 2_000_000, outbox_entries_max: 100_000, dead_letters_max: 10_000 }
     }
 }
 
@@ -176,11 +178,17 @@ impl StateFile {
             Err(error @ StoreError::Damaged { .. }) => error.to_string(),
             Err(error) => return Err(error),
         };
+        let aside = self.set_aside()?;
+        self.with(prepare)?;
+        Ok(Opened { set_aside: Some((aside, reason)), ..Opened::default() })
+    }
+
+    /// Gives the file another name.
+    fn set_aside(&self) -> Result<PathBuf, StoreError> {
         let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
         fs::rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
-        self.with(prepare)?;
-        Ok(Opened { set_aside: Some((aside, reason)), ..Opened::default() })
+        Ok(aside)
     }
 
     fn failed(&self, error: redb::Error) -> StoreError {
@@ -263,13 +271,14 @@ impl Outbox for StateFile {
         })
     }
 
-    fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<(), StoreError> {
+    fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<Vec<PutOut>, StoreError> {
         self.with(|database| {
-            let write = database.begin_write()?;
+            let (write, mut put_out) = (database.begin_write()?, Vec::new());
             for settlement in settlements {
-                settle(&write, sink, settlement)?;
+                put_out.extend(settle(&write, sink, settlement, self.limits.dead_letters_max)?);
             }
-            Ok(write.commit()?)
+            write.commit()?;
+            Ok(put_out)
         })
     }
 
@@ -428,7 +437,12 @@ fn put_outgoing(write: &WriteTransaction, transaction: &Transaction) -> Result<(
     Ok(())
 }
 
-fn settle(write: &WriteTransaction, sink: &str, settlement: &Settlement) -> Result<(), redb::Error> {
+fn settle(
+    write: &WriteTransaction,
+    sink: &str,
+    settlement: &Settlement,
+    dead_letters_max: usize,
+) -> Result<Option<PutOut>, redb::Error> {
     let number = match settlement {
         Settlement::Delivered { number } | Settlement::Again { number, .. } | Settlement::Dead { number, .. } => {
             *number
@@ -436,36 +450,45 @@ fn settle(write: &WriteTransaction, sink: &str, settlement: &Settlement) -> Resu
     };
     let mut outbox = write.open_table(OUTBOX)?;
     // It may have been dropped by hand.
-    let Some(row) = outbox.remove((sink, number))?.and_then(|value| Row::read(value.value()).ok()) else {
-        return Ok(());
-    };
+    let Some(bytes) = outbox.remove((sink, number))?.map(|value| value.value().to_vec()) else { return Ok(None) };
     match settlement {
         Settlement::Delivered { .. } => {}
         Settlement::Again { due_ms, reason, .. } => {
-            let row = Row { due_ms: *due_ms, tries: row.tries + 1, reason: reason.clone(), ..row };
-            outbox.insert((sink, number), row.write().as_slice())?;
+            let again = |row: Row| Row { due_ms: *due_ms, tries: row.tries + 1, reason: reason.clone(), ..row };
+            outbox.insert((sink, number), changed(bytes, again).as_slice())?;
         }
         Settlement::Dead { reason, .. } => {
-            let row = Row { tries: row.tries + 1, reason: reason.clone(), ..row };
-            bury(&mut write.open_table(DEAD)?, sink, number, &row)?;
+            let dead = |row: Row| Row { tries: row.tries + 1, reason: reason.clone(), ..row };
+            let mut letters = write.open_table(DEAD)?;
+            letters.insert((sink, number), changed(bytes, dead).as_slice())?;
+            return make_room(&mut letters, sink, dead_letters_max);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-fn bury(
-    dead: &mut redb::Table<'_, (&'static str, u64), &'static [u8]>,
-    sink: &str,
-    number: u64,
-    row: &Row,
-) -> Result<(), redb::Error> {
-    dead.insert((sink, number), row.write().as_slice())?;
-    let letters = dead.range((sink, 0)..=(sink, u64::MAX))?.count();
-    let oldest = dead.range((sink, 0)..)?.next().transpose()?.map(|(key, _)| key.value().1);
-    if let Some(oldest) = oldest.filter(|_| letters > DEAD_LETTERS_MAX) {
-        dead.remove((sink, oldest))?;
+/// A row with something changed; one that cannot be read stays as it is.
+fn changed(bytes: Vec<u8>, change: impl FnOnce(Row) -> Row) -> Vec<u8> {
+    match Row::read(&bytes) {
+        Ok(row) => change(row).write(),
+        Err(_) => bytes,
     }
-    Ok(())
+}
+
+/// Puts out the oldest dead letter of a sink that has too many.
+fn make_room(
+    letters: &mut redb::Table<'_, (&'static str, u64), &'static [u8]>,
+    sink: &str,
+    letters_max: usize,
+) -> Result<Option<PutOut>, redb::Error> {
+    if letters.range((sink, 0)..=(sink, u64::MAX))?.count() <= letters_max {
+        return Ok(None);
+    }
+    let oldest = letters.range((sink, 0)..)?.next().transpose()?.map(|(key, _)| key.value().1);
+    let Some(number) = oldest else { return Ok(None) };
+    let bytes = letters.remove((sink, number))?.map(|value| value.value().to_vec()).unwrap_or_default();
+    let finding = Row::read(&bytes).ok().map(|row| Arc::new(row.finding));
+    Ok(Some(PutOut { number, finding }))
 }
 
 /// What is in the file of an entry.

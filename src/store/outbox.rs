@@ -43,7 +43,7 @@ pub struct Due {
     pub entries: Vec<Entry>,
     /// When the next of the others is due; `None` if there are no others.
     pub next_ms: Option<i64>,
-    /// Entries that cannot be read, which a damaged file or an older program may leave.
+    /// Entries that cannot be read. What is settled as dead is kept with its bytes.
     pub unreadable: Vec<u64>,
 }
 
@@ -73,6 +73,26 @@ pub enum Settlement {
     },
 }
 
+/// A dead letter that had to make room for a newer one.
+#[derive(Debug, Clone)]
+pub struct PutOut {
+    /// The number that it had.
+    pub number: u64,
+    /// What it was about; `None` if that could not be read.
+    pub finding: Option<Arc<Finding>>,
+}
+
+/// An entry that cannot be read, which a damaged file or an older program may leave. It is kept as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its number.
+    pub number: u64,
+    /// The sink.
+    pub sink: Arc<str>,
+    /// What there is in place of a finding.
+    pub bytes: Vec<u8>,
+}
+
 /// How much waits for a sink.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waiting {
@@ -95,8 +115,8 @@ pub trait Outbox: Send + Sync {
     /// The entries of a sink that are due, the oldest first, at most `entries_max`.
     fn due(&self, sink: &str, now_ms: i64, entries_max: usize) -> Result<Due, StoreError>;
 
-    /// Notes what became of entries of a sink.
-    fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<(), StoreError>;
+    /// Notes what became of entries of a sink. Returns the dead letters that made room for newer ones.
+    fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<Vec<PutOut>, StoreError>;
 
     /// How much waits for a sink.
     fn waiting(&self, sink: &str) -> Result<Waiting, StoreError>;

@@ -524,3 +524,37 @@ async fn the_doctor_looks_at_an_account_of_motos_as_a_role() {
         assert!(said.contains(part), "`{part}` is not in\n{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_got_from_moto() {
+    use super::receiver::{Receiver, answer};
+    use aws_sdk_ssm::types::ParameterType;
+    let Some(moto) = Moto::start() else { return };
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    let secrets = aws_sdk_secretsmanager::Client::new(&moto.config());
+    let secret = serde_json::json!({ "url": receiver.url() }).to_string();
+    let made = secrets.create_secret().name("hooks/pager").secret_string(secret).send().await.unwrap();
+    let parameters = aws_sdk_ssm::Client::new(&moto.config());
+    let parameter = parameters.put_parameter().name("/prod/token").value("Bearer s3cr3t");
+    parameter.r#type(ParameterType::SecureString).send().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trailwatch.toml");
+    // One by its name, one by its ARN.
+    for name in ["hooks/pager", made.arn().unwrap()] {
+        let text = format!(
+            "state = \"state\"\n[sources.files]\ntype = \"files\"\npaths = [\"x\"]\n[sinks.pager]\ntype = \"webhook\"\n\
+             url = \"${{secretsmanager:{name}#url}}\"\nheaders = {{ Authorization = \"${{ssm:/prod/token}}\" }}\n\
+             allow_private = true\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut test = Command::new(env!("CARGO_BIN_EXE_trailwatch"));
+        test.args(["sink", "test", "pager", "--config"]).arg(&file).env_clear();
+        test.env("AWS_ENDPOINT_URL", &moto.url).env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true");
+        test.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        let output = test.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let request = receiver.requests().pop().unwrap();
+        assert_eq!(request.headers["authorization"], "Bearer s3cr3t");
+    }
+    assert_eq!(receiver.requests().len(), 2);
+}

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use trailwatch::sim::{Endpoint, LogEvent, Trail, TrailStatus};
+use trailwatch::sim::{Endpoint, Fault, LogEvent, Trail, TrailStatus};
 use trailwatch::store::{Inspector, Waiting};
 
 use super::receiver::{Receiver, answer};
@@ -50,6 +50,13 @@ impl Lab {
             self.endpoint.url()
         );
         fs::write(self.path("trailwatch.toml"), text).unwrap();
+    }
+
+    /// Changes the configuration.
+    fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("trailwatch.toml")).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(self.path("trailwatch.toml"), text.replace(from, to)).unwrap();
     }
 
     fn put(&self, name: &str, number: usize) {
@@ -95,11 +102,15 @@ impl Lab {
     }
 }
 
-fn put(logs: &trailwatch::sim::Logs, name: &str, number: usize) {
-    let message = format!(
+fn event_json(name: &str, number: usize) -> String {
+    format!(
         r#"{{"eventVersion":"1.11","eventSource":"s3.amazonaws.com","eventName":"{name}","eventTime":"2026-01-15T12:00:00Z","recipientAccountId":"111122223333","eventID":"{}"}}"#,
         event_id(number)
-    );
+    )
+}
+
+fn put(logs: &trailwatch::sim::Logs, name: &str, number: usize) {
+    let message = event_json(name, number);
     let timestamp_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
     logs.put(GROUP, "stream", LogEvent { timestamp_ms, message });
 }
@@ -227,6 +238,10 @@ async fn a_stop_lets_what_was_received_be_delivered() {
     let lab = Lab::new().await;
     let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
     lab.configure(&webhook("pager", &receiver.url()));
+    lab.endpoint.trails().put(Trail::to_group("main", GROUP));
+    lab.edit(&format!("log_group = \"{GROUP}\""), "trail = \"main\"");
+    let elsewhere = "title: t\nlogsource:\n  product: windows\ndetection:\n  a:\n    b: c\n  condition: a\n";
+    fs::write(lab.path("rules/elsewhere.yml"), elsewhere).unwrap();
     (0..30).for_each(|number| lab.put("Fire", number));
     let daemon = lab.start();
     wait("a request", || !receiver.requests().is_empty()).await;
@@ -237,7 +252,9 @@ async fn a_stop_lets_what_was_received_be_delivered() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
         assert!(line["time"].is_string() && line["level"].is_string() && line["text"].is_string(), "{line}");
     }
-    assert!(log.contains("ended: 30 events, 30 findings"), "{log}");
+    for text in ["ended: 30 events, 30 findings", "trail `main` delivers to", "elsewhere.yml: left out"] {
+        assert!(log.contains(text), "{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,6 +331,37 @@ async fn damaged_state_is_set_aside_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn damaged_state_is_repaired_by_a_person() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(404, &[], "no such channel"))).await;
+    lab.configure(&webhook("pager", &receiver.url()));
+    lab.put("Fire", 1);
+    let daemon = lab.start();
+    wait("the refusal", || lab.log().contains("is given up")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    let file = lab.path("state").join("trailwatch.redb");
+    let repaired = |lab: &Lab| {
+        let text = lab.shown(&["state", "repair"]);
+        let text = regex::Regex::new("corrupt-[0-9TZ]+").unwrap().replace(&text, "corrupt-[TIME]").into_owned();
+        text.replace(&lab.folder.path().display().to_string(), "[FOLDER]")
+    };
+    insta::assert_snapshot!(repaired(&lab), @"note: nothing is wrong with it");
+    let mut bytes = fs::read(&file).unwrap();
+    // The slot of the last commit, whose checksum then no longer fits.
+    bytes[64..320].fill(0xa5);
+    fs::write(&file, &bytes).unwrap();
+    insta::assert_snapshot!(repaired(&lab), @r"
+    note: what was damaged is kept as [FOLDER]/state/trailwatch.redb.corrupt-[TIME]
+    error: positions: 0; how many there were cannot be read
+    error: seen events: 0; how many there were cannot be read
+    error: open windows: 0; how many there were cannot be read
+    error: findings that wait: 0; how many there were cannot be read
+    error: dead letters: 0; how many there were cannot be read
+    ");
+    assert!(lab.shown(&["state", "verify"]).contains("nothing is wrong with it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_started_says_why_and_ends() {
     let lab = Lab::new().await;
     lab.configure("[sinks.out]\ntype = \"stdout\"\n");
@@ -323,6 +371,7 @@ async fn what_cannot_be_started_says_why_and_ends() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, text) = broken(&|folder| fs::write(folder.join("rules/broken.toml"), "id = \"x\"\n").unwrap());
+    assert!(text.starts_with("{\"level\":\"error\""), "{text}");
     assert!(code == Some(253) && text.contains("broken.toml:1:1: the rule has no `title`"), "{code:?} {text}");
     fs::remove_file(lab.path("rules/broken.toml")).unwrap();
     let (code, text) = broken(&|folder| {
@@ -360,6 +409,7 @@ async fn rules_and_routes_are_taken_over_whole_or_not_at_all() {
     let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
     lab.configure(&webhook("pager", &receiver.url()));
     let has = |number: usize| receiver.requests().iter().any(|request| ids(&request.body).0 == event_id(number));
+    lab.edit("drain", "reload = \"signal\"\ndrain");
     let daemon = lab.start();
     lab.put("Fire", 1);
     wait("a finding of the first rule", || has(1)).await;
@@ -398,10 +448,41 @@ async fn rules_and_routes_are_taken_over_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_file_is_taken_over_without_a_signal() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    lab.configure(&webhook("pager", &receiver.url()));
+    let daemon = lab.start();
+    wait("the start", || lab.log().contains("findings go to pager")).await;
+    lab.write_rule("water", "Water");
+    wait("the new rule", || lab.log().contains("taken over: +1 −0 ~0 rules: +water")).await;
+    fs::write(lab.path("rules/air.toml"), "id = \"air\"\nseverity = \"hihg\"\n").unwrap();
+    wait("the refusal", || lab.log().contains("not taken over")).await;
+    fs::remove_file(lab.path("rules/air.toml")).unwrap();
+    wait("the mistake to be undone", || lab.log().contains("taken over: +0 −0 ~0 rules")).await;
+    // The rules are elsewhere from now on, and changes there are seen too.
+    fs::create_dir(lab.path("more")).unwrap();
+    let rule = fs::read_to_string(lab.path("rules/water.toml")).unwrap();
+    fs::write(lab.path("more/earth.toml"), rule.replace("water", "earth")).unwrap();
+    lab.edit("[\"rules\"]", "[\"rules\", \"more\"]");
+    wait("the configuration", || lab.log().contains("taken over: +1 −0 ~0 rules: +earth")).await;
+    fs::write(lab.path("more/wind.toml"), rule.replace("water", "wind")).unwrap();
+    wait("a rule of the new folder", || lab.log().contains("taken over: +1 −0 ~0 rules: +wind")).await;
+    lab.edit("drain", "reload = \"signal\"\ndrain");
+    wait("the end of looking", || lab.log().matches("taken over: +0 −0 ~0 rules").count() == 2).await;
+    fs::remove_file(lab.path("more/wind.toml")).unwrap();
+    daemon.signal("HUP");
+    wait("a rule to go", || lab.log().contains("taken over: +0 −1 ~0 rules: −wind")).await;
+    assert_eq!(lab.log().matches("files have changed").count(), 6, "{}", lab.log());
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_has_changed_is_told_to_need_a_restart() {
     let lab = Lab::new().await;
     let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
     lab.configure(&webhook("pager", &format!("{}?token=abcdefgh", receiver.url())));
+    lab.edit("drain", "reload = \"signal\"\ndrain");
     let daemon = lab.start();
     wait("the start", || lab.log().contains("findings go to pager")).await;
     daemon.signal("HUP");
@@ -413,6 +494,62 @@ async fn a_secret_that_has_changed_is_told_to_need_a_restart() {
     wait("what takes a restart", || lab.log().contains("in force after a restart only: a secret")).await;
     assert!(!lab.log().contains("ijklmnop"), "{}", lab.log());
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_got_from_those_who_keep_them_and_shown_to_nobody() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    let sink = webhook("pager", "${secretsmanager:hooks/pager#url}") + "signing_keys = [\"${ssm:/prod/signing}\"]\n";
+    lab.configure(&sink);
+    lab.edit("drain", "reload = \"signal\"\ndrain");
+    let trailwatch = |args: &[&str]| {
+        let mut command = lab.trailwatch(args);
+        command.env("AWS_ENDPOINT_URL", lab.endpoint.url()).env("AWS_REGION", "us-east-1");
+        command
+    };
+    let said = |args: &[&str]| {
+        let output = trailwatch(args).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (url, key) = (format!("{}?token=abcdefgh", receiver.url()), "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz");
+    lab.endpoint.secrets().put_secret("hooks/pager", &serde_json::json!({ "url": url }).to_string());
+    lab.endpoint.logs().faults().next_for("GetSecretValue", Fault::access_denied());
+    let (code, text) = said(&["run"]);
+    assert_eq!(code, Some(254), "another start may help: {text}");
+    insta::assert_snapshot!(text, @r"
+    error: `${secretsmanager:hooks/pager#url}` cannot be had: AccessDeniedException: User is not authorized to perform this action because no identity-based policy allows it (allow `secretsmanager:GetSecretValue` on it, and `kms:Decrypt` on its key if that is one of yours)
+    error: `${ssm:/prod/signing}` cannot be had: ParameterNotFound (is it in the region of `AWS_REGION`, or of the profile? its ARN in place of its name says another)
+    ");
+    lab.endpoint.secrets().put_parameter("/prod/signing", key);
+    let calls = || lab.endpoint.logs().calls("GetSecretValue") + lab.endpoint.logs().calls("GetParameter");
+    let (_, looked) = said(&["doctor"]);
+    assert!(looked.contains("addresses of its host that may be spoken to: 1"), "{looked}");
+    let before = calls();
+    assert_eq!(said(&["config", "check"]).0, Some(0));
+    let (_, shown) = said(&["config", "show"]);
+    assert!(shown.contains("url = \"${secretsmanager:hooks/pager#url}\""), "{shown}");
+    assert_eq!(calls(), before, "neither connects to anything");
+
+    let log = fs::File::create(lab.path("log")).unwrap();
+    let daemon = Daemon(trailwatch(&["run"]).stderr(log).spawn().unwrap());
+    lab.put("Fire", 1);
+    wait("the finding", || !receiver.requests().is_empty()).await;
+    assert!(receiver.requests()[0].headers.contains_key("webhook-signature"));
+    daemon.signal("HUP");
+    wait("a reload of nothing new", || lab.log().contains("taken over")).await;
+    assert!(!lab.log().contains("after a restart only"), "{}", lab.log());
+    lab.endpoint.logs().faults().next_for("GetParameter", Fault::access_denied());
+    daemon.signal("HUP");
+    wait("the refusal", || lab.log().contains("not taken over")).await;
+    assert!(lab.log().contains("allow `ssm:GetParameter` on it"), "{}", lab.log());
+    lab.endpoint.secrets().put_parameter("/prod/signing", "whsec_OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2");
+    daemon.signal("HUP");
+    wait("what takes a restart", || lab.log().contains("in force after a restart only: a secret")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    for secret in ["abcdefgh", "whsec_"] {
+        assert!(!lab.log().contains(secret) && !shown.contains(secret), "{}", lab.log());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -438,6 +575,52 @@ async fn an_output_that_nobody_reads_does_not_hold_up_the_end() {
     daemon.0.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     daemon.signal("TERM");
     assert_eq!(daemon.code().await, Some(3), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_behind_is_told_once_and_so_is_its_end() {
+    let lab = Lab::new().await;
+    let takes = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let taking = Arc::clone(&takes);
+    let receiver = Receiver::start(move |_, _| {
+        let status = if taking.load(std::sync::atomic::Ordering::SeqCst) { 200 } else { 503 };
+        Some(answer(status, &[], ""))
+    })
+    .await;
+    lab.configure(&format!("{}[admin]\nlisten = \"127.0.0.1:0\"\n", webhook("pager", &receiver.url())));
+    lab.put("Fire", 1);
+    let daemon = lab.start();
+    wait("a request", || !receiver.requests().is_empty()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    age_outbox(&lab.path("state").join("trailwatch.redb"));
+    fs::remove_file(lab.path("log")).unwrap();
+    let daemon = lab.start();
+    wait("the alarm", || lab.log().contains("sink `pager` is behind: 1 finding in the outbox, the oldest for 1h"))
+        .await;
+    let log = lab.log();
+    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let ready = get(&address, "/readyz", &address);
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("sink `pager` is behind"), "{ready}");
+    takes.store(true, std::sync::atomic::Ordering::SeqCst);
+    wait("its end", || lab.log().contains("sink `pager` is behind no more")).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    assert_eq!(lab.log().matches("is behind: ").count(), 1);
+}
+
+/// Makes entries of the outbox an hour older.
+fn age_outbox(file: &Path) {
+    use redb::ReadableTable as _;
+    let rows: redb::TableDefinition<'_, (&str, u64), &[u8]> = redb::TableDefinition::new("outbox");
+    let database = redb::Database::open(file).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut outbox = write.open_table(rows).unwrap();
+        let row = outbox.get(("pager", 1)).unwrap().unwrap().value().to_vec();
+        let mut row: serde_json::Value = serde_json::from_slice(&row).unwrap();
+        row["since_ms"] = (row["since_ms"].as_i64().unwrap() - 3_600_000).into();
+        outbox.insert(("pager", 1), serde_json::to_vec(&row).unwrap().as_slice()).unwrap();
+    }
+    write.commit().unwrap();
 }
 
 /// What the admin listener answers.
@@ -567,4 +750,56 @@ async fn a_trail_that_has_stopped_is_a_reason_not_to_be_ready() {
         assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
     }
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+/// What a process holds: its memory in kibibytes, and its open files.
+fn held(id: u32) -> (u64, usize) {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let files = fs::read_dir(format!("/proc/{id}/fd")).unwrap().count();
+    (line.trim().trim_end_matches(" kB").parse().unwrap(), files)
+}
+
+/// A run under load, with a receiver that fails now and then, questions to the admin listener and reloads. After the first
+/// third, what it holds is to grow no more than by the keys of what it saw.
+#[cfg(target_os = "linux")]
+#[ignore = "takes minutes; `TRAILWATCH_SOAK_SECONDS` says how many seconds"]
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_and_files_stay_flat() {
+    const QUEUE: &str = "soak";
+    let seconds = std::env::var("TRAILWATCH_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(240);
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|before, _| Some(answer(if before % 5 == 0 { 503 } else { 200 }, &[], ""))).await;
+    lab.endpoint.queues().set_dead_letters(QUEUE, "dead", 3);
+    let queue = format!(
+        "[sources.queue]\ntype = \"sqs\"\nqueue = \"{QUEUE}\"\nregion = \"us-east-1\"\nendpoint_url = \"{}\"\n\
+         [admin]\nlisten = \"127.0.0.1:0\"\n",
+        lab.endpoint.url()
+    );
+    lab.configure(&(queue + &webhook("pager", &receiver.url())));
+    let daemon = lab.start();
+    wait("the listener", || lab.log().contains("answers /livez")).await;
+    let log = lab.log();
+    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let (mut number, mut looks) = (0, Vec::new());
+    for second in 0..seconds {
+        for _ in 0..100 {
+            number += 1;
+            lab.put(if number % 20 == 0 { "Fire" } else { "Quiet" }, number);
+            let detail = event_json("Quiet", 1_000_000 + number);
+            lab.endpoint.queues().send(QUEUE, detail);
+        }
+        assert!(get(&address, "/metrics", &address).starts_with("HTTP/1.1 200 "));
+        if second % 10 == 0 {
+            daemon.signal("HUP");
+            looks.push(held(daemon.0.id()));
+            eprintln!("after {second} s: {:?} (KiB, files)", looks.last().unwrap());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let (warm, end) = (looks[looks.len() / 3], looks[looks.len() - 1]);
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    eprintln!("{} requests, {number} events by each way: {warm:?} -> {end:?}", receiver.requests().len());
+    assert!(end.1 <= warm.1 + 8, "files: {looks:?}");
+    assert!(end.0 <= warm.0 + (32 << 10), "memory: {looks:?}");
 }

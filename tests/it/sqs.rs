@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -452,6 +453,100 @@ async fn objects_that_cannot_be_read_are_told_and_their_messages_left() {
     trail-events 00000000-0000-4000-9000-000000000004: SNS asks whether the queue wants topic `arn:aws:sns:us-east-1:1:t`; left to the queue (if you want it, subscribe the queue as the topic's owner, or confirm with the token in the message)
     s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000413.json.gz: it has 101 bytes, more than 100; the message is left to the queue
     "##);
+}
+
+#[tokio::test]
+async fn an_outage_of_s3_is_waited_out_and_leaves_nothing() {
+    let lab = Lab::new().await;
+    (1..=3).for_each(|number| _ = lab.put(number));
+    lab.faults().set_every_for("GetObject", 1, Fault::unavailable());
+    let source = lab.source(lab.follow());
+    // Longer than a message that was left would stay hidden.
+    quietly_until(&source, || lab.calls("GetObject") >= 9).await;
+    for _ in 0..20 {
+        let hidden = lab.calls("ChangeMessageVisibilityBatch");
+        lab.advance(31);
+        quietly_until(&source, || lab.calls("ChangeMessageVisibilityBatch") > hidden).await;
+    }
+    assert_eq!((source.report().left, source.report().unreadable), (0, 0));
+    assert_eq!((lab.queues().visible(QUEUE), source.report().messages), (0, 3), "nobody received them again");
+    lab.faults().clear();
+    let taken = take(&source, 3).await;
+    source.commit(&receipts(&taken)).await.unwrap();
+    wait_until(|| lab.queues().deleted(QUEUE) == 3).await;
+    let text = lab.notices.text();
+    let first =
+        text.lines().next().unwrap().replace("000002.json", "000001.json").replace("000003.json", "000001.json");
+    insta::assert_snapshot!(first, @"s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000001.json.gz cannot be fetched at present: ServiceUnavailableException: The service cannot complete the request. (until it can be, messages of queue `trail-events` that name objects are kept hidden, and tried again)");
+    assert_eq!(
+        text.lines().skip(1).collect::<Vec<_>>(),
+        ["objects that queue `trail-events` tells of can be fetched again"]
+    );
+}
+
+#[tokio::test]
+async fn credentials_that_run_out_at_an_object_are_waited_for() {
+    let lab = Lab::new().await;
+    lab.put(1);
+    (0..2).for_each(|_| lab.faults().next_for("GetObject", Fault::expired_token()));
+    let source = lab.source(lab.follow());
+    assert_eq!(take(&source, 1).await.len(), 1);
+    assert_eq!((source.report().left, source.report().unreadable), (0, 0));
+    insta::assert_snapshot!(lab.notices.text(), @r"
+    s3://trail-bucket/AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/26/000001.json.gz cannot be fetched at present: ExpiredTokenException: The security token included in the request is expired (renew the credentials, with single sign-on by `aws sso login`; until then messages of queue `trail-events` that name objects are kept hidden, and tried again)
+    objects that queue `trail-events` tells of can be fetched again
+    ");
+}
+
+#[tokio::test]
+async fn no_more_is_received_while_objects_cannot_be_fetched() {
+    let lab = Lab::new().await;
+    (0..200).for_each(|number| _ = lab.put(number));
+    lab.faults().set_every_for("GetObject", 1, Fault::Throttle);
+    let source = lab.source(lab.follow());
+    quietly_until(&source, || lab.calls("GetObject") >= 100).await;
+    let (held, waiting) = (source.report().messages, lab.queues().visible(QUEUE) as u64);
+    assert_eq!(held + waiting, 200);
+    // The bound, what was being fetched, and what calls that were under way brought.
+    assert!(held <= 64 + 8 + 40, "{held}");
+    lab.faults().clear();
+    assert_eq!(take(&source, held as usize).await.len(), held as usize);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_fetched_for_half_a_day_is_left() {
+    let lab = Lab::new().await;
+    lab.put(1);
+    lab.faults().set_every_for("GetObject", 1, Fault::internal_failure());
+    let hours = |hours: u64| hours * 3_600;
+    let source = lab.source(Settings { visibility: Duration::from_secs(hours(4)), ..lab.follow() });
+    quietly_until(&source, || lab.calls("GetObject") >= 3).await;
+    for hidden in 1..=3 {
+        lab.advance(hours(2));
+        quietly_until(&source, || lab.calls("ChangeMessageVisibilityBatch") == hidden).await;
+    }
+    assert_eq!(source.report().left, 0);
+    // SQS would not hide it beyond the twelfth hour, and hides it for four at once.
+    lab.advance(hours(2));
+    quietly_until(&source, || source.report().left == 1).await;
+}
+
+/// Nothing would be kept hidden any more, and nothing deleted.
+#[tokio::test]
+async fn a_source_whose_keeper_panics_does_not_go_on() {
+    let lab = Lab::new().await;
+    lab.send("event");
+    let (clock, broken) = (lab.clock().clone(), Arc::new(AtomicBool::new(false)));
+    let breaks = Arc::clone(&broken);
+    let clock = move || {
+        assert!(!breaks.load(Ordering::SeqCst), "the clock has fallen off the wall");
+        clock.now_ms()
+    };
+    let source = Arc::new(lab.source(Settings { clock: Arc::new(clock), ..lab.follow() }));
+    take(&source, 1).await;
+    broken.store(true, Ordering::SeqCst);
+    let next = tokio::spawn(async move { source.next().await });
+    assert!(patiently(next).await.unwrap_err().is_panic());
 }
 
 #[tokio::test]

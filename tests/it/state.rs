@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode;
-use trailwatch::delivery::Origin;
+use trailwatch::delivery::{Delivery, Origin};
 use trailwatch::engine::RuleSet;
 use trailwatch::event::{Event, EventKey, Fields, projection_of};
 use trailwatch::finding::Finding;
@@ -18,10 +19,13 @@ use trailwatch::pipeline::{Accounts, Bounds, Couriers, Patience, Pipeline, Route
 use trailwatch::rule::{Rule, Severity};
 use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
+use trailwatch::source::{Source, SourceError, SourceReport};
 use trailwatch::store::{
     Checkpoint, Choice, DiskStore, Inspector, Limits, Outgoing, Settlement, Shelf, Store, StoreError, Transaction,
-    Waiting,
+    Waiting, repair,
 };
+
+use super::notices::Notices;
 
 fn rule() -> Rule {
     let text = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\ntags = [\"service.s3\"]\n[match]\neventName = \"Fire\"\n";
@@ -258,6 +262,210 @@ async fn a_person_may_look_at_state_send_again_and_drop() {
     assert_eq!(due(&store, "pager"), ["1", "3", "4"], "all are due at once");
 }
 
+/// What the file of a state is called.
+const FILE: &str = "trailwatch.redb";
+
+/// A state with much in it.
+async fn fill(folder: &Path) {
+    let transaction = Transaction {
+        checkpoints: vec![checkpoint("a", "1"), checkpoint("b", "2")],
+        seen: (1..=2_000).map(key).collect(),
+        outgoing: (1..=60).map(|number| outgoing("pager", number)).collect(),
+        ..Transaction::default()
+    };
+    let mut store = open(folder);
+    store.commit(&transaction).await.unwrap();
+    let dead = |number| Settlement::Dead { number, reason: "no such channel".to_owned() };
+    store.outbox().settle("pager", &[dead(1), dead(2)]).unwrap();
+}
+
+#[tokio::test]
+async fn what_can_be_read_of_a_damaged_file_is_saved_and_the_rest_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path()).await;
+    assert_eq!(repair(folder.path(), None).unwrap(), None, "nothing is wrong with it");
+    let path = folder.path().join(FILE);
+    let whole = fs::read(&path).unwrap();
+    let mut some = 0;
+    for page in 1..whole.len() / 4_096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4_096..][..4_096].fill(0x55);
+        fs::write(&path, &bytes).unwrap();
+        let Some(repaired) = repair(folder.path(), None).unwrap() else { continue };
+        assert_eq!(fs::read(&repaired.aside).unwrap(), bytes, "what was damaged is kept as it was");
+        fs::remove_file(&repaired.aside).unwrap();
+        let state = Inspector::open(folder.path()).unwrap();
+        let overview = state.overview().unwrap();
+        let waiting = overview.sinks.get("pager").cloned().unwrap_or_default();
+        let windows = state.windows().unwrap().len() as u64;
+        let found = [overview.checkpoints.len() as u64, overview.seen, windows, waiting.entries, waiting.dead];
+        assert_eq!(repaired.parts.iter().map(|part| part.rows).collect::<Vec<_>>(), found, "page {page}");
+        let is_all = repaired.parts.iter().all(|part| part.of == Some(part.rows));
+        assert!(!is_all || found == [2, 2_000, 0, 58, 2], "page {page}: {found:?}");
+        some += u32::from(!is_all && (1..2_000).contains(&found[1]));
+        drop(state);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+    }
+    assert!(some > 5, "what lies on either side of the damage is saved");
+    fs::write(&path, "a letter").unwrap();
+    let repaired = repair(folder.path(), None).unwrap().unwrap();
+    assert!(repaired.parts.iter().all(|part| (part.rows, part.of) == (0, None)), "{repaired:?}");
+    open(folder.path());
+}
+
+#[tokio::test]
+async fn a_file_that_was_set_aside_is_added_to_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path()).await;
+    let aside = folder.path().join("trailwatch.redb.corrupt-20260115T120000Z");
+    fs::rename(folder.path().join(FILE), &aside).unwrap();
+    let mut store = open(folder.path());
+    let transaction = Transaction {
+        checkpoints: vec![checkpoint("a", "9")],
+        seen: vec![key(1), key(3_000)],
+        outgoing: vec![outgoing("pager", 100)],
+        ..Transaction::default()
+    };
+    store.commit(&transaction).await.unwrap();
+    let in_use = repair(folder.path(), Some(&aside)).unwrap_err();
+    assert!(matches!(in_use, StoreError::InUse { .. }), "{in_use}");
+    drop(store);
+    let repaired = repair(folder.path(), Some(&aside)).unwrap().unwrap();
+    assert!(repaired.aside == aside && aside.is_file());
+    let store = open(folder.path());
+    assert_eq!(store.checkpoints(), [checkpoint("a", "9"), checkpoint("b", "2")]);
+    assert_eq!(store.seen().len(), 2_001);
+    let expected: Vec<String> = [100].into_iter().chain(3..=60).map(|number| number.to_string()).collect();
+    assert_eq!(due(&store, "pager"), expected);
+    assert_eq!(store.outbox().waiting("pager").unwrap().dead, 2);
+}
+
+/// Puts bytes in place of an entry that waits.
+fn overwrite(folder: &Path, number: u64, bytes: &[u8]) {
+    let rows: redb::TableDefinition<'_, (&str, u64), &[u8]> = redb::TableDefinition::new("outbox");
+    let database = redb::Database::open(folder.join(FILE)).unwrap();
+    let write = database.begin_write().unwrap();
+    assert!(write.open_table(rows).unwrap().insert(("pager", number), bytes).unwrap().is_some());
+    write.commit().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_kept_among_the_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut store = open(&state);
+    let outgoing = (1..=3).map(|number| outgoing("pager", number)).collect();
+    store.commit(&Transaction { outgoing, ..Transaction::default() }).await.unwrap();
+    drop(store);
+    overwrite(&state, 2, b"{\"finding\": \xff");
+    let pager = Pager::new(|_, _| Outcome::Delivered);
+    let delivery = SinkDelivery { route: everything(), sink: Box::new(pager.clone()), patience: HASTY };
+    let notices = Notices::default();
+    let pipeline = pipeline(folder.path(), 4..=4, open(&state), delivery, Duration::from_secs(20));
+    let pipeline = Pipeline { notify: notices.notify(), ..pipeline };
+    let (summary, _) = tokio::time::timeout(Duration::from_secs(60), pipeline.run()).await.unwrap();
+    assert_eq!(sorted(pager.brought()), sorted([ids(1..=1), ids(3..=4)].concat()));
+    assert_eq!((summary.couriers[0].1.delivered, summary.couriers[0].1.dead), (3, 1));
+    insta::assert_snapshot!(notices.text(), @"sink `pager`: a finding is given up: it cannot be read; `trailwatch outbox export --dead` gives what there is of it");
+    let state = Inspector::open(&state).unwrap();
+    let all = Choice::default();
+    let kept = state.unreadable(Shelf::Dead, &all).unwrap();
+    assert_eq!((kept.len(), kept[0].number, kept[0].bytes.as_slice()), (1, 2, &b"{\"finding\": \xff"[..]));
+    assert_eq!((state.retry(&all).unwrap(), state.verify().unwrap()), (0, 1), "no other try helps");
+    assert_eq!(state.drop_entries(Shelf::Dead, &all).unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_that_make_room_are_counted_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { dead_letters_max: 2, ..Limits::default() };
+    let (store, _) = DiskStore::open(&folder.path().join("state"), limits).unwrap();
+    let pager = Pager::new(|_, _| Outcome::Refused("no such channel".to_owned()));
+    let delivery = SinkDelivery { route: everything(), sink: Box::new(pager), patience: HASTY };
+    let notices = Notices::default();
+    let pipeline = pipeline(folder.path(), 1..=5, store, delivery, Duration::from_secs(20));
+    let pipeline = Pipeline { notify: notices.notify(), ..pipeline };
+    let (summary, _) = tokio::time::timeout(Duration::from_secs(60), pipeline.run()).await.unwrap();
+    assert_eq!((summary.couriers[0].1.dead, summary.couriers[0].1.put_out), (5, 3));
+    let told = notices.text();
+    let told: Vec<&str> = told.lines().filter(|line| line.contains("is kept no longer")).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    let first = format!(
+        "sink `pager`: dead letter 1, finding {} of rule `fire`, is kept no longer, for there are too many",
+        finding(1).id
+    );
+    assert_eq!(told[0], first);
+}
+
+/// A source that gives nothing and never ends; it panics when it is asked, or cannot be closed, if that is wanted.
+#[derive(Default)]
+struct Odd {
+    panics: bool,
+    hangs_at_the_end: bool,
+}
+
+impl Source for Odd {
+    fn name(&self) -> Arc<str> {
+        "odd".into()
+    }
+
+    fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
+        let panics = self.panics;
+        async move {
+            assert!(!panics, "the source is odd");
+            std::future::pending().await
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        let hangs = self.hangs_at_the_end;
+        async move {
+            if hangs {
+                std::future::pending().await
+            }
+        }
+        .boxed()
+    }
+
+    fn report(&self) -> SourceReport {
+        SourceReport::default()
+    }
+}
+
+/// A run of this source, which otherwise has no end.
+async fn run_of(odd: Odd, pager: Pager, stop: CancellationToken, notices: &Notices) -> Result<(), JoinError> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder.path().join("state"));
+    store.commit(&Transaction { outgoing: vec![outgoing("pager", 1)], ..Transaction::default() }).await.unwrap();
+    let delivery = SinkDelivery { route: everything(), sink: Box::new(pager), patience: HASTY };
+    let pipeline = pipeline(folder.path(), 1..=1, store, delivery, Duration::from_millis(100));
+    let sources: Vec<Arc<dyn Source>> = vec![Arc::new(odd), Arc::new(Odd::default())];
+    let pipeline = Pipeline { sources, stop, notify: notices.notify(), ..pipeline };
+    let ran = tokio::time::timeout(Duration::from_secs(60), tokio::spawn(pipeline.run()));
+    ran.await.expect("the run does not end").map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_the_run_at_once() {
+    let notices = Notices::default();
+    let broken = Pager::new(|_, _| panic!("the sink is odd"));
+    let ran = run_of(Odd::default(), broken, CancellationToken::new(), &notices).await;
+    assert!(ran.unwrap_err().is_panic(), "of a courier");
+    let takes = Pager::new(|_, _| Outcome::Delivered);
+    let ran = run_of(Odd { panics: true, ..Odd::default() }, takes, CancellationToken::new(), &notices).await;
+    assert!(ran.unwrap_err().is_panic(), "of a reader");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_cannot_be_closed_does_not_hold_up_the_end() {
+    let (notices, stop) = (Notices::default(), CancellationToken::new());
+    stop.cancel();
+    let takes = Pager::new(|_, _| Outcome::Delivered);
+    run_of(Odd { hangs_at_the_end: true, ..Odd::default() }, takes, stop, &notices).await.unwrap();
+    insta::assert_snapshot!(notices.text(), @"not all sources could be closed in time (what they could not tell their services comes again)");
+}
+
 #[test]
 fn a_folder_serves_one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
@@ -332,19 +540,26 @@ async fn run_with(
     route: Route,
     drain: Duration,
 ) -> Summary {
+    let store = open(&folder.join("state"));
+    let pipeline = pipeline(folder, numbers, store, SinkDelivery { route, sink, patience }, drain);
+    tokio::time::timeout(Duration::from_secs(60), pipeline.run()).await.expect("the run does not end").0
+}
+
+fn pipeline(
+    folder: &Path,
+    numbers: std::ops::RangeInclusive<u64>,
+    store: DiskStore,
+    delivery: SinkDelivery,
+    drain: Duration,
+) -> Pipeline {
     let events = folder.join("events.jsonl");
     fs::write(&events, numbers.map(|number| event(number) + "\n").collect::<String>()).unwrap();
-    let store = open(&folder.join("state"));
-    let pipeline = Pipeline {
+    Pipeline {
         rules: Arc::new(RuleSet::new(vec![rule()])),
         filter: None,
         sources: vec![Arc::new(Files::new(vec![events], FileLimits::default(), Arc::new(|_| {})))],
         accounts: Accounts::default(),
-        couriers: Some(Couriers {
-            outbox: store.outbox(),
-            deliveries: vec![SinkDelivery { route, sink, patience }],
-            drain,
-        }),
+        couriers: Some(Couriers { outbox: store.outbox(), deliveries: vec![delivery], drain }),
         store: Box::new(store),
         sinks: Vec::new(),
         tap: None,
@@ -352,8 +567,7 @@ async fn run_with(
         bounds: Bounds::default(),
         notify: Arc::new(|_| {}),
         stop: CancellationToken::new(),
-    };
-    tokio::time::timeout(Duration::from_secs(60), pipeline.run()).await.expect("the run does not end").0
+    }
 }
 
 fn everything() -> Route {

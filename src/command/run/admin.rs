@@ -5,22 +5,27 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::metrics;
 use super::status::Status;
 
+mod listener;
+
+use listener::BoundedListener;
+
 /// The type of the text that Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Listens, and answers until the run ends.
-pub async fn start(address: SocketAddr, status: Arc<Status>) -> std::io::Result<SocketAddr> {
+/// Listens, and answers on a task of its own until the run ends.
+pub async fn start(address: SocketAddr, status: Arc<Status>) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
     let router = Router::new()
@@ -29,10 +34,11 @@ pub async fn start(address: SocketAddr, status: Arc<Status>) -> std::io::Result<
         .route("/readyz", get(ready))
         .route("/metrics", get(measure))
         .with_state(status)
-        .layer(from_fn_with_state(bound, known_host));
-    // An accept that fails is tried again within.
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(bound)
+        .layer(from_fn_with_state(bound, known_host))
+        .layer(from_fn(close));
+    // An accept that fails is tried again within; serving has no other way to fail.
+    let task = tokio::spawn(async move { _ = axum::serve(BoundedListener::new(listener), router).await });
+    Ok((bound, task))
 }
 
 /// Refuses what was sent to another name: a page in a browser on this machine, whose name was made to mean this address.
@@ -42,6 +48,13 @@ async fn known_host(State(bound): State<SocketAddr>, request: Request, next: Nex
             .into_response();
     }
     next.run(request).await
+}
+
+/// Keeps no connection for a next question, which its time could cut short.
+async fn close(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn is_local(headers: &HeaderMap, bound: SocketAddr) -> bool {

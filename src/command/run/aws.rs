@@ -37,7 +37,7 @@ pub async fn log_group(
         ..Wanted::default()
     };
     let Place { group, region, trail } =
-        args.places(&wanted).await?.into_iter().next().context("there is no log group")?;
+        args.places(&wanted, notify).await?.into_iter().next().context("there is no log group")?;
     let quota = quotas.of(&args.caller(&region).await?, &region);
     let access = Access { region: Some(region.clone()), ..args.access() };
     let settings = Settings {

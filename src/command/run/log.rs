@@ -53,6 +53,16 @@ impl Log {
         self.tell(NoticeLevel::Error, text);
     }
 
+    /// Takes in every panic of the process from now on.
+    pub fn take_panics(self: &Arc<Self>) {
+        let log = Arc::clone(self);
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+            let what = panic.payload_as_str().unwrap_or("it said nothing");
+            log.error(&format!("a defect of this program{place}: {what} (please report it)"));
+        }));
+    }
+
     /// Whether a program reads it.
     pub fn is_json(&self) -> bool {
         self.json

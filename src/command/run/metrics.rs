@@ -177,6 +177,8 @@ impl Metrics {
         self.counters("sink_deliveries", "Findings that a sink has, or never will", results);
         let retries = summary.couriers.iter().map(|(sink, report)| (labels("sink", sink), report.retried));
         self.counters("sink_retries", "Findings that a sink was brought again", retries);
+        let put_out = summary.couriers.iter().map(|(sink, report)| (labels("sink", sink), report.put_out));
+        self.counters("sink_dead_letters_forgotten", "Dead letters put out, for there were too many", put_out);
         let length = waiting.iter().map(|(sink, waiting)| (labels("sink", sink), waiting.entries as f64));
         self.gauges("sink_queue_length", "Findings that wait for a sink", length);
         let dead = waiting.iter().map(|(sink, waiting)| (labels("sink", sink), waiting.dead as f64));

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::config_file::ConfigArgs;
-use crate::config::{self, Effective, Run};
+use crate::config::{self, Effective, Loaded, Run};
 use crate::engine::RuleSet;
 use crate::engine::trial::run_tests;
 use crate::rule::Rule;
@@ -22,20 +22,25 @@ pub struct Renewed {
 
 /// Reads everything anew. What is wrong is told line by line.
 pub fn read(config: &ConfigArgs) -> Result<Renewed, Vec<String>> {
-    let configuration = config.read()?;
+    let configuration = config.read_whole()?;
     let Some(run) = configuration.run else {
         return Err(configuration.problems.iter().map(ToString::to_string).collect());
     };
     let loaded = config::rules_with(&run.rules, &run.shared);
     if !loaded.is_good() {
-        let unreadable = loaded.unreadable.iter().map(|(path, error)| format!("{}: {error}", path.display()));
-        return Err(loaded.problems.iter().map(ToString::to_string).chain(unreadable).collect());
+        return Err(problems(&loaded));
     }
     let failed = failed_tests(&loaded.rules);
     if !failed.is_empty() {
         return Err(failed);
     }
     Ok(Renewed { run, effective: configuration.effective, rules: RuleSet::new(loaded.rules) })
+}
+
+/// Everything that is wrong with rules.
+pub fn problems(loaded: &Loaded) -> Vec<String> {
+    let unreadable = loaded.unreadable.iter().map(|(path, error)| format!("{}: {error}", path.display()));
+    loaded.problems.iter().map(ToString::to_string).chain(unreadable).collect()
 }
 
 /// The rules' own tests that fail.
@@ -115,7 +120,7 @@ pub fn restart_needed(old: &[Effective], new: &[Effective]) -> Vec<String> {
 fn is_taken_over(key: &str) -> bool {
     // A header may be called so, too.
     let is_route = (key.ends_with(".min_severity") || key.ends_with(".tags")) && !key.contains(".headers.");
-    key.starts_with("rules.") || (key.starts_with("sinks.") && is_route)
+    key == "reload" || key.starts_with("rules.") || (key.starts_with("sinks.") && is_route)
 }
 
 #[cfg(test)]

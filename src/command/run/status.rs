@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::backlog;
 use crate::command::report;
 use crate::pipeline::Handle;
 use crate::store::{Outbox, Waiting};
-
-/// How long a finding may wait for its sink before the run is not ready.
-const BACKLOG_MAX: Duration = Duration::from_secs(300);
 
 /// What is known of a run.
 pub struct Status {
@@ -83,13 +81,8 @@ impl Status {
             reasons.extend(report.troubles.iter().map(|trouble| format!("source `{source}`: {trouble}")));
         }
         let now_ms = Timestamp::now().as_millisecond();
-        for (sink, waiting) in self.waiting().await {
-            let age = waiting.oldest_ms.map(|oldest_ms| age(oldest_ms, now_ms)).unwrap_or_default();
-            if age > BACKLOG_MAX {
-                let entries = waiting.entries;
-                reasons.push(format!("sink `{sink}` is behind: {entries} wait for it, the oldest for {}", long(age)));
-            }
-        }
+        reasons
+            .extend(self.waiting().await.iter().filter_map(|(sink, waiting)| backlog::behind(sink, waiting, now_ms)));
         reasons
     }
 }

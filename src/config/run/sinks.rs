@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aws")]
 use std::sync::Arc;
+#[cfg(any(feature = "aws", feature = "webhook"))]
+use std::time::Duration;
 
 #[cfg(feature = "aws")]
 use super::access;
@@ -63,14 +65,27 @@ pub(super) fn sink(name: &str, instance: &str, mut section: Section<'_, '_>) -> 
     Some(SinkSettings { route, patience, kind: kind? })
 }
 
+/// The shortest pause after a failure: without one, a sink that is away would be tried without end and without rest.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+const RETRY_LEAST: Duration = Duration::from_millis(1);
+
+/// The shortest deadline: what is given up sooner may never have been tried.
+#[cfg(any(feature = "aws", feature = "webhook"))]
+const DEADLINE_LEAST: Duration = Duration::from_secs(1);
+
 /// How long a sink that may be away is tried.
 #[cfg(any(feature = "aws", feature = "webhook"))]
 fn tried(section: &mut Section<'_, '_>) -> Patience {
     let by_default = Patience::default();
+    let wait_min = section.duration_from("retry_min", RETRY_LEAST, by_default.wait_min);
+    let wait_max = section.duration("retry_max", by_default.wait_max.max(wait_min));
+    if wait_max < wait_min {
+        section.complain("retry_max", "`retry_max` is shorter than `retry_min`");
+    }
     Patience {
-        wait_min: section.duration("retry_min", by_default.wait_min),
-        wait_max: section.duration("retry_max", by_default.wait_max),
-        deadline: section.duration("deadline", by_default.deadline),
+        wait_min,
+        wait_max,
+        deadline: section.duration_from("deadline", DEADLINE_LEAST, by_default.deadline),
         spacing: section.duration("spacing", by_default.spacing),
         ..by_default
     }
@@ -102,7 +117,7 @@ const BODIES: [(&str, BodyType); 7] = [
 
 #[cfg(feature = "webhook")]
 fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Settings> {
-    let problems = section.problems();
+    let (problems, kept) = (section.problems(), section.kept());
     let kind = section.choice_or("body", &BODIES, 0);
     let body = webhook_body(kind, section);
     let url = section.secret("url");
@@ -124,6 +139,7 @@ fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Se
         ..by_default
     };
     if section.problems() == problems
+        && section.kept() == kept
         && let Err(error) = webhook::Webhook::new(name, settings.clone())
     {
         section.complain(error.setting, error.problem);

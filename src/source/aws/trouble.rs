@@ -51,6 +51,11 @@ impl Failure {
         Self { kind, text: text.into() }
     }
 
+    /// Whether it says nothing of what was asked for, and passes: the service, the way to it or the credentials are away.
+    pub(in crate::source) fn is_want_of_service(&self) -> bool {
+        matches!(self.kind, FailureKind::Throttled | FailureKind::Unavailable | FailureKind::Credentials)
+    }
+
     /// Reads an error of the SDK by its code, since many are not modeled on the operation that raises them.
     pub(crate) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where

@@ -13,9 +13,6 @@ use crate::source::SourceReport;
 use crate::source::aws::trouble::{Failure, FailureKind, backoff};
 use crate::source::notification::Object;
 
-/// Calls in a row that bring nothing, before an object is given up.
-const TRIES_MAX: u32 = 8;
-
 /// How long the next piece of a body may take.
 const PIECE_MAX: Duration = Duration::from_secs(30);
 
@@ -26,6 +23,8 @@ pub(in crate::source) struct Terms {
     pub(in crate::source) bucket_owner: Option<String>,
     /// The bytes of an object.
     pub(in crate::source) bytes_max: u64,
+    /// Calls in a row that bring nothing, before fetching ends.
+    pub(in crate::source) tries_max: u32,
 }
 
 /// What fetching took.
@@ -67,7 +66,7 @@ struct Part {
 /// Times that an object may turn out to be elsewhere, or to have changed.
 const TURNS_MAX: u32 = 3;
 
-/// Fetches an object. What may pass by itself is waited out for about a minute.
+/// Fetches an object. What may pass by itself is waited out for some calls.
 pub(in crate::source) async fn fetch(
     client: &Client,
     object: &Object,
@@ -91,7 +90,7 @@ pub(in crate::source) async fn fetch(
             FailureKind::Unavailable => calls.retries += 1,
             _ => return Err(failure),
         }
-        if tries >= TRIES_MAX {
+        if tries >= terms.tries_max {
             return Err(failure);
         }
         if !is_better {

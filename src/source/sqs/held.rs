@@ -92,6 +92,15 @@ impl Held {
         }
     }
 
+    /// Whether SQS hides a message no longer: it takes half a day from its receipt at most.
+    pub(super) fn is_hidden_no_longer(&self, number: Number, now_ms: i64) -> bool {
+        self.messages.get(&number).is_none_or(|message| now_ms >= self.hidden_until_ms(message))
+    }
+
+    fn hidden_until_ms(&self, message: &Message) -> i64 {
+        message.since_ms + HIDDEN_MS_MAX - self.visibility_ms
+    }
+
     pub(super) fn len(&self) -> usize {
         self.messages.len()
     }
@@ -189,10 +198,9 @@ impl Held {
         if job.need != Need::Hide {
             return self.forget(job.number);
         }
-        let visibility_ms = self.visibility_ms;
+        let next_ms = began_ms + self.visibility_ms / 2;
+        let until_ms = self.messages.get(&job.number).map_or(0, |message| self.hidden_until_ms(message));
         if let Some(message) = self.messages.get_mut(&job.number) {
-            let until_ms = message.since_ms + HIDDEN_MS_MAX - visibility_ms;
-            let next_ms = began_ms + visibility_ms / 2;
             message.hide_ms = (next_ms < until_ms).then_some(next_ms);
         }
     }

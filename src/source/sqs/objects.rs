@@ -90,6 +90,19 @@ impl Shared {
         format!("{failure}{hint}")
     }
 
+    /// Why an object is not read yet.
+    pub(super) fn no_object_now(&self, object: &Object, failure: &Failure) -> String {
+        let hint = match failure.kind {
+            FailureKind::Credentials => "renew the credentials, with single sign-on by `aws sso login`; until then",
+            _ => "until it can be,",
+        };
+        format!(
+            "s3://{}/{} cannot be fetched at present: {failure} ({hint} messages of queue `{}` that name objects are kept \
+             hidden, and tried again)",
+            object.bucket, object.key, self.name
+        )
+    }
+
     /// Counts what is handed over.
     pub(super) fn counted(&self, batch: Vec<Delivery>) -> Vec<Delivery> {
         let mut report = self.report();

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use backon::ExponentialBackoff;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use super::objects::Passed;
 use super::{Shared, Way};
 use crate::delivery::{Delivery, Origin};
 use crate::source::aws::lock;
-use crate::source::aws::trouble::{Failure, FailureKind, Trouble};
+use crate::source::aws::trouble::{Failure, FailureKind, Trouble, backoff};
 use crate::source::notification::{self, Object, What};
 use crate::source::s3::object::{Calls, fetch};
 use crate::source::{NoticeLevel, SourceError};
@@ -30,6 +31,9 @@ const WAIT_SECONDS_AT_END: i32 = 2;
 /// How often the first call is tried again, where nothing is followed, before the way to AWS counts as wrong.
 const TRIES_AT_START: u32 = 5;
 
+/// Objects that wait, from which on no more messages are received: what cannot be fetched now is better off in its queue.
+const OBJECTS_WAITING_MAX: usize = 64;
+
 /// A message that was received more often than this goes alone: it may be what has stopped whoever read it.
 const TOGETHER_MAX: u32 = 3;
 
@@ -42,6 +46,11 @@ pub(super) struct Reader {
     polling: usize,
     fetching: usize,
     pending: VecDeque<Fetch>,
+    /// Objects that could not be fetched for want of service, and when they are tried again.
+    put_off: Vec<(Instant, Fetch)>,
+    /// How many objects were put off at least once, and are not done with.
+    late: usize,
+    fetch_trouble: Trouble,
     ready: VecDeque<Vec<Delivery>>,
     /// Whether any call went well. Before that, what a person has to put right is an error.
     succeeded: bool,
@@ -56,11 +65,20 @@ pub(super) struct Reader {
 struct Fetch {
     number: Number,
     object: Object,
+    /// Times that it was put off, and the pauses after them.
+    put_off: u32,
+    pauses: ExponentialBackoff,
+}
+
+impl Fetch {
+    fn new(number: Number, object: Object) -> Self {
+        Self { number, object, put_off: 0, pauses: backoff() }
+    }
 }
 
 enum Done {
     Received(Result<Vec<Message>, Failure>),
-    Fetched(Fetch, Calls, Result<Bytes, Failure>),
+    Fetched(Box<Fetch>, Calls, Result<Bytes, Failure>),
 }
 
 impl Reader {
@@ -72,6 +90,9 @@ impl Reader {
             polling: 0,
             fetching: 0,
             pending: VecDeque::new(),
+            put_off: Vec::new(),
+            late: 0,
+            fetch_trouble: Trouble::default(),
             ready: VecDeque::new(),
             succeeded: false,
             is_empty: false,
@@ -99,6 +120,7 @@ impl Reader {
     pub(super) async fn stop(&mut self) {
         self.tasks.shutdown().await;
         self.pending.clear();
+        self.put_off.clear();
         self.ready.clear();
     }
 
@@ -127,6 +149,8 @@ impl Reader {
     /// Begins what there is room for.
     fn begin(&mut self) {
         let Some(way) = lock(&self.shared.way).clone() else { return };
+        let now = Instant::now();
+        self.pending.extend(self.put_off.extract_if(.., |(at, _)| *at <= now).map(|(_, fetch)| fetch));
         while self.fetching < self.shared.settings.objects_at_once.max(1) {
             let Some(next) = self.pending.pop_front() else { break };
             self.fetching += 1;
@@ -134,7 +158,7 @@ impl Reader {
             self.tasks.spawn(async move {
                 let mut calls = Calls::default();
                 let fetched = fetch(&client, &next.object, &terms, &mut calls).await;
-                Done::Fetched(next, calls, fetched)
+                Done::Fetched(Box::new(next), calls, fetched)
             });
         }
         while self.may_ask() {
@@ -151,38 +175,35 @@ impl Reader {
     fn may_ask(&self) -> bool {
         let coming = (self.polling + 1) * MESSAGES_MAX as usize;
         let has_room = lock(&self.shared.held).len() + coming <= self.shared.settings.messages_max.max(coming);
+        let keeps_up = self.pending.len() + self.put_off.len() < OBJECTS_WAITING_MAX;
         let is_wanted = self.shared.settings.follow || !self.is_empty;
-        self.resume_at.is_none() && self.polling < self.polls && has_room && is_wanted
+        self.resume_at.is_none() && self.polling < self.polls && has_room && keeps_up && is_wanted
     }
 
     /// Whether a queue that is not followed has been read.
     fn has_ended(&self) -> bool {
-        !self.shared.settings.follow && self.is_empty && self.tasks.is_empty() && self.pending.is_empty()
+        let is_idle = self.tasks.is_empty() && self.pending.is_empty() && self.put_off.is_empty();
+        !self.shared.settings.follow && self.is_empty && is_idle
     }
 
     /// Waits until something is done, may be tried again, or has room.
     async fn wait(&mut self) -> Result<(), SourceError> {
-        let resume_at = self.resume_at;
-        let resume = async {
-            match resume_at {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let (resume_at, retry_at) = (self.resume_at, self.put_off.iter().map(|(at, _)| *at).min());
         tokio::select! {
             Some(done) = self.tasks.join_next() => match done {
                 Ok(Done::Received(received)) => self.take_received(received).await,
                 Ok(Done::Fetched(what, calls, fetched)) => {
-                    self.take_fetched(&what, calls, fetched);
+                    self.take_fetched(*what, calls, fetched);
                     Ok(())
                 }
                 // Going on would lose a message without a word; a panic here is a defect and has to end the run.
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
-            () = resume => {
+            () = until(resume_at) => {
                 self.resume_at = None;
                 Ok(())
             }
+            () = until(retry_at), if lock(&self.shared.way).is_some() => Ok(()),
             () = self.shared.freed.notified() => Ok(()),
         }
     }
@@ -282,13 +303,14 @@ impl Reader {
         for (object, text) in sorted.refused {
             self.spoil(number, origin_of(&object), &text);
         }
-        self.pending.extend(sorted.wanted.into_iter().map(|object| Fetch { number, object }));
+        self.pending.extend(sorted.wanted.into_iter().map(|object| Fetch::new(number, object)));
     }
 
-    fn take_fetched(&mut self, what: &Fetch, calls: Calls, fetched: Result<Bytes, Failure>) {
+    fn take_fetched(&mut self, what: Fetch, calls: Calls, fetched: Result<Bytes, Failure>) {
         self.fetching -= 1;
         calls.count(&mut self.shared.report());
         match fetched {
+            Err(failure) if self.may_put_off(&what, &failure) => return self.put_off(what, &failure),
             Ok(body) => {
                 self.shared.report().objects += 1;
                 let receipt = lock(&self.shared.held).issue(what.number);
@@ -298,6 +320,39 @@ impl Reader {
                 let text = self.shared.unread_object(&what.object, &failure);
                 self.spoil(what.number, origin_of(&what.object), &text);
             }
+        }
+        self.end_wait(&what);
+    }
+
+    /// Whether a failure says nothing of the object, and its message can be kept hidden until it is over.
+    fn may_put_off(&self, what: &Fetch, failure: &Failure) -> bool {
+        let is_hidden = !lock(&self.shared.held).is_hidden_no_longer(what.number, self.shared.now_ms());
+        let is_followed = self.shared.settings.follow || what.put_off < TRIES_AT_START;
+        failure.is_want_of_service() && is_hidden && is_followed
+    }
+
+    fn put_off(&mut self, mut what: Fetch, failure: &Failure) {
+        if failure.kind == FailureKind::Credentials {
+            *lock(&self.shared.way) = None;
+        }
+        self.late += usize::from(what.put_off == 0);
+        what.put_off += 1;
+        // Throttling and failures come by turns in one outage.
+        let needs_somebody = failure.kind == FailureKind::Credentials;
+        let kind = if needs_somebody { failure.kind } else { FailureKind::Unavailable };
+        if self.fetch_trouble.failed(kind).1 {
+            self.shared.notify(NoticeLevel::Error, self.shared.no_object_now(&what.object, failure));
+        }
+        let pause = what.pauses.next().unwrap_or_default();
+        self.put_off.push((Instant::now() + pause, what));
+    }
+
+    /// Takes in that an object is done with. The trouble is over with the last that was put off.
+    fn end_wait(&mut self, what: &Fetch) {
+        self.late -= usize::from(what.put_off > 0);
+        if self.late == 0 && self.fetch_trouble.over() {
+            let text = format!("objects that queue `{}` tells of can be fetched again", self.shared.name);
+            self.shared.notify(NoticeLevel::Info, text);
         }
     }
 
@@ -335,6 +390,14 @@ impl Reader {
             self.shared.notify(level, text);
         }
         Ok(())
+    }
+}
+
+/// Waits until a moment; for ever, if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

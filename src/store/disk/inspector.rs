@@ -14,6 +14,7 @@ use super::{
 };
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
+use crate::store::outbox::Unreadable;
 use crate::store::{Checkpoint, Entry, StoreError, Waiting};
 
 /// The state in a folder, while nobody else uses it.
@@ -93,7 +94,7 @@ impl Inspector {
         self.rows(Shelf::Waiting, |sink, _, row| {
             let waiting = sinks.entry(sink.to_owned()).or_default();
             waiting.entries += 1;
-            waiting.oldest_ms = waiting.oldest_ms.or(row.map(|row| row.since_ms));
+            waiting.oldest_ms = waiting.oldest_ms.or(row.ok().map(|row| row.since_ms));
         })?;
         self.rows(Shelf::Dead, |sink, _, _| sinks.entry(sink.to_owned()).or_default().dead += 1)?;
         let (windows, _) = self.file.with(read_windows)?;
@@ -118,7 +119,7 @@ impl Inspector {
         }
         let (_, mut unreadable) = self.file.with(read_windows)?;
         for shelf in [Shelf::Waiting, Shelf::Dead] {
-            self.rows(shelf, |_, _, row| unreadable += u64::from(row.is_none()))?;
+            self.rows(shelf, |_, _, row| unreadable += u64::from(row.is_err()))?;
         }
         Ok(unreadable)
     }
@@ -132,9 +133,19 @@ impl Inspector {
     pub fn entries(&self, shelf: Shelf, choice: &Choice) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         self.rows(shelf, |sink, number, row| {
-            entries.extend(row.filter(|_| choice.takes(sink, number)).map(|row| row.entry(sink, number)));
+            entries.extend(row.ok().filter(|_| choice.takes(sink, number)).map(|row| row.entry(sink, number)));
         })?;
         Ok(entries)
+    }
+
+    /// The entries that are meant and cannot be read.
+    pub fn unreadable(&self, shelf: Shelf, choice: &Choice) -> Result<Vec<Unreadable>, StoreError> {
+        let mut unreadable = Vec::new();
+        self.rows(shelf, |sink, number, row| {
+            let bytes = row.err().filter(|_| choice.takes(sink, number));
+            unreadable.extend(bytes.map(|bytes| Unreadable { number, sink: sink.into(), bytes: bytes.to_vec() }));
+        })?;
+        Ok(unreadable)
     }
 
     /// Makes entries due now, as if they had just come: those that were given up, and those that wait for their next try.
@@ -171,13 +182,13 @@ impl Inspector {
         Ok(dropped.len() as u64)
     }
 
-    /// Goes through the entries of a shelf, also those that cannot be read.
-    fn rows(&self, shelf: Shelf, mut visit: impl FnMut(&str, u64, Option<Row>)) -> Result<(), StoreError> {
+    /// Goes through the entries of a shelf; of those that cannot be read there are the bytes.
+    fn rows(&self, shelf: Shelf, mut visit: impl FnMut(&str, u64, Result<Row, &[u8]>)) -> Result<(), StoreError> {
         self.file.with(|database: &Database| {
             for row in database.begin_read()?.open_table(shelf.rows())?.iter()? {
                 let (key, value) = row?;
                 let (sink, number) = key.value();
-                visit(sink, number, Row::read(value.value()).ok());
+                visit(sink, number, Row::read(value.value()).map_err(|_| value.value()));
             }
             Ok(())
         })
