@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use jiff::Timestamp;
 use tokio::sync::Notify as Bell;
 use tokio_util::sync::CancellationToken;
 
+use super::Clock;
 use crate::finding::Finding;
 use crate::rule::Severity;
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify};
-use crate::store::{Due, Entry, Outbox, Settlement, StoreError};
+use crate::store::{Due, Entry, Outbox, Settlement, StoreError, blocking};
 
 /// Which findings a sink is to have.
 #[derive(Debug, Clone)]
@@ -65,6 +65,15 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// The wait after so many failures, with jitter, so that many couriers do not come at once.
+    fn wait(&self, failures: usize) -> Duration {
+        let Self { wait_min, wait_max, .. } = *self;
+        let waits = ExponentialBuilder::default().with_min_delay(wait_min).with_max_delay(wait_max).without_max_times();
+        waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
+    }
+}
+
 /// A sink with what it is to have, and how long to try.
 pub struct Delivery {
     /// What it is to have.
@@ -96,6 +105,7 @@ pub(super) struct Courier {
     pub ending: CancellationToken,
     pub report: Arc<Mutex<CourierReport>>,
     notify: Notify,
+    clock: Clock,
     /// Rounds in a row in which the sink took nothing.
     failures: usize,
 }
@@ -105,9 +115,9 @@ const NAP_MAX: Duration = Duration::from_secs(60);
 
 impl Courier {
     /// A courier before its first round.
-    pub fn new(delivery: Delivery, outbox: Arc<dyn Outbox>, ending: CancellationToken) -> Self {
+    pub fn new(delivery: Delivery, outbox: Arc<dyn Outbox>, ending: CancellationToken, clock: Clock) -> Self {
         let (bell, report) = (Arc::default(), Arc::default());
-        Self { delivery, outbox, bell, ending, report, notify: Arc::new(|_| {}), failures: 0 }
+        Self { delivery, outbox, bell, ending, report, notify: Arc::new(|_| {}), clock, failures: 0 }
     }
 
     /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
@@ -126,11 +136,13 @@ impl Courier {
     async fn rest(&mut self, nap: Nap) {
         match nap {
             Nap::UntilDue(wait) => tokio::select! {
-                () = self.bell.notified() => {}
+                biased;
                 () = self.ending.cancelled() => {}
+                () = self.bell.notified() => {}
                 () = tokio::time::sleep(wait.min(NAP_MAX)) => {}
             },
             Nap::Held(wait) => tokio::select! {
+                biased;
                 () = self.ending.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
             },
@@ -154,7 +166,7 @@ impl Courier {
             return Ok(self.drop_unreadable(due.unreadable).await);
         }
         if due.entries.is_empty() {
-            let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(now_ms(), next_ms)));
+            let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(self.now_ms(), next_ms)));
             return Ok(Next::Rest(Nap::UntilDue(nap)));
         }
         let findings: Vec<Arc<Finding>> = due.entries.iter().map(|entry| Arc::clone(&entry.finding)).collect();
@@ -197,11 +209,8 @@ impl Courier {
         self.wait(self.failures - 1).max(self.delivery.patience.spacing)
     }
 
-    /// The wait after so many failures, with jitter, so that many couriers do not come at once.
     fn wait(&self, failures: usize) -> Duration {
-        let Patience { wait_min, wait_max, .. } = self.delivery.patience;
-        let waits = ExponentialBuilder::default().with_min_delay(wait_min).with_max_delay(wait_max).without_max_times();
-        waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
+        self.delivery.patience.wait(failures)
     }
 
     /// What becomes of the entries. Those that the sink did not get to stay as they are, while there is time.
@@ -219,13 +228,13 @@ impl Courier {
     fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
         self.too_late(entry, &reason).unwrap_or_else(|| {
             let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
-            let due_ms = now_ms().saturating_add(wait.as_millis() as i64);
+            let due_ms = self.now_ms().saturating_add(wait.as_millis() as i64);
             Settlement::Again { number: entry.number, due_ms, reason }
         })
     }
 
     fn too_late(&self, entry: &Entry, reason: &str) -> Option<Settlement> {
-        let is_late = since(entry.since_ms, now_ms()) >= self.delivery.patience.deadline.as_millis() as u64;
+        let is_late = since(entry.since_ms, self.now_ms()) >= self.delivery.patience.deadline.as_millis() as u64;
         let reason = format!("not taken in time; at last: {reason}");
         is_late.then_some(Settlement::Dead { number: entry.number, reason })
     }
@@ -261,12 +270,17 @@ impl Courier {
         let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
         let Patience { batch_max, spacing, .. } = self.delivery.patience;
         let batch_max = if spacing.is_zero() { batch_max } else { 1 };
-        blocking(move || outbox.due(&sink, now_ms(), batch_max)).await
+        let now_ms = self.now_ms();
+        blocking(move || outbox.due(&sink, now_ms, batch_max)).await
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
         let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
         blocking(move || outbox.settle(&sink, &settlements)).await
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().as_millisecond()
     }
 
     fn tell(&self, level: NoticeLevel, text: String) {
@@ -311,16 +325,21 @@ fn reason_of(settlement: &Settlement) -> Option<String> {
     }
 }
 
-fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
-}
-
 /// The milliseconds from one time to a later one.
 fn since(from_ms: i64, to_ms: i64) -> u64 {
     to_ms.saturating_sub(from_ms).try_into().unwrap_or(0)
 }
 
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    // A panic is a defect and has to end the run.
-    tokio::task::spawn_blocking(act).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn couriers_do_not_wait_alike() {
+        let waits: BTreeSet<Duration> = (0..10).map(|_| Patience::default().wait(3)).collect();
+        assert!(waits.len() > 1, "{waits:?}");
+        assert!(waits.iter().all(|wait| (8..=16).contains(&wait.as_secs())), "{waits:?}");
+    }
 }

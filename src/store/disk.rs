@@ -5,25 +5,28 @@
 //! it is not open, and closes it when something failed: a disk that has room again is enough to go on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
-use jiff::Timestamp;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 
 use super::outbox::{Due, Entry, Outbox, Settlement, Waiting};
-use super::{Checkpoint, Store, StoreError, Transaction};
+use super::{Checkpoint, Store, StoreError, Transaction, blocking};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::finding::{Finding, GroupKey};
 
 mod inspector;
+mod medium;
 
 pub use inspector::{Choice, Inspector, Overview, Shelf};
+use medium::Machine;
+pub use medium::Medium;
 
 /// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
@@ -96,8 +99,13 @@ pub struct DiskStore {
 impl DiskStore {
     /// Opens the store in a folder, which is made if there is none.
     pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Opened), StoreError> {
-        let file = StateFile { path: folder.join(FILE), limits, database: Mutex::new(None) };
-        fs::create_dir_all(folder).map_err(|error| file.failed(error.into()))?;
+        Self::open_on(Box::new(Machine), folder, limits)
+    }
+
+    /// The same, wherever the folder is.
+    pub fn open_on(medium: Box<dyn Medium>, folder: &Path, limits: Limits) -> Result<(Self, Opened), StoreError> {
+        let file = StateFile { medium, ..StateFile::of(folder, limits) };
+        file.medium.make_folder(folder).map_err(|error| file.failed(error.into()))?;
         let opened = file.open_or_set_aside()?;
         let checkpoints = file.with(read_checkpoints)?;
         let seen = file.with(read_seen)?;
@@ -130,13 +138,8 @@ impl Store for DiskStore {
     fn commit<'a>(&'a mut self, transaction: &'a Transaction) -> BoxFuture<'a, Result<(), StoreError>> {
         let (file, transaction) = (Arc::clone(&self.file), transaction.clone());
         async move {
-            let committed = tokio::task::spawn_blocking(move || {
-                file.commit(&transaction)?;
-                Ok(transaction.checkpoints)
-            });
-            // A panic is a defect, and nothing is known of the file any more.
-            let checkpoints = committed.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-            for checkpoint in checkpoints {
+            let committed = blocking(move || file.commit(&transaction).map(|()| transaction.checkpoints));
+            for checkpoint in committed.await? {
                 self.checkpoints.retain(|known| known.source != checkpoint.source);
                 self.checkpoints.push(checkpoint);
             }
@@ -162,12 +165,18 @@ impl Store for DiskStore {
 /// The file, open or not.
 #[derive(Debug)]
 struct StateFile {
+    medium: Box<dyn Medium>,
     path: PathBuf,
     limits: Limits,
     database: Mutex<Option<Database>>,
 }
 
 impl StateFile {
+    /// The file of a folder, not open yet.
+    fn of(folder: &Path, limits: Limits) -> Self {
+        Self { medium: Box::new(Machine), path: folder.join(FILE), limits, database: Mutex::new(None) }
+    }
+
     /// Opens the file, and sets it aside if it is none of ours or damaged. A disk that is full or fails is no reason to:
     /// the state is as good as before.
     fn open_or_set_aside(&self) -> Result<Opened, StoreError> {
@@ -176,9 +185,9 @@ impl StateFile {
             Err(error @ StoreError::Damaged { .. }) => error.to_string(),
             Err(error) => return Err(error),
         };
-        let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let now = self.medium.now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
-        fs::rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
+        self.medium.rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
         self.with(prepare)?;
         Ok(Opened { set_aside: Some((aside, reason)), ..Opened::default() })
     }
@@ -208,15 +217,17 @@ impl StateFile {
     /// Opens the file after a check of all of it: a file that somebody else has written to is found out here, and not
     /// in the middle of a run.
     fn open_checked(&self) -> Result<(), StoreError> {
-        let mut builder = Database::builder();
-        let opened = builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(&self.path);
-        let database = opened.map_err(|error| self.failed(error.into()))?;
+        let database = self.open_by(builder().set_check_integrity_on_open(true))?;
         *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(())
     }
 
     fn open(&self) -> Result<Database, StoreError> {
-        Database::builder().set_cache_size(CACHE_BYTES).create(&self.path).map_err(|error| self.failed(error.into()))
+        self.open_by(&builder())
+    }
+
+    fn open_by(&self, builder: &Builder) -> Result<Database, StoreError> {
+        self.medium.open(&self.path, builder).map_err(|error| self.failed(error.into()))
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<(), StoreError> {
@@ -231,7 +242,7 @@ impl StateFile {
             put_checkpoints(&write, &transaction.checkpoints)?;
             put_seen(&write, &transaction.seen, (self.limits.keys_max / 2).max(1))?;
             put_windows(&write, &transaction.windows)?;
-            put_outgoing(&write, transaction)?;
+            put_outgoing(&write, transaction, self.medium.now().as_millisecond())?;
             Ok(write.commit()?)
         })
     }
@@ -286,6 +297,12 @@ impl Outbox for StateFile {
             Ok(Waiting { entries, oldest_ms, dead })
         })
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// Makes what is missing, and refuses a file of another format.
@@ -411,14 +428,13 @@ fn put_windows(write: &WriteTransaction, windows: &[(WindowKey, Option<Window>)]
     Ok(())
 }
 
-fn put_outgoing(write: &WriteTransaction, transaction: &Transaction) -> Result<(), redb::Error> {
+fn put_outgoing(write: &WriteTransaction, transaction: &Transaction, now_ms: i64) -> Result<(), redb::Error> {
     if transaction.outgoing.is_empty() {
         return Ok(());
     }
     let mut numbers = write.open_table(NUMBERS)?;
     let mut outbox = write.open_table(OUTBOX)?;
     let mut number = numbers.get("entries")?.map_or(0, |number| number.value());
-    let now_ms = Timestamp::now().as_millisecond();
     for outgoing in &transaction.outgoing {
         number += 1;
         let row = Row::new(&outgoing.finding, now_ms);
