@@ -14,6 +14,7 @@ use redb::{
     Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::outbox::{Due, Entry, Outbox, Settlement, Waiting};
 use super::{Checkpoint, Store, StoreError, Transaction, blocking};
@@ -28,7 +29,8 @@ pub use inspector::{Choice, Inspector, Overview, Shelf};
 use medium::Machine;
 pub use medium::Medium;
 
-/// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one.
+/// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one, what tells the
+/// newest transaction from others.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 /// By source: its position.
 const POSITIONS: TableDefinition<&str, &str> = TableDefinition::new("positions");
@@ -239,6 +241,9 @@ impl StateFile {
         }
         self.with(|database| {
             let write = database.begin_write()?;
+            if is_newest(&write, transaction)? {
+                return Ok(write.commit()?);
+            }
             put_checkpoints(&write, &transaction.checkpoints)?;
             put_seen(&write, &transaction.seen, (self.limits.keys_max / 2).max(1))?;
             put_windows(&write, &transaction.windows)?;
@@ -372,6 +377,34 @@ fn put_checkpoints(write: &WriteTransaction, checkpoints: &[Checkpoint]) -> Resu
         positions.insert(&*checkpoint.source, checkpoint.position.as_str())?;
     }
     Ok(())
+}
+
+/// Whether the newest transaction in the file is this one, although its commit failed: a disk may fail after it has
+/// written. Then it is made safe, and not put there twice.
+fn is_newest(write: &WriteTransaction, transaction: &Transaction) -> Result<bool, redb::Error> {
+    let digest = digest(transaction);
+    let newest = write.open_table(NUMBERS)?.insert("newest", digest)?.map(|newest| newest.value());
+    Ok(newest == Some(digest))
+}
+
+/// What tells a transaction from the one before.
+fn digest(transaction: &Transaction) -> u64 {
+    let mut hash = Sha256::new();
+    for Checkpoint { source, position } in &transaction.checkpoints {
+        hash.update(format!("{source}\0{position}\0"));
+    }
+    for key in &transaction.seen {
+        hash.update(key.as_bytes());
+    }
+    for (key, window) in &transaction.windows {
+        hash.update(key.group.as_bytes());
+        hash.update(key.anchor_ms.to_be_bytes());
+        hash.update([u8::from(window.is_some())]);
+    }
+    for outgoing in &transaction.outgoing {
+        hash.update(format!("{}\0{}\0", outgoing.sink, outgoing.finding.id));
+    }
+    hash.finalize().iter().take(8).fold(0, |digest, &byte| digest << 8 | u64::from(byte))
 }
 
 /// When the newer generation is full the older one is forgotten, and takes its place.

@@ -9,9 +9,7 @@ use std::sync::PoisonError;
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::{
-    DEAD, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows,
-};
+use super::{DEAD, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::store::{Checkpoint, Entry, StoreError, Waiting};

@@ -75,6 +75,11 @@ impl Ledger {
         self.safe.contains(&plan::key(number))
     }
 
+    /// Whether anything at all is safe.
+    pub fn has_any(&self) -> bool {
+        !self.safe.is_empty() || !self.positions.is_empty()
+    }
+
     /// A finding is seen: it has the one id of its occasion.
     fn see(&mut self, finding: &Finding) -> Result<Occasion, String> {
         let occasion = occasion(finding);
@@ -115,9 +120,10 @@ impl Ledger {
     pub fn due(&mut self, entry: &Entry, now_ms: i64) -> Held {
         let occasion = self.see(&entry.finding)?;
         let key = (entry.sink.to_string(), entry.number);
-        let twin = self.entries.iter().find(|(other, known)| {
-            other.0 == key.0 && other.1 != key.1 && known.occasion == occasion && !self.doubtful.contains(&occasion)
-        });
+        let twin = self
+            .entries
+            .iter()
+            .find(|(other, known)| other.0 == key.0 && other.1 != key.1 && known.occasion == occasion);
         hold(twin.is_none(), || format!("{occasion:?} is twice in the outbox for {}", key.0))?;
         let known =
             self.entries.entry(key).or_insert(Known { occasion: occasion.clone(), is_settled: false, due_ms: 0 });
@@ -175,8 +181,8 @@ impl Ledger {
         hold(*times == 1, || format!("{occasion:?} is printed twice"))
     }
 
-    /// A new life finds what the ones before have left: all that was safe.
-    pub fn reopened(&self, seen: &[EventKey], waiting: &[Entry]) -> Held {
+    /// A new life finds what the ones before have left: all that was safe, and maybe what they were about to make so.
+    pub fn reopened(&mut self, seen: &[EventKey], waiting: &[Entry]) -> Held {
         let seen: HashSet<&EventKey> = seen.iter().collect();
         let forgotten = self.safe.iter().filter(|key| !seen.contains(key)).count();
         hold(forgotten == 0, || format!("{forgotten} events that were safe are forgotten"))?;
@@ -186,7 +192,9 @@ impl Ledger {
         // A settlement that was under way may hold.
         let lost =
             owed.find(|key| !waiting.contains(key) && !self.accepted.contains_key(key) && !self.refused.contains(key));
-        hold(lost.is_none(), || format!("{lost:?} was in the outbox, and is not any more"))
+        hold(lost.is_none(), || format!("{lost:?} was in the outbox, and is not any more"))?;
+        self.safe.extend(seen);
+        Ok(())
     }
 
     /// The end: every sink has all that it is to have, and nothing else.
@@ -199,8 +207,6 @@ impl Ledger {
                 let is_refused = self.refused.contains(&key);
                 hold(times > 0 || is_refused, || format!("{} never had {occasion:?}", route.sink))?;
                 hold(!is_calm || times <= 1, || format!("{} has {occasion:?} {times} times", route.sink))?;
-                let owed = self.owed.get(&key).copied();
-                hold(owed != Some(Owed::Waiting), || format!("{key:?} still waits"))?;
             }
             let has = self.accepted.keys().chain(&self.refused).filter(|(sink, _)| *sink == *route.sink);
             let foreign: Vec<_> = has.filter(|(_, occasion)| !expected.contains(occasion)).collect();

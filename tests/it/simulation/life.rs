@@ -52,7 +52,7 @@ async fn live(world: &Arc<World>) -> End {
     let life = world.begin_life();
     let end = tokio::select! {
         biased;
-        () = world.fall() => End::Restart,
+        () = world.fall(life) => End::Restart,
         end = work(world, life) => end,
     };
     let end = if world.is_alive(life) { end } else { End::Restart };
@@ -67,7 +67,10 @@ async fn work(world: &Arc<World>, life: u64) -> End {
         world.note(|| "the state cannot be opened".to_owned());
         return End::Restart;
     };
-    world.hold(opened.set_aside.is_none(), || format!("the state is set aside: {:?}", opened.set_aside));
+    // A file that was about to be made when the first life ended holds nothing.
+    let may_be_set_aside = !world.ledger.lock().unwrap().has_any();
+    world
+        .hold(opened.set_aside.is_none() || may_be_set_aside, || format!("state is set aside: {:?}", opened.set_aside));
     if !inspect(world, &store) {
         return End::Restart;
     }

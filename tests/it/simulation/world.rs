@@ -207,8 +207,10 @@ impl World {
     }
 
     /// Waits for a crash, or for a promise to be broken.
-    pub async fn fall(&self) {
-        self.fallen.notified().await;
+    pub async fn fall(&self, life: u64) {
+        while self.is_alive(life) {
+            self.fallen.notified().await;
+        }
     }
 
     /// Whether a life goes on.
