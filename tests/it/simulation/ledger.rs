@@ -71,8 +71,8 @@ impl Ledger {
     }
 
     /// Whether the transaction that an event came in is sure to survive.
-    pub fn is_safe(&self, number: u64) -> bool {
-        self.safe.contains(&plan::key(number))
+    pub fn is_safe(&self, key: &EventKey) -> bool {
+        self.safe.contains(key)
     }
 
     /// Whether anything at all is safe.

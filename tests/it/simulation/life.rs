@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode;
-use trailwatch::engine::RuleSet;
 use trailwatch::pipeline::{Clock, Couriers, Ended, Handle, Pipeline, SinkDelivery};
 use trailwatch::sink::Sink;
 use trailwatch::source::Source;
@@ -129,7 +128,7 @@ fn pipeline(
     let deliveries = plan::routes().into_iter().zip(SINKS).map(delivery).collect();
     let noted = Arc::clone(world);
     Pipeline {
-        rules: Arc::new(RuleSet::new(plan::rules(world.random(0..=11)))),
+        rules: Arc::new(plan::rules(world)),
         filter: None,
         sources: vec![Arc::clone(group) as Arc<dyn Source>, Arc::new(Queue::new(world))],
         store: Box::new(WatchedStore { world: Arc::clone(world), life, store }),
@@ -159,7 +158,7 @@ async fn direct(world: &World, handle: &Handle, group: &Group, outbox: &Arc<dyn 
     loop {
         tokio::time::sleep(Duration::from_millis(world.random(1..=10_000))).await;
         if world.strikes(Fault::Reload, "the handle") {
-            handle.replace_rules(RuleSet::new(plan::rules(world.random(0..=11))));
+            handle.replace_rules(plan::rules(world));
             handle.replace_routes(&plan::routes());
         }
         if world.strikes(Fault::BrokenReload, "the handle") {

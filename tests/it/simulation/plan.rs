@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
 use trailwatch::delivery::Origin;
+use trailwatch::engine::RuleSet;
 use trailwatch::event::{Event, EventKey, Fields, projection_of};
 use trailwatch::pipeline::{Bounds, Patience, Route};
 use trailwatch::rule::{Rule, Severity};
+
+use super::world::World;
 
 /// A rule, by what it looks for. Rules with a memory belong here as well.
 struct Sort {
@@ -49,6 +53,8 @@ pub struct Parcel {
 pub struct Plan {
     /// What each event is called, by its number.
     pub names: Vec<&'static str>,
+    /// The keys that the product gives them.
+    pub keys: Vec<EventKey>,
     pub group: Vec<Parcel>,
     pub queue: Vec<Parcel>,
     pub bounds: Bounds,
@@ -89,7 +95,8 @@ impl Plan {
         let (bounds, patience) = (bounds(&mut rng), patience(&mut rng));
         let outbox_entries_max = if rng.u8(0..4) == 0 { rng.u64(2..20) } else { 100_000 };
         let refuses_one_of = if rng.bool() { rng.u64(5..20) } else { u64::MAX };
-        Self { names, group, queue, bounds, outbox_entries_max, patience, refuses_one_of }
+        let keys = keys(names.len() as u64);
+        Self { names, keys, group, queue, bounds, outbox_entries_max, patience, refuses_one_of }
     }
 
     /// What a sink must have in the end, or have refused.
@@ -158,10 +165,13 @@ fn event(number: u64, name: &str) -> String {
     )
 }
 
-/// The key that the product gives an event.
-pub fn key(number: u64) -> EventKey {
-    let (text, mut fields) = (event(number, "Calm"), Fields::default());
-    EventKey::of(&Event::read(&text, &projection_of([]), &mut fields).unwrap(), &Origin::whole("x"))
+fn keys(count: u64) -> Vec<EventKey> {
+    let (whole, mut fields) = (projection_of([]), Fields::default());
+    let mut key = |number| {
+        let text = event(number, "Calm");
+        EventKey::of(&Event::read(&text, &whole, &mut fields).unwrap(), &Origin::whole("x"))
+    };
+    (0..count).map(&mut key).collect()
 }
 
 /// The number of the event that has an id.
@@ -183,8 +193,16 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+/// How many wordings of the rules there are.
+const WORDINGS: u64 = 12;
+
 /// The rules, in one of several wordings that mean the same.
-pub fn rules(wording: u64) -> Vec<Rule> {
+pub fn rules(world: &World) -> RuleSet {
+    static RULES: LazyLock<Vec<Vec<Rule>>> = LazyLock::new(|| (0..WORDINGS).map(worded).collect());
+    RuleSet::new(RULES[world.random(0..=WORDINGS - 1) as usize].clone())
+}
+
+fn worded(wording: u64) -> Vec<Rule> {
     let mut rules: Vec<Rule> = SORTS.iter().map(|sort| rule(sort, wording)).collect();
     if wording % 2 == 1 {
         rules.reverse();

@@ -56,13 +56,17 @@ impl Out {
             self.world.hold(numbers.is_empty() != is_good, || {
                 format!("{}: {numbers:?} was taken for what it is not", self.name)
             });
-            let unsafe_one = numbers.iter().find(|&&number| !self.world.ledger.lock().unwrap().is_safe(number));
+            let unsafe_one = numbers.iter().find(|&&number| !self.is_safe(number));
             self.world.hold(unsafe_one.is_none(), || {
                 format!("{}: event {unsafe_one:?} is acknowledged before it is safe", self.name)
             });
             taken.push(index);
         }
         taken
+    }
+
+    fn is_safe(&self, number: u64) -> bool {
+        self.world.ledger.lock().unwrap().is_safe(&self.world.plan.keys[number as usize])
     }
 
     /// Back-pressure: what is on its way keeps to the bound, but for the batch that waits to be let in.
