@@ -176,8 +176,8 @@ impl Courier {
         let settlements = self.settlements(&due.entries, outcomes);
         let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
         if let Err(error) = self.settle(settlements.clone()).await {
-            // They are brought again, under the same ids.
-            return Ok(Next::held(self.failed(&error.to_string())));
+            // They are brought again, under the same ids, and no sooner than the sink allows.
+            return Ok(Next::held(self.failed(&error.to_string()).max(asked_for.unwrap_or_default())));
         }
         self.count(&settlements);
         let rest = if took_nothing {
@@ -333,13 +333,74 @@ fn since(from_ms: i64, to_ms: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use futures::future::{BoxFuture, FutureExt};
 
     use super::*;
+    use crate::delivery::Origin;
+    use crate::event::{Event, EventKey, Fields, projection_of};
+    use crate::rule::Rule;
+    use crate::store::Waiting;
 
     #[test]
     fn couriers_do_not_wait_alike() {
         let waits: BTreeSet<Duration> = (0..10).map(|_| Patience::default().wait(3)).collect();
         assert!(waits.len() > 1, "{waits:?}");
         assert!(waits.iter().all(|wait| (8..=16).contains(&wait.as_secs())), "{waits:?}");
+    }
+
+    fn finding() -> Arc<Finding> {
+        let rule = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\n[match]\neventName = \"Fire\"\n";
+        let rule = Rule::parse(Path::new("fire.toml"), rule.to_owned()).unwrap();
+        let (whole, mut fields) = (projection_of([]), Fields::default());
+        let event = Event::read(r#"{"eventName":"Fire"}"#, &whole, &mut fields).unwrap();
+        Arc::new(Finding::new(&rule, &event, &EventKey::of(&event, &Origin::whole("x"))))
+    }
+
+    /// An outbox in which there is always the same, since nothing can be written.
+    struct Stuck;
+
+    impl Outbox for Stuck {
+        fn due(&self, sink: &str, now_ms: i64, _: usize) -> Result<Due, StoreError> {
+            let (sink, finding, reason) = (sink.into(), finding(), String::new());
+            let entry = Entry { number: 1, sink, finding, since_ms: now_ms, due_ms: now_ms, tries: 0, reason };
+            Ok(Due { entries: vec![entry], ..Due::default() })
+        }
+
+        fn settle(&self, _: &str, _: &[Settlement]) -> Result<(), StoreError> {
+            Err(StoreError::Other("disk full".to_owned()))
+        }
+
+        fn waiting(&self, _: &str) -> Result<Waiting, StoreError> {
+            Ok(Waiting::default())
+        }
+    }
+
+    /// Asks to be left alone for an hour, and counts how often it is spoken to.
+    #[derive(Clone, Default)]
+    struct Shy(Arc<Mutex<u32>>);
+
+    impl Sink for Shy {
+        fn name(&self) -> &str {
+            "shy"
+        }
+
+        fn deliver<'a>(&'a mut self, _: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+            *self.0.lock().unwrap() += 1;
+            let after = Some(Duration::from_secs(3_600));
+            async move { Ok(vec![Outcome::Retry { reason: "too many requests".to_owned(), after }]) }.boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_is_left_alone_also_if_that_cannot_be_noted() {
+        let shy = Shy::default();
+        let route = Route { sink: "shy".into(), min_severity: Severity::Informational, tags: Vec::new() };
+        let delivery = Delivery { route, sink: Box::new(shy.clone()), patience: Patience::default() };
+        let courier = Courier::new(delivery, Arc::new(Stuck), CancellationToken::new(), Clock::default());
+        let run = courier.run(Arc::new(|_| {}));
+        assert!(tokio::time::timeout(Duration::from_secs(3_000), run).await.is_err(), "it goes on trying");
+        assert_eq!(*shy.0.lock().unwrap(), 1);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode;
-use trailwatch::pipeline::{Clock, Couriers, Ended, Handle, Pipeline, SinkDelivery};
+use trailwatch::pipeline::{Clock, Couriers, Ended, Pipeline, SinkDelivery, Summary};
 use trailwatch::sink::Sink;
 use trailwatch::source::Source;
 use trailwatch::store::{DiskStore, Limits, Outbox};
@@ -17,7 +17,7 @@ use super::plan::{self, SINKS};
 use super::sinks::{Printer, Receiver};
 use super::sources::{Group, Queue};
 use super::watch::{WatchedOutbox, WatchedStore};
-use super::world::{Fault, World};
+use super::world::World;
 
 /// How a life ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,21 +79,24 @@ async fn work(world: &Arc<World>, life: u64) -> End {
     let pipeline = pipeline(world, life, store, &group, &outbox, &stop);
     let clock = Arc::clone(world);
     let (handle, run) = pipeline.begin_by(Clock::new(move || clock.now()));
+    world.hand_controls(handle, stop.clone());
     let mut run = Box::pin(run);
-    let end = tokio::select! {
+    let (is_done, ended) = tokio::select! {
         biased;
-        (_, ended) = &mut run => return ended_early(world, &ended),
-        end = direct(world, &handle, &group, &outbox) => end,
+        (_, ended) = &mut run => (false, ended),
+        () = until_done(world, &group, &outbox) => {
+            stop.cancel();
+            (true, until_ended(world, run).await)
+        }
     };
-    stop.cancel();
-    let (_, ended) = run.await;
     drop(outbox);
-    match (end, ended) {
-        (End::Done, Ended::Finished) => world.hold_complete(),
-        (End::Done, ended) => world.violate(format!("the run ends with {ended:?}")),
-        (End::Restart, _) => {}
+    if is_done && ended == Ended::Finished {
+        world.hold_complete();
+        return End::Done;
     }
-    end
+    let is_meant = !is_done && is_meant(&ended, stop.is_cancelled());
+    world.hold(is_meant, || format!("the run ends with {ended:?}"));
+    End::Restart
 }
 
 /// Holds what was there before against what must be. `false` says that the disk does not let us.
@@ -122,7 +125,7 @@ fn pipeline(
 ) -> Pipeline {
     let plan = &world.plan;
     let delivery = |(route, name)| {
-        let sink: Box<dyn Sink> = Box::new(Receiver { world: Arc::clone(world), name });
+        let sink: Box<dyn Sink> = Box::new(Receiver::new(world, name));
         SinkDelivery { route, sink, patience: plan.patience }
     };
     let deliveries = plan::routes().into_iter().zip(SINKS).map(delivery).collect();
@@ -143,36 +146,34 @@ fn pipeline(
 }
 
 /// A run that ends by itself does so for a reason.
-fn ended_early(world: &World, ended: &Ended) -> End {
-    let is_meant = match ended {
+fn is_meant(ended: &Ended, is_stopped: bool) -> bool {
+    match ended {
         Ended::SourceFailed(error) => error.to_string().contains("simulated"),
         Ended::OutputFailed(error) => error.contains("simulated"),
-        Ended::Finished | Ended::OutputClosed => false,
-    };
-    world.hold(is_meant, || format!("the run ends by itself with {ended:?}"));
-    End::Restart
+        Ended::Finished => is_stopped,
+        Ended::OutputClosed => false,
+    }
 }
 
-/// What people do to a run; returns when it is to be stopped.
-async fn direct(world: &World, handle: &Handle, group: &Group, outbox: &Arc<dyn Outbox>) -> End {
+/// Looks now and then whether everything is where it belongs; not before all faults are over.
+async fn until_done(world: &World, group: &Group, outbox: &Arc<dyn Outbox>) {
     loop {
         tokio::time::sleep(Duration::from_millis(world.random(1..=10_000))).await;
-        if world.strikes(Fault::Reload, "the handle") {
-            handle.replace_rules(plan::rules(world));
-            handle.replace_routes(&plan::routes());
-        }
-        if world.strikes(Fault::BrokenReload, "the handle") {
-            world.hold(plan::broken_rules(), || "broken rules are taken".to_owned());
-        }
-        if world.strikes(Fault::ClockSet, "the clock") {
-            world.set_clock();
-        }
-        if world.strikes(Fault::Stop, "the run") {
-            return End::Restart;
-        }
+        world.step("somebody looks");
         let is_read = group.is_through() && world.queue.lock().unwrap().is_empty();
         if is_read && world.is_calm() && SINKS.iter().all(|sink| is_empty(outbox, sink)) {
-            return End::Done;
+            return;
+        }
+    }
+}
+
+/// Waits for the end of a run that was told to stop, as long as the world has patience.
+async fn until_ended(world: &World, run: impl Future<Output = (Summary, Ended)>) -> Ended {
+    let mut run = std::pin::pin!(run);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(10), &mut run).await {
+            Ok((_, ended)) => return ended,
+            Err(_) => drop(world.step("the end is waited for")),
         }
     }
 }

@@ -232,8 +232,8 @@ fn rule(sort: &Sort, wording: u64) -> Rule {
     Rule::parse(Path::new("rule.toml"), text).unwrap()
 }
 
-/// Rules that nobody may take over.
-pub fn broken_rules() -> bool {
+/// Whether rules that are broken get no further than being read.
+pub fn are_broken_rules_refused() -> bool {
     Rule::parse(Path::new("rule.toml"), "id = \"fire\"\nseverity = \"hihg\"\n".to_owned()).is_err()
 }
 

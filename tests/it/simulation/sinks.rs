@@ -15,12 +15,35 @@ use super::world::{Fault, World};
 
 /// A sink that a courier goes to.
 pub struct Receiver {
-    pub world: Arc<World>,
-    pub name: &'static str,
+    world: Arc<World>,
+    name: &'static str,
+    /// Not to be spoken to before.
+    alone_until: Duration,
 }
 
 impl Receiver {
-    async fn take(&self, batch: &[Arc<Finding>]) -> Result<Vec<Outcome>, Gone> {
+    pub fn new(world: &Arc<World>, name: &'static str) -> Self {
+        Self { world: Arc::clone(world), name, alone_until: Duration::ZERO }
+    }
+
+    /// The rate limit, and what it asked for itself. While a run ends it is spoken to once more all the same.
+    fn mind(&mut self, findings: usize) {
+        let (world, spacing, now) = (&self.world, self.world.plan.patience.spacing, self.world.elapsed());
+        let is_minded = now >= self.alone_until || world.is_stopping();
+        world.hold(is_minded, || format!("{} is spoken to before {:?}", self.name, self.alone_until));
+        world.hold(spacing.is_zero() || findings == 1, || format!("{} is brought {findings} at once", self.name));
+        self.alone_until = now + spacing;
+    }
+
+    async fn take(&mut self, batch: &[Arc<Finding>]) -> Result<Vec<Outcome>, Gone> {
+        self.mind(batch.len());
+        let (outcomes, asks_for) = self.answer(batch).await?;
+        self.alone_until = self.alone_until.max(self.world.elapsed() + asks_for);
+        Ok(outcomes)
+    }
+
+    /// The answer, and how long not to come again.
+    async fn answer(&self, batch: &[Arc<Finding>]) -> Result<(Vec<Outcome>, Duration), Gone> {
         let (world, name) = (&self.world, self.name);
         self.step("a request").await;
         if world.strikes(Fault::SinkGone, name) {
@@ -28,26 +51,25 @@ impl Receiver {
         }
         tokio::time::sleep(Duration::from_millis(world.random(0..=500))).await;
         if world.strikes(Fault::Busy, name) {
-            return Ok(batch.iter().map(|_| Outcome::retry("busy")).collect());
+            return Ok((batch.iter().map(|_| Outcome::retry("busy")).collect(), Duration::ZERO));
         }
         let reached =
             if world.strikes(Fault::GetsNoFurther, name) { world.random(0..=batch.len() as u64) } else { u64::MAX };
         let mut outcomes = Vec::new();
         for finding in batch.iter().take(usize::try_from(reached).unwrap_or(usize::MAX)) {
+            if world.strikes(Fault::AsksToWait, name) {
+                let after = Duration::from_secs(world.random(1..=120));
+                outcomes.push(Outcome::Retry { reason: "too many requests".to_owned(), after: Some(after) });
+                return Ok((outcomes, after));
+            }
             outcomes.push(self.judge(finding));
             self.step("an answer").await;
-            if world.strikes(Fault::AsksToWait, name) {
-                let after = Some(Duration::from_secs(world.random(1..=120)));
-                outcomes.push(Outcome::Retry { reason: "too many requests".to_owned(), after });
-                outcomes.truncate(batch.len());
-                return Ok(outcomes);
-            }
         }
         if world.strikes(Fault::Hangs, name) {
             tokio::time::sleep(Duration::from_secs(world.random(1..=300))).await;
             self.step("an answer after a long time").await;
         }
-        Ok(outcomes)
+        Ok((outcomes, Duration::ZERO))
     }
 
     fn judge(&self, finding: &Finding) -> Outcome {

@@ -12,9 +12,11 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use trailwatch::pipeline::Handle;
 
 use super::ledger::Ledger;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::{disk, sources};
 
 /// What may go wrong.
@@ -87,10 +89,10 @@ impl Fault {
         (Fault::HandsOverAgain, 300),
         (Fault::AcknowledgementLost, 1_000),
         (Fault::ComesBack, 500),
-        (Fault::Reload, 1_500),
-        (Fault::BrokenReload, 500),
-        (Fault::Stop, 400),
-        (Fault::ClockSet, 400),
+        (Fault::Reload, 20),
+        (Fault::BrokenReload, 10),
+        (Fault::Stop, 10),
+        (Fault::ClockSet, 10),
     ];
 }
 
@@ -108,6 +110,8 @@ pub struct World {
     pub disk: Mutex<disk::File>,
     pub queue: Mutex<sources::Messages>,
     pub ledger: Mutex<Ledger>,
+    /// By which a run is changed and stopped while it goes on.
+    controls: Mutex<Option<(Handle, CancellationToken)>>,
     core: Mutex<Core>,
     fallen: Notify,
 }
@@ -170,6 +174,7 @@ impl World {
             disk: Mutex::default(),
             queue: Mutex::new(sources::Messages::of(&plan)),
             ledger: Mutex::new(ledger),
+            controls: Mutex::default(),
             core: Mutex::new(core),
             fallen: Notify::new(),
             plan,
@@ -192,8 +197,14 @@ impl World {
         core.life
     }
 
+    /// A run has begun, which people may now meddle with.
+    pub fn hand_controls(&self, handle: Handle, stop: CancellationToken) {
+        *self.controls.lock().unwrap() = Some((handle, stop));
+    }
+
     /// Ends it, and lets some time pass until the next. What a power cut does to the disk, it does now.
     pub fn end_life(&self) {
+        self.controls.lock().unwrap().take();
         let mut core = self.core();
         core.is_alive = false;
         let pause = Duration::from_millis(core.rng.u64(10..10_000));
@@ -231,12 +242,6 @@ impl World {
         start + SignedDuration::try_from(core.elapsed()).unwrap()
     }
 
-    /// Sets the clock.
-    pub fn set_clock(&self) {
-        let mut core = self.core();
-        core.clock_off_ms = core.rng.i64(-600_000..=600_000);
-    }
-
     /// Something is done outside the pipeline. `false` says that a crash comes before it is.
     pub fn step(&self, what: &str) -> bool {
         let mut core = self.core();
@@ -256,7 +261,37 @@ impl World {
             self.fallen.notify_one();
         }
         core.is_dark = crash == Some(Fault::PowerCut);
-        core.is_alive
+        let is_alive = core.is_alive;
+        drop(core);
+        if is_alive {
+            self.meddle(what);
+        }
+        is_alive
+    }
+
+    /// Whether the run was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.controls.lock().unwrap().as_ref().is_some_and(|(_, stop)| stop.is_cancelled())
+    }
+
+    /// What people do to a run, at any step.
+    fn meddle(&self, at: &str) {
+        if self.strikes(Fault::ClockSet, at) {
+            let mut core = self.core();
+            core.clock_off_ms = core.rng.i64(-600_000..=600_000);
+        }
+        let controls = self.controls.lock().unwrap().clone();
+        let Some((handle, stop)) = controls else { return };
+        if self.strikes(Fault::Reload, at) {
+            handle.replace_rules(plan::rules(self));
+            handle.replace_routes(&plan::routes());
+        }
+        if self.strikes(Fault::BrokenReload, at) {
+            self.hold(plan::are_broken_rules_refused(), || "broken rules are taken".to_owned());
+        }
+        if self.strikes(Fault::Stop, at) {
+            stop.cancel();
+        }
     }
 
     /// Whether something goes wrong here.
@@ -317,6 +352,15 @@ impl World {
         ))
     }
 
+    /// At the end every promise is kept.
+    pub fn hold_complete(&self) {
+        let is_calm = self.core().rates.is_empty();
+        let complete = self.ledger.lock().unwrap().complete(&self.plan, &plan::routes(), is_calm);
+        if let Err(broken) = complete {
+            self.violate(broken);
+        }
+    }
+
     /// What two runs of a seed have in common.
     pub fn trace(&self) -> u64 {
         self.core().digest.finish()
@@ -365,16 +409,5 @@ impl Core {
         }
         self.note(|| format!("BROKEN: {what}"));
         self.violation.get_or_insert(what);
-    }
-}
-
-impl World {
-    /// At the end every promise is kept.
-    pub fn hold_complete(&self) {
-        let is_calm = self.core().rates.is_empty();
-        let complete = self.ledger.lock().unwrap().complete(&self.plan, &super::plan::routes(), is_calm);
-        if let Err(broken) = complete {
-            self.violate(broken);
-        }
     }
 }
