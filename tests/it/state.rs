@@ -439,6 +439,7 @@ async fn a_commit_that_came_through_although_it_failed_is_not_repeated() {
         seen: vec![key(number)],
         findings: vec![finding(number)],
         outgoing: vec![outgoing("pager", number)],
+        ..Transaction::default()
     };
     store.commit(&transaction(1)).await.unwrap();
     disk.fail_next_sync();

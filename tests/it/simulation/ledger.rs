@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use trailwatch::event::EventKey;
 use trailwatch::finding::Finding;
+use trailwatch::finding::windows::WindowKey;
 use trailwatch::pipeline::Route;
 use trailwatch::store::{Entry, Settlement, Transaction};
 
@@ -18,6 +19,12 @@ pub struct Ledger {
     expected_ids: Option<Ids>,
     /// The ids that findings had, wherever they were seen.
     ids: Ids,
+    /// The same the other way round.
+    occasions: BTreeMap<String, Occasion>,
+    /// Of the storm's findings: their group.
+    groups: BTreeMap<Occasion, String>,
+    /// Windows that are open.
+    windows: BTreeSet<WindowKey>,
     safe: HashSet<EventKey>,
     /// Of sources: the newest safe position.
     pub positions: BTreeMap<String, String>,
@@ -29,14 +36,11 @@ pub struct Ledger {
     accepted: BTreeMap<(String, Occasion), u64>,
     refused: BTreeSet<(String, Occasion)>,
     printed: BTreeMap<Occasion, u64>,
-    /// What a commit was about that failed: it may have come through all the same.
-    doubtful: BTreeSet<Occasion>,
 }
 
 /// A finding that the outbox has for a sink.
-#[derive(Default, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Owed {
-    #[default]
     Waiting,
     Delivered,
     Dead,
@@ -49,8 +53,11 @@ struct Known {
 }
 
 /// What a finding is about.
-pub fn occasion(finding: &Finding) -> Occasion {
-    (finding.rule.id.clone(), plan::number(&finding.event_ids[0]))
+fn occasion(finding: &Finding) -> Occasion {
+    match &finding.digest {
+        Some(digest) => (format!("{} beside {}", finding.rule.id, digest.of), digest.count),
+        None => (finding.rule.id.clone(), plan::number(&finding.event_ids[0])),
+    }
 }
 
 type Held = Result<(), String>;
@@ -83,7 +90,10 @@ impl Ledger {
     /// A finding is seen: it has the one id of its occasion.
     fn see(&mut self, finding: &Finding) -> Result<Occasion, String> {
         let occasion = occasion(finding);
-        if let Some(expected) = &self.expected_ids {
+        if plan::is_of_storm(finding) {
+            let group = finding.group.first().and_then(|group| group.value.clone());
+            self.groups.insert(occasion.clone(), group.unwrap_or_default());
+        } else if let Some(expected) = &self.expected_ids {
             let expected = expected.get(&occasion);
             hold(expected == Some(&finding.id), || {
                 format!("{occasion:?} has the id {}, and {expected:?} without faults", finding.id)
@@ -91,6 +101,8 @@ impl Ledger {
         }
         let id = self.ids.entry(occasion.clone()).or_insert_with(|| finding.id.clone()).clone();
         hold(id == finding.id, || format!("{occasion:?} has two ids: {id} and {}", finding.id))?;
+        let other = self.occasions.entry(finding.id.clone()).or_insert_with(|| occasion.clone());
+        hold(*other == occasion, || format!("{other:?} and {occasion:?} have one id"))?;
         Ok(occasion)
     }
 
@@ -103,17 +115,20 @@ impl Ledger {
         for checkpoint in &transaction.checkpoints {
             self.positions.insert(checkpoint.source.to_string(), checkpoint.position.clone());
         }
+        for (key, window) in &transaction.windows {
+            match window {
+                Some(_) => self.windows.insert(*key),
+                None => self.windows.remove(key),
+            };
+        }
         for outgoing in &transaction.outgoing {
             let occasion = self.see(&outgoing.finding)?;
-            let owed = self.owed.insert((outgoing.sink.to_string(), occasion.clone()), Owed::Waiting);
-            hold(owed.is_none(), || format!("{occasion:?} is put into the outbox twice"))?;
+            // A commit that failed may have come through, and what it was about may be delivered before this one.
+            let key = (outgoing.sink.to_string(), occasion);
+            hold(self.owed.get(&key) != Some(&Owed::Waiting), || format!("{key:?} is put into the outbox twice"))?;
+            self.owed.entry(key).or_insert(Owed::Waiting);
         }
         Ok(())
-    }
-
-    /// A transaction failed, and is brought again. It may be there all the same.
-    pub fn failed(&mut self, transaction: &Transaction) {
-        self.doubtful.extend(transaction.findings.iter().map(|finding| occasion(finding)));
     }
 
     /// The outbox gives an entry to a courier.
@@ -182,7 +197,7 @@ impl Ledger {
     }
 
     /// A new life finds what the ones before have left: all that was safe, and maybe what they were about to make so.
-    pub fn reopened(&mut self, seen: &[EventKey], waiting: &[Entry]) -> Held {
+    pub fn reopened(&mut self, seen: &[EventKey], windows: BTreeSet<WindowKey>, waiting: &[Entry]) -> Held {
         let seen: HashSet<&EventKey> = seen.iter().collect();
         let forgotten = self.safe.iter().filter(|key| !seen.contains(key)).count();
         hold(forgotten == 0, || format!("{forgotten} events that were safe are forgotten"))?;
@@ -194,25 +209,48 @@ impl Ledger {
             owed.find(|key| !waiting.contains(key) && !self.accepted.contains_key(key) && !self.refused.contains(key));
         hold(lost.is_none(), || format!("{lost:?} was in the outbox, and is not any more"))?;
         self.safe.extend(seen);
+        self.windows = windows;
         Ok(())
+    }
+
+    /// How many windows are open.
+    pub fn windows_open(&self) -> usize {
+        self.windows.len()
     }
 
     /// The end: every sink has all that it is to have, and nothing else.
     pub fn complete(&self, plan: &Plan, routes: &[Route], is_calm: bool) -> Held {
         for route in routes {
-            let expected = plan.expected(route);
-            for occasion in &expected {
-                let key = (route.sink.to_string(), occasion.clone());
-                let times = self.accepted.get(&key).copied().unwrap_or_default();
-                let is_refused = self.refused.contains(&key);
-                hold(times > 0 || is_refused, || format!("{} never had {occasion:?}", route.sink))?;
-                hold(!is_calm || times <= 1, || format!("{} has {occasion:?} {times} times", route.sink))?;
-            }
-            let has = self.accepted.keys().chain(&self.refused).filter(|(sink, _)| *sink == *route.sink);
-            let foreign: Vec<_> = has.filter(|(_, occasion)| !expected.contains(occasion)).collect();
-            hold(foreign.is_empty(), || format!("{} has what is not for it: {foreign:?}", route.sink))?;
+            self.complete_sink(plan, route)?;
         }
+        let repeated = self.accepted.iter().find(|(_, times)| **times > 1);
+        hold(!is_calm || repeated.is_none(), || format!("without a fault {repeated:?}"))?;
         hold(!is_calm || self.printed.len() == self.ids.len(), || "not everything was printed".to_owned())
+    }
+
+    fn complete_sink(&self, plan: &Plan, route: &Route) -> Held {
+        let sink = &*route.sink;
+        let all = self.accepted.keys().chain(&self.refused).filter(|(other, _)| other == sink);
+        let all: BTreeSet<&Occasion> = all.map(|(_, occasion)| occasion).collect();
+        let (of_storm, others): (BTreeSet<&Occasion>, BTreeSet<&Occasion>) =
+            all.into_iter().partition(|occasion| self.groups.contains_key(*occasion));
+        let expected = plan.expected(route);
+        let lost = expected.iter().find(|occasion| !others.contains(occasion));
+        hold(lost.is_none(), || format!("{sink} never had {lost:?}"))?;
+        let foreign = others.iter().find(|occasion| !expected.contains(**occasion));
+        hold(foreign.is_none(), || format!("{sink} has {foreign:?}, which is not for it"))?;
+        let (told, expected) = (self.told_of_storm(&of_storm), plan.expected_of_storm(route));
+        hold(told == expected, || format!("{sink} is told of {told:?} matches of the storm, of {expected:?}"))
+    }
+
+    /// How many matches findings and digests tell of, by group.
+    fn told_of_storm(&self, occasions: &BTreeSet<&Occasion>) -> BTreeMap<String, u64> {
+        let mut told = BTreeMap::new();
+        for occasion in occasions {
+            let is_digest = occasion.0.contains(" beside ");
+            *told.entry(self.groups[*occasion].clone()).or_default() += if is_digest { occasion.1 } else { 1 };
+        }
+        told
     }
 
     /// How often sinks had what they had already.

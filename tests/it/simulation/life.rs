@@ -9,7 +9,7 @@ use trailwatch::decode;
 use trailwatch::pipeline::{Clock, Couriers, Ended, Pipeline, SinkDelivery, Summary};
 use trailwatch::sink::Sink;
 use trailwatch::source::Source;
-use trailwatch::store::{DiskStore, Limits, Outbox};
+use trailwatch::store::{DiskStore, Limits, Outbox, Store};
 
 use super::disk::Disk;
 use super::ledger::Ledger;
@@ -74,7 +74,7 @@ async fn work(world: &Arc<World>, life: u64) -> End {
         return End::Restart;
     }
     let stop = CancellationToken::new();
-    let group = Arc::new(Group::new(world, &trailwatch::store::Store::checkpoints(&store)));
+    let group = Arc::new(Group::new(world, &store.checkpoints()));
     let outbox: Arc<dyn Outbox> = Arc::new(WatchedOutbox { world: Arc::clone(world), life, outbox: store.outbox() });
     let pipeline = pipeline(world, life, store, &group, &outbox, &stop);
     let clock = Arc::clone(world);
@@ -108,8 +108,8 @@ fn inspect(world: &World, store: &DiskStore) -> bool {
             Err(_) => return false,
         }
     }
-    let seen = trailwatch::store::Store::seen(store);
-    if let Err(broken) = world.ledger.lock().unwrap().reopened(&seen, &waiting) {
+    let windows = store.windows().unwrap_or_default().into_iter().map(|(key, _)| key).collect();
+    if let Err(broken) = world.ledger.lock().unwrap().reopened(&store.seen(), windows, &waiting) {
         world.violate(broken);
     }
     true
@@ -161,6 +161,7 @@ async fn until_done(world: &World, group: &Group, outbox: &Arc<dyn Outbox>) {
         tokio::time::sleep(Duration::from_millis(world.random(1..=10_000))).await;
         world.step("somebody looks");
         let is_read = group.is_through() && world.queue.lock().unwrap().is_empty();
+        let is_read = is_read && world.ledger.lock().unwrap().windows_open() == 0;
         if is_read && world.is_calm() && SINKS.iter().all(|sink| is_empty(outbox, sink)) {
             return;
         }

@@ -11,12 +11,13 @@ use fastrand::Rng;
 use trailwatch::delivery::Origin;
 use trailwatch::engine::RuleSet;
 use trailwatch::event::{Event, EventKey, Fields, projection_of};
-use trailwatch::pipeline::{Bounds, Patience, Route};
+use trailwatch::finding::Finding;
+use trailwatch::pipeline::{Bounds, Patience, Route, Suppression};
 use trailwatch::rule::{Rule, Severity};
 
 use super::world::World;
 
-/// A rule, by what it looks for. Rules with a memory belong here as well.
+/// A rule, by what it looks for. Every match of it is a finding.
 struct Sort {
     id: &'static str,
     severity: Severity,
@@ -30,13 +31,22 @@ const SORTS: [Sort; 3] = [
     Sort { id: "flood", severity: Severity::High, tags: &["weather", "alarm"], events: &["Flood"] },
 ];
 
+/// A rule with a memory: of its matches some are findings, and the others are counted on them.
+const STORM: Sort = Sort { id: "storm", severity: Severity::High, tags: &["weather"], events: &["Hail"] };
+
+/// What of a group of the storm's belongs together.
+const SUPPRESS: &str = "2m";
+
 /// What events are called. No rule looks for the last two.
-const NAMES: [&str; 5] = ["Fire", "Sun", "Flood", "Wind", "Calm"];
+const NAMES: [&str; 7] = ["Fire", "Sun", "Flood", "Hail", "Hail", "Wind", "Calm"];
+
+/// The regions of events, by turns.
+const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
 /// The sinks that couriers go to.
 pub const SINKS: [&str; 3] = ["all", "grave", "tagged"];
 
-/// Which finding: the rule and the number of the event.
+/// Which finding: the rule and the number of the event. Of a digest: what it stands beside, and how much it tells of.
 pub type Occasion = (String, u64);
 
 /// A unit of transport.
@@ -109,6 +119,22 @@ impl Plan {
         }
         expected
     }
+
+    /// How many matches of the storm a sink must be told of in the end, by their group.
+    pub fn expected_of_storm(&self, route: &Route) -> BTreeMap<String, u64> {
+        let mut expected = BTreeMap::new();
+        for (number, name) in self.names.iter().enumerate() {
+            if STORM.events.contains(name) && is_for(route, &STORM) {
+                *expected.entry(REGIONS[number % REGIONS.len()].to_owned()).or_default() += 1;
+            }
+        }
+        expected
+    }
+}
+
+/// Whether a finding is one of the storm's: then it depends on the order of events which matches are findings.
+pub fn is_of_storm(finding: &Finding) -> bool {
+    finding.rule.id == STORM.id
 }
 
 /// Worked out apart from the product.
@@ -125,6 +151,8 @@ fn bounds(rng: &mut Rng) -> Bounds {
         batches_committed: rng.usize(1..=8),
         keys_remembered: 100_000,
         deliveries_tried: 3,
+        suppression: Suppression::ByTheClock,
+        windows_open: if rng.u8(0..4) == 0 { rng.usize(1..=3) } else { 1_000 },
     }
 }
 
@@ -160,8 +188,9 @@ fn gzip(text: &str) -> Bytes {
 }
 
 fn event(number: u64, name: &str) -> String {
+    let (region, minute, second) = (REGIONS[number as usize % REGIONS.len()], number * 7 % 10, number * 13 % 60);
     format!(
-        r#"{{"eventVersion":"1.11","eventSource":"weather.amazonaws.com","eventName":"{name}","eventTime":"2026-01-05T09:00:00Z","awsRegion":"us-east-1","recipientAccountId":"111122223333","eventID":"e0000000-0000-4000-8000-{number:012}"}}"#
+        r#"{{"eventVersion":"1.11","eventSource":"weather.amazonaws.com","eventName":"{name}","eventTime":"2026-01-05T09:{minute:02}:{second:02}Z","awsRegion":"{region}","recipientAccountId":"111122223333","eventID":"e0000000-0000-4000-8000-{number:012}"}}"#
     )
 }
 
@@ -203,18 +232,20 @@ pub fn rules(world: &World) -> RuleSet {
 }
 
 fn worded(wording: u64) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = SORTS.iter().map(|sort| rule(sort, wording)).collect();
+    let mut rules: Vec<Rule> = SORTS.iter().map(|sort| rule(sort, wording, "")).collect();
+    let alert = format!("[alert]\ngroup_by = [\"awsRegion\"]\nsuppress = \"{SUPPRESS}\"\n");
+    rules.push(rule(&STORM, wording, &alert));
     if wording % 2 == 1 {
         rules.reverse();
     }
     if wording % 3 == 1 {
         let idle = Sort { id: "idle", severity: Severity::Critical, tags: &["alarm"], events: &["Nothing"] };
-        rules.insert(0, rule(&idle, wording));
+        rules.insert(0, rule(&idle, wording, ""));
     }
     rules
 }
 
-fn rule(sort: &Sort, wording: u64) -> Rule {
+fn rule(sort: &Sort, wording: u64, alert: &str) -> Rule {
     let events = sort.events.join("\", \"");
     let conditions = match wording % 4 {
         0 => format!("eventName = [\"{events}\"]"),
@@ -223,7 +254,7 @@ fn rule(sort: &Sort, wording: u64) -> Rule {
         _ => format!("eventName = [\"{events}\"]\n\"errorCode|exists\" = false"),
     };
     let text = format!(
-        "id = \"{}\"\ntitle = \"{}\"\nseverity = \"{}\"\ntags = [\"{}\"]\n[match]\n{conditions}\n",
+        "id = \"{}\"\ntitle = \"{}\"\nseverity = \"{}\"\ntags = [\"{}\"]\n[match]\n{conditions}\n{alert}",
         sort.id,
         sort.id,
         sort.severity.as_str(),

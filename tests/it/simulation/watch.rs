@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt};
 use trailwatch::event::EventKey;
+use trailwatch::finding::windows::{Window, WindowKey};
 use trailwatch::store::{Checkpoint, DiskStore, Due, Outbox, Settlement, Store, StoreError, Transaction, Waiting};
 
 use super::world::World;
@@ -24,15 +25,9 @@ impl Store for WatchedStore {
             if world.is_alive(self.life) {
                 world.note(|| format!("a commit of {} events: {result:?}", transaction.seen.len()));
                 let unsynced = world.disk.lock().unwrap().unsynced();
-                let mut ledger = world.ledger.lock().unwrap();
-                let held = match &result {
-                    Ok(()) => ledger.committed(transaction, unsynced),
-                    Err(_) => {
-                        ledger.failed(transaction);
-                        Ok(())
-                    }
-                };
-                keep(world, held);
+                if result.is_ok() {
+                    keep(world, world.ledger.lock().unwrap().committed(transaction, unsynced));
+                }
             }
             result
         }
@@ -45,6 +40,10 @@ impl Store for WatchedStore {
 
     fn seen(&self) -> Vec<EventKey> {
         self.store.seen()
+    }
+
+    fn windows(&self) -> Option<Vec<(WindowKey, Window)>> {
+        self.store.windows()
     }
 }
 
