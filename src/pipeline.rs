@@ -23,9 +23,10 @@ use crate::event::RawEvent;
 use crate::finding::Finding;
 use crate::sink::{Gone, Sink};
 use crate::source::{Notice, NoticeLevel, Notify, Source, SourceError};
-use crate::store::{Outbox, Store};
+use crate::store::{Outbox, Store, blocking};
 
 mod accounts;
+mod clock;
 mod courier;
 mod evaluate;
 mod handle;
@@ -33,6 +34,7 @@ mod sequencer;
 pub mod summary;
 
 pub use accounts::Accounts;
+pub use clock::Clock;
 use courier::Courier;
 pub use courier::{CourierReport, Delivery as SinkDelivery, Patience, Route};
 use evaluate::{Evaluated, Evaluator, Receipts};
@@ -193,13 +195,18 @@ impl Pipeline {
     }
 
     /// Prepares a run: it goes on while the future is polled, and may be watched by the handle. Needs a runtime.
-    pub fn begin(mut self) -> (Handle, impl Future<Output = (Summary, Ended)>) {
-        let rounds = Rounds::of(self.couriers.take());
-        let handle = Handle::new(self.sources.clone(), Arc::clone(&self.rules), rounds.each());
-        (handle.clone(), self.run_under(handle, rounds))
+    pub fn begin(self) -> (Handle, impl Future<Output = (Summary, Ended)>) {
+        self.begin_by(Clock::default())
     }
 
-    async fn run_under(self, handle: Handle, mut rounds: Rounds) -> (Summary, Ended) {
+    /// The same, by a clock.
+    pub fn begin_by(mut self, clock: Clock) -> (Handle, impl Future<Output = (Summary, Ended)>) {
+        let rounds = Rounds::of(self.couriers.take(), &clock);
+        let handle = Handle::new(self.sources.clone(), Arc::clone(&self.rules), rounds.each());
+        (handle.clone(), self.run_under(handle, rounds, clock))
+    }
+
+    async fn run_under(self, handle: Handle, mut rounds: Rounds, clock: Clock) -> (Summary, Ended) {
         let Pipeline { filter, sources, accounts, store, sinks, tap, limits, bounds, notify, stop, .. } = self;
         let accounts = sources.iter().map(|source| accounts.of(&source.name())).collect();
         let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, accounts, limits, tap.is_some()));
@@ -217,7 +224,7 @@ impl Pipeline {
 
         let mut groups = Box::pin(evaluated(receiver, evaluator, &bounds).ready_chunks(bounds.batches_committed));
         rounds.start(&notify, &stop);
-        let outputs = Outputs { sinks, tap, handle: handle.clone() };
+        let outputs = Outputs { sinks, tap, handle: handle.clone(), clock };
         let mut sequencer = Sequencer::new(sources.clone(), store, outputs, bounds, Arc::clone(&notify), stop.clone());
         let mut gone = Ok(());
         while let Some(group) = next_group(&mut groups, sequencer.until_due()).await {
@@ -259,13 +266,13 @@ struct Rounds {
 
 impl Rounds {
     /// Couriers for every sink, before they set off.
-    fn of(couriers: Option<Couriers>) -> Self {
+    fn of(couriers: Option<Couriers>, clock: &Clock) -> Self {
         let (tasks, ending) = (JoinSet::new(), CancellationToken::new());
         let Some(Couriers { outbox, deliveries, drain }) = couriers else {
             return Self { couriers: Vec::new(), tasks, ending, drain: None };
         };
-        let couriers = deliveries.into_iter();
-        let couriers = couriers.map(|delivery| Courier::new(delivery, Arc::clone(&outbox), ending.clone())).collect();
+        let courier = |delivery| Courier::new(delivery, Arc::clone(&outbox), ending.clone(), clock.clone());
+        let couriers = deliveries.into_iter().map(courier).collect();
         Self { couriers, tasks, ending, drain: Some(drain) }
     }
 
@@ -369,14 +376,10 @@ fn evaluated(
     batches
         .map(move |Received { source, batch, weight }| {
             let evaluator = Arc::clone(&evaluator);
-            tokio::task::spawn_blocking(move || evaluator.evaluate(source, batch, weight))
+            // A panic in it ends the run: going on without the batch would lose it.
+            blocking(move || evaluator.evaluate(source, batch, weight))
         })
         .buffered(bounds.batches_matched)
-        .map(|joined| match joined {
-            Ok(evaluated) => evaluated,
-            // Going on without the batch would lose it; a panic here is a defect and has to end the run.
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        })
 }
 
 /// The next group; an empty one when the time has come that a window is over.

@@ -11,11 +11,13 @@ use crate::event::EventKey;
 use crate::finding::Finding;
 use crate::finding::windows::{Window, WindowKey};
 
+mod blocking;
 mod disk;
 mod memory;
 mod outbox;
 
-pub use disk::{Choice, DiskStore, Inspector, Limits, Opened, Overview, Repaired, Salvaged, Shelf, repair};
+pub(crate) use blocking::blocking;
+pub use disk::{Choice, DiskStore, Inspector, Limits, Medium, Opened, Overview, Repaired, Salvaged, Shelf, repair};
 pub use memory::MemoryStore;
 pub use outbox::{Due, Entry, Outbox, Outgoing, PutOut, Settlement, Unreadable, Waiting};
 

@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use jiff::Timestamp;
 use tokio::sync::Notify as Bell;
 use tokio_util::sync::CancellationToken;
 
+use super::Clock;
 use crate::finding::Finding;
 use crate::rule::Severity;
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify};
-use crate::store::{Due, Entry, Outbox, PutOut, Settlement, StoreError};
+use crate::store::{Due, Entry, Outbox, PutOut, Settlement, StoreError, blocking};
 
 /// Which findings a sink is to have.
 #[derive(Debug, Clone)]
@@ -65,6 +65,15 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// The wait after so many failures, with jitter, so that many couriers do not come at once.
+    fn wait(&self, failures: usize) -> Duration {
+        let Self { wait_min, wait_max, .. } = *self;
+        let waits = ExponentialBuilder::default().with_min_delay(wait_min).with_max_delay(wait_max).without_max_times();
+        waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
+    }
+}
+
 /// A sink with what it is to have, and how long to try.
 pub struct Delivery {
     /// What it is to have.
@@ -98,6 +107,7 @@ pub(super) struct Courier {
     pub ending: CancellationToken,
     pub report: Arc<Mutex<CourierReport>>,
     notify: Notify,
+    clock: Clock,
     /// Rounds in a row in which the sink took nothing.
     failures: usize,
 }
@@ -107,9 +117,9 @@ const NAP_MAX: Duration = Duration::from_secs(60);
 
 impl Courier {
     /// A courier before its first round.
-    pub fn new(delivery: Delivery, outbox: Arc<dyn Outbox>, ending: CancellationToken) -> Self {
+    pub fn new(delivery: Delivery, outbox: Arc<dyn Outbox>, ending: CancellationToken, clock: Clock) -> Self {
         let (bell, report) = (Arc::default(), Arc::default());
-        Self { delivery, outbox, bell, ending, report, notify: Arc::new(|_| {}), failures: 0 }
+        Self { delivery, outbox, bell, ending, report, notify: Arc::new(|_| {}), clock, failures: 0 }
     }
 
     /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
@@ -128,11 +138,13 @@ impl Courier {
     async fn rest(&mut self, nap: Nap) {
         match nap {
             Nap::UntilDue(wait) => tokio::select! {
-                () = self.bell.notified() => {}
+                biased;
                 () = self.ending.cancelled() => {}
+                () = self.bell.notified() => {}
                 () = tokio::time::sleep(wait.min(NAP_MAX)) => {}
             },
             Nap::Held(wait) => tokio::select! {
+                biased;
                 () = self.ending.cancelled() => {}
                 () = tokio::time::sleep(wait) => {}
             },
@@ -156,7 +168,7 @@ impl Courier {
             return Ok(self.set_unreadable_aside(due.unreadable).await);
         }
         if due.entries.is_empty() {
-            let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(now_ms(), next_ms)));
+            let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(self.now_ms(), next_ms)));
             return Ok(Next::Rest(Nap::UntilDue(nap)));
         }
         let findings: Vec<Arc<Finding>> = due.entries.iter().map(|entry| Arc::clone(&entry.finding)).collect();
@@ -166,8 +178,8 @@ impl Courier {
         let settlements = self.settlements(&due.entries, outcomes);
         let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
         if let Err(error) = self.settle(settlements.clone()).await {
-            // They are brought again, under the same ids.
-            return Ok(Next::held(self.failed(&error.to_string())));
+            // They are brought again, under the same ids, and no sooner than the sink allows.
+            return Ok(Next::held(self.failed(&error.to_string()).max(asked_for.unwrap_or_default())));
         }
         self.count(&settlements);
         let rest = if took_nothing {
@@ -199,11 +211,8 @@ impl Courier {
         self.wait(self.failures - 1).max(self.delivery.patience.spacing)
     }
 
-    /// The wait after so many failures, with jitter, so that many couriers do not come at once.
     fn wait(&self, failures: usize) -> Duration {
-        let Patience { wait_min, wait_max, .. } = self.delivery.patience;
-        let waits = ExponentialBuilder::default().with_min_delay(wait_min).with_max_delay(wait_max).without_max_times();
-        waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
+        self.delivery.patience.wait(failures)
     }
 
     /// What becomes of the entries. Those that the sink did not get to stay as they are, while there is time.
@@ -221,13 +230,13 @@ impl Courier {
     fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
         self.too_late(entry, &reason).unwrap_or_else(|| {
             let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
-            let due_ms = now_ms().saturating_add(wait.as_millis() as i64);
+            let due_ms = self.now_ms().saturating_add(wait.as_millis() as i64);
             Settlement::Again { number: entry.number, due_ms, reason }
         })
     }
 
     fn too_late(&self, entry: &Entry, reason: &str) -> Option<Settlement> {
-        let is_late = since(entry.since_ms, now_ms()) >= self.delivery.patience.deadline.as_millis() as u64;
+        let is_late = since(entry.since_ms, self.now_ms()) >= self.delivery.patience.deadline.as_millis() as u64;
         let reason = format!("not taken in time; at last: {reason}");
         is_late.then_some(Settlement::Dead { number: entry.number, reason })
     }
@@ -265,7 +274,8 @@ impl Courier {
         let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
         let Patience { batch_max, spacing, .. } = self.delivery.patience;
         let batch_max = if spacing.is_zero() { batch_max } else { 1 };
-        blocking(move || outbox.due(&sink, now_ms(), batch_max)).await
+        let now_ms = self.now_ms();
+        blocking(move || outbox.due(&sink, now_ms, batch_max)).await
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
@@ -285,6 +295,10 @@ impl Courier {
         };
         let text = format!("sink `{sink}`: dead letter {number}, {what}, is kept no longer, for there are too many");
         self.tell(NoticeLevel::Error, text);
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().as_millisecond()
     }
 
     fn tell(&self, level: NoticeLevel, text: String) {
@@ -329,16 +343,82 @@ fn reason_of(settlement: &Settlement) -> Option<String> {
     }
 }
 
-fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
-}
-
 /// The milliseconds from one time to a later one.
 fn since(from_ms: i64, to_ms: i64) -> u64 {
     to_ms.saturating_sub(from_ms).try_into().unwrap_or(0)
 }
 
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    // A panic is a defect and has to end the run.
-    tokio::task::spawn_blocking(act).await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use futures::future::{BoxFuture, FutureExt};
+
+    use super::*;
+    use crate::delivery::Origin;
+    use crate::event::{Event, EventKey, Fields, projection_of};
+    use crate::rule::Rule;
+    use crate::store::Waiting;
+
+    #[test]
+    fn couriers_do_not_wait_alike() {
+        let waits: BTreeSet<Duration> = (0..10).map(|_| Patience::default().wait(3)).collect();
+        assert!(waits.len() > 1, "{waits:?}");
+        assert!(waits.iter().all(|wait| (8..=16).contains(&wait.as_secs())), "{waits:?}");
+    }
+
+    fn finding() -> Arc<Finding> {
+        let rule = "id = \"fire\"\ntitle = \"fire\"\nseverity = \"high\"\n[match]\neventName = \"Fire\"\n";
+        let rule = Rule::parse(Path::new("fire.toml"), rule.to_owned()).unwrap();
+        let (whole, mut fields) = (projection_of([]), Fields::default());
+        let event = Event::read(r#"{"eventName":"Fire"}"#, &whole, &mut fields).unwrap();
+        Arc::new(Finding::new(&rule, &event, &EventKey::of(&event, &Origin::whole("x"))))
+    }
+
+    /// An outbox in which there is always the same, since nothing can be written.
+    struct Stuck;
+
+    impl Outbox for Stuck {
+        fn due(&self, sink: &str, now_ms: i64, _: usize) -> Result<Due, StoreError> {
+            let (sink, finding, reason) = (sink.into(), finding(), String::new());
+            let entry = Entry { number: 1, sink, finding, since_ms: now_ms, due_ms: now_ms, tries: 0, reason };
+            Ok(Due { entries: vec![entry], ..Due::default() })
+        }
+
+        fn settle(&self, _: &str, _: &[Settlement]) -> Result<Vec<PutOut>, StoreError> {
+            Err(StoreError::Other("disk full".to_owned()))
+        }
+
+        fn waiting(&self, _: &str) -> Result<Waiting, StoreError> {
+            Ok(Waiting::default())
+        }
+    }
+
+    /// Asks to be left alone for an hour, and counts how often it is spoken to.
+    #[derive(Clone, Default)]
+    struct Shy(Arc<Mutex<u32>>);
+
+    impl Sink for Shy {
+        fn name(&self) -> &str {
+            "shy"
+        }
+
+        fn deliver<'a>(&'a mut self, _: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
+            *self.0.lock().unwrap() += 1;
+            let after = Some(Duration::from_secs(3_600));
+            async move { Ok(vec![Outcome::Retry { reason: "too many requests".to_owned(), after }]) }.boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_is_left_alone_also_if_that_cannot_be_noted() {
+        let shy = Shy::default();
+        let route = Route { sink: "shy".into(), min_severity: Severity::Informational, tags: Vec::new() };
+        let delivery = Delivery { route, sink: Box::new(shy.clone()), patience: Patience::default() };
+        let courier = Courier::new(delivery, Arc::new(Stuck), CancellationToken::new(), Clock::default());
+        let run = courier.run(Arc::new(|_| {}));
+        assert!(tokio::time::timeout(Duration::from_secs(3_000), run).await.is_err(), "it goes on trying");
+        assert_eq!(*shy.0.lock().unwrap(), 1);
+    }
 }

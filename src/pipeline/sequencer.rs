@@ -7,14 +7,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::evaluate::{Evaluated, Foreign, Item, Judged, Receipts};
 use super::handle::Handle;
 use super::summary::Summary;
-use super::{Bounds, Suppression, Tap, acknowledge};
+use super::{Bounds, Clock, Suppression, Tap, acknowledge};
 use crate::decode::Reject;
 use crate::delivery::Origin;
 use crate::event::EventKey;
@@ -31,6 +30,7 @@ pub struct Sequencer {
     sinks: Vec<Box<dyn Sink>>,
     tap: Option<Box<dyn Tap>>,
     handle: Handle,
+    clock: Clock,
     bounds: Bounds,
     notify: Notify,
     stop: CancellationToken,
@@ -49,6 +49,8 @@ pub struct Outputs {
     pub tap: Option<Box<dyn Tap>>,
     /// Who watches the run, and which sinks have couriers.
     pub handle: Handle,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// A group on its way: what will be true once the store has it.
@@ -81,7 +83,7 @@ impl Sequencer {
         notify: Notify,
         stop: CancellationToken,
     ) -> Self {
-        let Outputs { sinks, tap, handle } = outputs;
+        let Outputs { sinks, tap, handle, clock } = outputs;
         let (mut seen, mut summary) = (Seen::new(bounds.keys_remembered), Summary::default());
         seen.remember(&store.seen(), &mut summary);
         // What an earlier run forgot is not this one's to tell.
@@ -89,7 +91,7 @@ impl Sequencer {
         let kept = store.windows();
         let windows_stay = kept.is_some();
         let windows = Windows::restored(kept.unwrap_or_default());
-        Self { sources, store, sinks, tap, handle, bounds, notify, stop, seen, windows, windows_stay, summary }
+        Self { sources, store, sinks, tap, handle, clock, bounds, notify, stop, seen, windows, windows_stay, summary }
     }
 
     /// Takes in a group of batches, and returns once it is committed and delivered. `Err` says that nobody reads the
@@ -119,7 +121,7 @@ impl Sequencer {
         if self.bounds.suppression != Suppression::ByTheClock {
             return None;
         }
-        let wait_ms = self.windows.next_due_ms()?.saturating_sub(now_ms()).clamp(0, NAP_MAX_MS);
+        let wait_ms = self.windows.next_due_ms()?.saturating_sub(self.now_ms()).clamp(0, NAP_MAX_MS);
         Some(Duration::from_millis(wait_ms as u64))
     }
 
@@ -179,7 +181,7 @@ impl Sequencer {
 
     /// Decides which matches are findings, and which windows are over.
     fn hold_back(&self, group: &mut Group) -> Delta {
-        let (mut delta, now_ms) = (Delta::default(), now_ms());
+        let (mut delta, now_ms) = (Delta::default(), self.now_ms());
         for event in &mut group.events {
             for matched in event.matches.drain(..) {
                 let is_off = self.bounds.suppression == Suppression::Off;
@@ -228,6 +230,7 @@ impl Sequencer {
                 self.notice(NoticeLevel::Error, format!("{error} (nothing is acknowledged until it can be written)"));
             }
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return false,
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(COMMIT_WAIT_MAX),
             }
@@ -235,7 +238,7 @@ impl Sequencer {
     }
 
     fn count(&mut self, group: &Group) {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         self.summary.duplicates += group.duplicates;
         self.summary.controls += group.controls;
         self.summary.rejects += group.more_rejects;
@@ -325,6 +328,7 @@ impl Sequencer {
             if left > 0 && !findings.is_empty() {
                 self.summary.delivery_retries += findings.len() as u64;
                 tokio::select! {
+                    biased;
                     () = self.stop.cancelled() => break,
                     () = tokio::time::sleep(wait) => wait = (wait * 2).min(COMMIT_WAIT_MAX),
                 }
@@ -359,6 +363,10 @@ impl Sequencer {
         self.notice(NoticeLevel::Error, format!("sink `{sink}` did not take finding {}: {reason}", finding.id));
     }
 
+    fn now_ms(&self) -> i64 {
+        self.clock.now().as_millisecond()
+    }
+
     fn notice(&self, level: NoticeLevel, text: String) {
         (self.notify)(Notice { level, text });
     }
@@ -367,10 +375,6 @@ impl Sequencer {
 const COMMIT_WAIT_MIN: Duration = Duration::from_millis(50);
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(5);
 const NAP_MAX_MS: i64 = 60_000;
-
-fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
-}
 
 /// Where every source stands once the receipts are committed; a source may have got further without any.
 fn checkpoints(sources: &[Arc<dyn Source>], receipts: &[Receipts]) -> Vec<crate::store::Checkpoint> {

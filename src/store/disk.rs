@@ -5,29 +5,34 @@
 //! it is not open, and closes it when something failed: a disk that has room again is enough to go on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt};
-use jiff::Timestamp;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::outbox::{Due, Entry, Outbox, PutOut, Settlement, Waiting};
-use super::{Checkpoint, Store, StoreError, Transaction};
+use super::{Checkpoint, Store, StoreError, Transaction, blocking};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::finding::{Finding, GroupKey};
 
 mod inspector;
+mod medium;
 mod repair;
 
 pub use inspector::{Choice, Inspector, Overview, Shelf};
+use medium::Machine;
+pub use medium::Medium;
 pub use repair::{Repaired, Salvaged, repair};
 
-/// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one.
+/// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one, what tells the
+/// newest transaction from others.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 /// By source: its position.
 const POSITIONS: TableDefinition<&str, &str> = TableDefinition::new("positions");
@@ -98,8 +103,13 @@ pub struct DiskStore {
 impl DiskStore {
     /// Opens the store in a folder, which is made if there is none.
     pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Opened), StoreError> {
-        let file = StateFile { path: folder.join(FILE), limits, database: Mutex::new(None) };
-        fs::create_dir_all(folder).map_err(|error| file.failed(error.into()))?;
+        Self::open_on(Box::new(Machine), folder, limits)
+    }
+
+    /// The same, wherever the folder is.
+    pub fn open_on(medium: Box<dyn Medium>, folder: &Path, limits: Limits) -> Result<(Self, Opened), StoreError> {
+        let file = StateFile { medium, ..StateFile::of(folder, limits) };
+        file.medium.make_folder(folder).map_err(|error| file.failed(error.into()))?;
         let opened = file.open_or_set_aside()?;
         let checkpoints = file.with(read_checkpoints)?;
         let seen = file.with(read_seen)?;
@@ -132,13 +142,8 @@ impl Store for DiskStore {
     fn commit<'a>(&'a mut self, transaction: &'a Transaction) -> BoxFuture<'a, Result<(), StoreError>> {
         let (file, transaction) = (Arc::clone(&self.file), transaction.clone());
         async move {
-            let committed = tokio::task::spawn_blocking(move || {
-                file.commit(&transaction)?;
-                Ok(transaction.checkpoints)
-            });
-            // A panic is a defect, and nothing is known of the file any more.
-            let checkpoints = committed.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-            for checkpoint in checkpoints {
+            let committed = blocking(move || file.commit(&transaction).map(|()| transaction.checkpoints));
+            for checkpoint in committed.await? {
                 self.checkpoints.retain(|known| known.source != checkpoint.source);
                 self.checkpoints.push(checkpoint);
             }
@@ -164,12 +169,23 @@ impl Store for DiskStore {
 /// The file, open or not.
 #[derive(Debug)]
 struct StateFile {
+    medium: Box<dyn Medium>,
     path: PathBuf,
     limits: Limits,
     database: Mutex<Option<Database>>,
 }
 
 impl StateFile {
+    /// The file of a folder, not open yet.
+    fn of(folder: &Path, limits: Limits) -> Self {
+        Self::at(folder.join(FILE), limits)
+    }
+
+    /// A file, not open yet.
+    fn at(path: PathBuf, limits: Limits) -> Self {
+        Self { medium: Box::new(Machine), path, limits, database: Mutex::new(None) }
+    }
+
     /// Opens the file, and sets it aside if it is none of ours or damaged. A disk that is full or fails is no reason to:
     /// the state is as good as before.
     fn open_or_set_aside(&self) -> Result<Opened, StoreError> {
@@ -185,9 +201,9 @@ impl StateFile {
 
     /// Gives the file another name.
     fn set_aside(&self) -> Result<PathBuf, StoreError> {
-        let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let now = self.medium.now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
-        fs::rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
+        self.medium.rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
         Ok(aside)
     }
 
@@ -216,15 +232,17 @@ impl StateFile {
     /// Opens the file after a check of all of it: a file that somebody else has written to is found out here, and not
     /// in the middle of a run.
     fn open_checked(&self) -> Result<(), StoreError> {
-        let mut builder = Database::builder();
-        let opened = builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(&self.path);
-        let database = opened.map_err(|error| self.failed(error.into()))?;
+        let database = self.open_by(builder().set_check_integrity_on_open(true))?;
         *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(())
     }
 
     fn open(&self) -> Result<Database, StoreError> {
-        Database::builder().set_cache_size(CACHE_BYTES).create(&self.path).map_err(|error| self.failed(error.into()))
+        self.open_by(&builder())
+    }
+
+    fn open_by(&self, builder: &Builder) -> Result<Database, StoreError> {
+        self.medium.open(&self.path, builder).map_err(|error| self.failed(error.into()))
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<(), StoreError> {
@@ -236,10 +254,13 @@ impl StateFile {
         }
         self.with(|database| {
             let write = database.begin_write()?;
+            if is_newest(&write, transaction)? {
+                return Ok(write.commit()?);
+            }
             put_checkpoints(&write, &transaction.checkpoints)?;
             put_seen(&write, &transaction.seen, (self.limits.keys_max / 2).max(1))?;
             put_windows(&write, &transaction.windows)?;
-            put_outgoing(&write, transaction)?;
+            put_outgoing(&write, transaction, self.medium.now().as_millisecond())?;
             Ok(write.commit()?)
         })
     }
@@ -295,6 +316,12 @@ impl Outbox for StateFile {
             Ok(Waiting { entries, oldest_ms, dead })
         })
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// Makes what is missing, and refuses a file of another format.
@@ -366,6 +393,34 @@ fn put_checkpoints(write: &WriteTransaction, checkpoints: &[Checkpoint]) -> Resu
     Ok(())
 }
 
+/// Whether the newest transaction in the file is this one, although its commit failed: a disk may fail after it has
+/// written. Then it is made safe, and not put there twice.
+fn is_newest(write: &WriteTransaction, transaction: &Transaction) -> Result<bool, redb::Error> {
+    let digest = digest(transaction);
+    let newest = write.open_table(NUMBERS)?.insert("newest", digest)?.map(|newest| newest.value());
+    Ok(newest == Some(digest))
+}
+
+/// What tells a transaction from the one before.
+fn digest(transaction: &Transaction) -> u64 {
+    let mut hash = Sha256::new();
+    for Checkpoint { source, position } in &transaction.checkpoints {
+        hash.update(format!("{source}\0{position}\0"));
+    }
+    for key in &transaction.seen {
+        hash.update(key.as_bytes());
+    }
+    for (key, window) in &transaction.windows {
+        hash.update(key.group.as_bytes());
+        hash.update(key.anchor_ms.to_be_bytes());
+        hash.update([u8::from(window.is_some())]);
+    }
+    for outgoing in &transaction.outgoing {
+        hash.update(format!("{}\0{}\0", outgoing.sink, outgoing.finding.id));
+    }
+    hash.finalize().iter().take(8).fold(0, |digest, &byte| digest << 8 | u64::from(byte))
+}
+
 /// When the newer generation is full the older one is forgotten, and takes its place.
 fn put_seen(write: &WriteTransaction, keys: &[EventKey], generation_max: u64) -> Result<(), redb::Error> {
     let mut numbers = write.open_table(NUMBERS)?;
@@ -420,14 +475,13 @@ fn put_windows(write: &WriteTransaction, windows: &[(WindowKey, Option<Window>)]
     Ok(())
 }
 
-fn put_outgoing(write: &WriteTransaction, transaction: &Transaction) -> Result<(), redb::Error> {
+fn put_outgoing(write: &WriteTransaction, transaction: &Transaction, now_ms: i64) -> Result<(), redb::Error> {
     if transaction.outgoing.is_empty() {
         return Ok(());
     }
     let mut numbers = write.open_table(NUMBERS)?;
     let mut outbox = write.open_table(OUTBOX)?;
     let mut number = numbers.get("entries")?.map_or(0, |number| number.value());
-    let now_ms = Timestamp::now().as_millisecond();
     for outgoing in &transaction.outgoing {
         number += 1;
         let row = Row::new(&outgoing.finding, now_ms);

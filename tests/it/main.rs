@@ -59,6 +59,7 @@ mod s3;
 mod schema;
 mod shared;
 mod sigma;
+mod simulation;
 #[cfg(feature = "aws")]
 mod sqs;
 mod state;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
+use redb::StorageBackend;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode;
@@ -21,8 +23,8 @@ use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
 use trailwatch::source::{Source, SourceError, SourceReport};
 use trailwatch::store::{
-    Checkpoint, Choice, DiskStore, Inspector, Limits, Outgoing, Settlement, Shelf, Store, StoreError, Transaction,
-    Waiting, repair,
+    Checkpoint, Choice, DiskStore, Inspector, Limits, Medium, Outgoing, Settlement, Shelf, Store, StoreError,
+    Transaction, Waiting, repair,
 };
 
 use super::notices::Notices;
@@ -583,6 +585,86 @@ fn ids(numbers: std::ops::RangeInclusive<u64>) -> Vec<String> {
 fn sorted(mut ids: Vec<String>) -> Vec<String> {
     ids.sort();
     ids
+}
+
+/// A disk in memory, one of whose syncs fails after everything was written.
+#[derive(Debug, Clone, Default)]
+struct LateFailure(Arc<Mutex<(Vec<u8>, bool)>>);
+
+impl LateFailure {
+    fn fail_next_sync(&self) {
+        self.0.lock().unwrap().1 = true;
+    }
+}
+
+impl StorageBackend for LateFailure {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().0.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let offset = offset as usize;
+        out.copy_from_slice(&self.0.lock().unwrap().0[offset..offset + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.lock().unwrap().0.resize(len as usize, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        match std::mem::take(&mut self.0.lock().unwrap().1) {
+            true => Err(io::ErrorKind::Other.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let offset = offset as usize;
+        self.0.lock().unwrap().0[offset..offset + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+impl Medium for LateFailure {
+    fn make_folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(&self, _: &Path, builder: &redb::Builder) -> Result<redb::Database, redb::DatabaseError> {
+        builder.create_with_backend(self.clone())
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_came_through_although_it_failed_is_not_repeated() {
+    let disk = LateFailure::default();
+    let (mut store, _) = DiskStore::open_on(Box::new(disk.clone()), Path::new("x"), Limits::default()).unwrap();
+    let transaction = |number: u64| Transaction {
+        checkpoints: vec![checkpoint("a", &number.to_string())],
+        seen: vec![key(number)],
+        findings: vec![finding(number)],
+        outgoing: vec![outgoing("pager", number)],
+        ..Transaction::default()
+    };
+    store.commit(&transaction(1)).await.unwrap();
+    disk.fail_next_sync();
+    store.commit(&transaction(2)).await.unwrap_err();
+    store.commit(&transaction(2)).await.unwrap();
+    store.commit(&transaction(3)).await.unwrap();
+    assert_eq!(store.checkpoints(), [checkpoint("a", "3")]);
+    let due = store.outbox().due("pager", i64::MAX, 10).unwrap().entries;
+    let ids: Vec<&str> = due.iter().map(|entry| &*entry.finding.id).collect();
+    assert_eq!(ids, [&*finding(1).id, &finding(2).id, &finding(3).id]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,14 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::{
-    DEAD, FILE, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows,
-};
+use super::{DEAD, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::store::outbox::Unreadable;
@@ -77,11 +75,10 @@ impl Choice {
 impl Inspector {
     /// Opens the state in a folder.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join(FILE);
-        if !path.is_file() {
+        let file = StateFile::of(folder, Limits::default());
+        if !file.path.is_file() {
             return Err(StoreError::Missing { folder: folder.display().to_string() });
         }
-        let file = StateFile { path, limits: Limits::default(), database: Mutex::new(None) };
         file.open_checked()?;
         file.with(prepare)?;
         Ok(Self { file })

@@ -6,7 +6,6 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use redb::{
     Database, Key, ReadOnlyDatabase, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, Value,
@@ -61,7 +60,7 @@ struct Salvage {
 /// can be read of that is added to the state.
 pub fn repair(folder: &Path, from: Option<&Path>) -> Result<Option<Repaired>, StoreError> {
     let path = folder.join(FILE);
-    let state = StateFile { path: path.clone(), limits: Limits::default(), database: Mutex::new(None) };
+    let state = StateFile::at(path.clone(), Limits::default());
     if let Some(from) = from {
         let salvage = Salvage::of(&state, from)?;
         drop(DiskStore::open(folder, Limits::default())?);
@@ -74,7 +73,7 @@ pub fn repair(folder: &Path, from: Option<&Path>) -> Result<Option<Repaired>, St
         Err(error) => return Err(error),
     }
     let salvage = Salvage::of(&state, &path)?;
-    let fresh = StateFile { path: beside(&path, "fresh"), limits: Limits::default(), database: Mutex::new(None) };
+    let fresh = StateFile::at(beside(&path, "fresh"), Limits::default());
     remove(&fresh.path, &state)?;
     fresh.with(|database| {
         prepare(database)?;

@@ -1,0 +1,45 @@
+//! What a state lies on: a file and a clock. Tests have one that fails, and forgets what was not synced.
+
+use std::fmt::Debug;
+use std::path::Path;
+use std::{fs, io};
+
+use jiff::Timestamp;
+use redb::{Builder, Database, DatabaseError};
+
+/// Where the file of a state is, and what time it is there.
+pub trait Medium: Debug + Send + Sync {
+    /// Makes the folder of the file, unless it is there.
+    fn make_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Opens the file, which is made if there is none.
+    fn open(&self, file: &Path, builder: &Builder) -> Result<Database, DatabaseError>;
+
+    /// Gives the file another name.
+    fn rename(&self, file: &Path, aside: &Path) -> io::Result<()>;
+
+    /// What time it is.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's own files and clock.
+#[derive(Debug)]
+pub(super) struct Machine;
+
+impl Medium for Machine {
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)
+    }
+
+    fn open(&self, file: &Path, builder: &Builder) -> Result<Database, DatabaseError> {
+        builder.create(file)
+    }
+
+    fn rename(&self, file: &Path, aside: &Path) -> io::Result<()> {
+        fs::rename(file, aside)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
