@@ -18,7 +18,7 @@ const SECRET_VARIABLE: &str = "TRAILWATCH_LISTEN_SECRET";
 #[derive(Debug, Args)]
 pub struct ListenArgs {
     /// Receives events that an API destination of EventBridge sends to this address, under `/events`.
-    #[arg(long, value_name = "ADDRESS:PORT", requires = "follow")]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "follow", conflicts_with = "paths")]
     listen: Option<SocketAddr>,
     /// The certificate that the listener shows, with its chain (PEM).
     #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_key"])]

@@ -30,7 +30,7 @@ mod hold_back;
 #[derive(Debug, Args)]
 pub struct Tail {
     /// Files or folders in place of a log group; `-` is standard input.
-    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "listen", "follow"])]
+    #[arg(value_name = "PATH", conflicts_with_all = ["log_group", "trail", "queue", "follow"])]
     paths: Vec<PathBuf>,
     /// The name or ARN of CloudTrail's log group; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
