@@ -67,6 +67,7 @@ fn odd(summary: &Summary) -> Option<String> {
     let sum = |of: fn(&SourceReport) -> u64| summary.sources.iter().map(|(_, report)| of(report)).sum::<u64>();
     let counts = [
         (summary.duplicates, "repeated".to_owned()),
+        (summary.restated, "findings about the same event stated anew".to_owned()),
         (sum(|report| report.late), late(summary)),
         (sum(|report| report.future), "from the future".to_owned()),
         (summary.rejects, "not decoded".to_owned()),

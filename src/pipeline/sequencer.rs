@@ -67,6 +67,7 @@ struct Group {
     weights: Vec<OwnedSemaphorePermit>,
     more_rejects: u64,
     duplicates: u64,
+    restated: u64,
     controls: u64,
 }
 
@@ -165,7 +166,10 @@ impl Sequencer {
                     Item::Event(event) if self.seen.has(&event.key) || !group.keys.insert(event.key) => {
                         group.duplicates += 1;
                     }
-                    Item::Event(event) => group.events.push(event),
+                    Item::Event(mut event) => {
+                        self.leave_out_known(&mut event, &mut group);
+                        group.events.push(event);
+                    }
                 }
             }
         }
@@ -199,13 +203,25 @@ impl Sequencer {
         let findings = group.events.iter().flat_map(|event| event.findings.iter().cloned());
         let findings: Vec<_> = findings.chain(digests).collect();
         group.windows_ended_early = ended_early;
+        let found = group.events.iter().flat_map(|event| &event.findings).chain(&group.held_back);
+        let known = found.map(|finding| EventKey::of_finding(&finding.id));
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
-            seen: group.events.iter().map(|event| event.key).collect(),
+            seen: group.events.iter().map(|event| event.key).chain(known).collect(),
             outgoing: self.handle.outgoing(&findings),
             findings,
             windows: changed.into_iter().collect(),
         };
+    }
+
+    /// An event and its re-statement lead to findings under one id: the one that comes second says nothing new.
+    fn leave_out_known(&self, event: &mut Judged, group: &mut Group) {
+        let before = event.matches.len();
+        event.matches.retain(|matched| {
+            let key = EventKey::of_finding(&matched.finding.id);
+            !self.seen.has(&key) && group.keys.insert(key)
+        });
+        group.restated += (before - event.matches.len()) as u64;
     }
 
     /// Brings the transaction until the store has it; `false` if the run is stopped before that.
@@ -234,6 +250,7 @@ impl Sequencer {
     fn count(&mut self, group: &Group) {
         let now = Timestamp::now();
         self.summary.duplicates += group.duplicates;
+        self.summary.restated += group.restated;
         self.summary.controls += group.controls;
         self.summary.rejects += group.more_rejects;
         for event in &group.events {

@@ -28,6 +28,8 @@ pub struct Summary {
     pub filtered: u64,
     /// Events that came again.
     pub duplicates: u64,
+    /// Findings about events that were stated anew, each of which had been made before.
+    pub restated: u64,
     /// Probes of CloudWatch that carry no event.
     pub controls: u64,
     /// Events whose time is missing or cannot be read.
