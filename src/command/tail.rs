@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clap::Args;
 
 use super::time::{Moment, is_nothing_between, moment, within};
-use super::{Exit, OutputArgs, RuleArgs, line, notify, report, runtime, say, stop_on_signal};
+use super::{Exit, OutputArgs, RuleArgs, line, notify, open_state, report, runtime, say, stop_on_signal};
 use crate::condition::Condition;
 use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
@@ -21,7 +21,7 @@ use crate::rule::{Rule, filter_pattern};
 use crate::sink::stdout::Printer;
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files};
-use crate::store::{self, Checkpoint, DiskStore, MemoryStore, Store};
+use crate::store::Checkpoint;
 
 #[derive(Debug, Args)]
 pub struct Tail {
@@ -133,7 +133,7 @@ impl Tail {
     ) -> Result<(Summary, Ended, bool), anyhow::Result<Exit>> {
         let stop = stop_on_signal();
         let from_files = !self.paths.is_empty();
-        let Some(store) = self.open_state() else { return Err(Ok(Exit::Internal)) };
+        let Some(store) = open_state(self.state.as_deref()) else { return Err(Ok(Exit::Internal)) };
         let (sources, filter) = if from_files {
             let files = Files::new(self.paths.clone(), FileLimits::default(), notify());
             (vec![Arc::new(files) as Arc<dyn Source>], within(filter, self.since, self.until).map_err(Err)?)
@@ -174,27 +174,6 @@ impl Tail {
             true if self.follow => Suppression::ByTheClock,
             true => Suppression::ToTheEnd,
             false => Suppression::Off,
-        }
-    }
-
-    /// The store that was asked for; `None` after saying why there is none.
-    fn open_state(&self) -> Option<Box<dyn Store>> {
-        let Some(folder) = &self.state else { return Some(Box::new(MemoryStore::default())) };
-        match DiskStore::open(folder, store::Limits::default()) {
-            Ok((store, opened)) => {
-                if let Some((aside, reason)) = &opened.set_aside {
-                    let text = format!("{reason} (it is kept as {}, and reading begins anew)", aside.display());
-                    say("error", &text);
-                }
-                if opened.windows_unreadable > 0 {
-                    say("error", &opened.told_of_windows());
-                }
-                Some(Box::new(store))
-            }
-            Err(error) => {
-                say("error", &error.to_string());
-                None
-            }
         }
     }
 

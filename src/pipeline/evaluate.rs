@@ -103,13 +103,16 @@ pub struct Evaluator {
     whole: Projection,
     filter: Option<Condition>,
     limits: Limits,
+    /// For CloudTrail's own objects.
+    strict: Limits,
     keep: bool,
 }
 
 impl Evaluator {
     /// `keep` says whether events are handed on whole.
     pub fn new(rules: Arc<Current<Ruled>>, filter: Option<Condition>, limits: Limits, keep: bool) -> Self {
-        Self { rules, whole: projection_of([]), filter, limits, keep }
+        let strict = Limits { gzip_members_max: 1, ..limits.clone() };
+        Self { rules, whole: projection_of([]), filter, limits, strict, keep }
     }
 
     /// Decodes and matches a batch.
@@ -127,9 +130,10 @@ impl Evaluator {
         let mut rejects = 0;
         for delivery in batch {
             let mut decoded = Decoded::default();
-            decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
-            evaluated.controls += decoded.controls;
             let owner = owner(&delivery.origin);
+            let limits = if owner.is_some() { &self.strict } else { &self.limits };
+            decode::decode(&delivery.body, &delivery.origin, limits, &mut decoded);
+            evaluated.controls += decoded.controls;
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
             let judge = |raw| self.judge(raw, owner, &ruled.rules, &mut scratch);
             evaluated.items.extend(decoded.events.into_iter().map(judge));

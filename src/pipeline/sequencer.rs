@@ -87,7 +87,7 @@ impl Sequencer {
         // What an earlier run forgot is not this one's to tell.
         summary.keys_forgotten = 0;
         let kept = store.windows();
-        let windows_stay = kept.is_some();
+        let windows_stay = kept.is_some() && bounds.suppression != Suppression::ToTheEnd;
         let windows = Windows::restored(kept.unwrap_or_default());
         Self { sources, store, sinks, tap, handle, bounds, notify, stop, seen, windows, windows_stay, summary }
     }
@@ -95,6 +95,9 @@ impl Sequencer {
     /// Takes in a group of batches, and returns once it is committed and delivered. `Err` says that nobody reads the
     /// output any more.
     pub async fn take(&mut self, batches: Vec<Evaluated>) -> Result<(), Gone> {
+        if self.summary.had_enough {
+            return Ok(());
+        }
         let is_tick = batches.is_empty();
         let group = self.gather(batches);
         if is_tick && group.transaction.windows.is_empty() {
@@ -136,6 +139,7 @@ impl Sequencer {
         self.count(&group);
         self.windows.apply(std::mem::take(&mut group.transaction.windows));
         self.summary.windows_open = self.windows.len() as u64;
+        self.stop_if_enough();
         self.handle.publish(&self.summary);
         self.show(&group)?;
         self.deliver(&group.transaction.findings).await?;
@@ -156,21 +160,10 @@ impl Sequencer {
     fn gather(&self, batches: Vec<Evaluated>) -> Group {
         let mut group = self.group();
         for batch in batches {
-            group.receipts[batch.source].extend(batch.receipts);
-            group.weights.push(batch.weight);
-            group.controls += batch.controls;
-            group.more_rejects += batch.more_rejects;
-            for item in batch.items {
-                match item {
-                    Item::Reject(reject) => group.rejects.push(reject),
-                    Item::Event(event) if self.seen.has(&event.key) || !group.keys.insert(event.key) => {
-                        group.duplicates += 1;
-                    }
-                    Item::Event(mut event) => {
-                        self.leave_out_known(&mut event, &mut group);
-                        group.events.push(event);
-                    }
-                }
+            let (source, receipts) = (batch.source, batch.receipts.clone());
+            // One that is not taken in whole is not acknowledged either.
+            if self.gather_batch(batch, &mut group) {
+                group.receipts[source].extend(receipts);
             }
         }
         let windows = self.hold_back(&mut group);
@@ -212,6 +205,37 @@ impl Sequencer {
             findings,
             windows: changed.into_iter().collect(),
         };
+    }
+
+    /// Takes in a batch; `false` if there are enough events before its end.
+    fn gather_batch(&self, batch: Evaluated, group: &mut Group) -> bool {
+        group.weights.push(batch.weight);
+        group.controls += batch.controls;
+        group.more_rejects += batch.more_rejects;
+        for item in batch.items {
+            match item {
+                Item::Reject(reject) => group.rejects.push(reject),
+                Item::Event(event) if self.seen.has(&event.key) || group.keys.contains(&event.key) => {
+                    group.duplicates += 1;
+                }
+                Item::Event(_) if self.summary.events() + group.events.len() as u64 >= self.bounds.events_max => {
+                    return false;
+                }
+                Item::Event(mut event) => {
+                    group.keys.insert(event.key);
+                    self.leave_out_known(&mut event, group);
+                    group.events.push(event);
+                }
+            }
+        }
+        true
+    }
+
+    fn stop_if_enough(&mut self) {
+        if self.summary.events() >= self.bounds.events_max {
+            self.summary.had_enough = true;
+            self.stop.cancel();
+        }
     }
 
     /// An event and its re-statement lead to findings under one id: the one that comes second says nothing new.

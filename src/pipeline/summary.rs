@@ -40,6 +40,8 @@ pub struct Summary {
     pub rejects: u64,
     /// The first rejects, for a person to look at: at most [`Summary::REJECTS_KEPT`].
     pub first_rejects: Vec<Reject>,
+    /// Whether the run stopped since there were as many events as were wanted.
+    pub had_enough: bool,
     /// Findings by rule.
     pub findings: BTreeMap<String, (Severity, u64)>,
     /// Matches that are no findings of their own, by rule: each is counted on a finding, and told by a digest.

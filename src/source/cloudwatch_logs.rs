@@ -43,7 +43,7 @@ pub use super::aws::{Access, Clock, load};
 pub use connect::{Connect, connector, local_connector};
 pub use group::{is_group, name_of};
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
-pub use trail::{TrailGroup, find_trail_group};
+pub use trail::{TrailBucket, TrailGroup, find_trail_bucket, find_trail_group};
 
 use group::Group;
 use memory::{Key, Known, Memory};

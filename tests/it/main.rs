@@ -29,6 +29,8 @@ mod findings;
 mod fixtures;
 mod foreign;
 #[cfg(feature = "aws")]
+mod history;
+#[cfg(feature = "aws")]
 mod iam_policy;
 mod import;
 mod imports;
@@ -62,7 +64,11 @@ mod sqs;
 mod state;
 mod storms;
 mod templates;
+#[cfg(feature = "aws")]
+mod trail_tree;
 mod trial;
+#[cfg(feature = "aws")]
+mod verify;
 #[cfg(feature = "aws")]
 mod watch;
 #[cfg(feature = "webhook")]
