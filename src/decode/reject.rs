@@ -132,12 +132,9 @@ impl Reason {
     /// Whether nothing of the delivery was looked at from there on, so that events may have been missed.
     pub fn leaves_the_rest(&self) -> bool {
         use Reason::{InflatedTooLarge, InflatesTooMuch, MoreMembers, NotGzip, TooManyParts};
-        match self {
-            InflatedTooLarge { .. } | InflatesTooMuch { .. } | MoreMembers | NotGzip { .. } | TooManyParts { .. } => {
-                true
-            }
-            _ => false,
-        }
+        let is_about_gzip =
+            matches!(self, InflatedTooLarge { .. } | InflatesTooMuch { .. } | MoreMembers | NotGzip { .. });
+        is_about_gzip || matches!(self, TooManyParts { .. })
     }
 
     /// The reason for a parser's error.

@@ -436,7 +436,11 @@ async fn an_event_that_comes_by_several_ways_counts_once() {
         let event = LogEvent { timestamp_ms: logs.clock().now_ms() - 1_000, message: record.to_string() };
         logs.put(group, "111122223333_CloudTrail_us-east-1", event);
         put(&endpoint, &key(ACCOUNT, "eu-west-1", 5, n), std::slice::from_ref(&record));
-        put(&endpoint, &key(ACCOUNT, "eu-west-1", 5, n).replace("AWSLogs", "AWSLogs/o-abc"), &[record.clone()]);
+        put(
+            &endpoint,
+            &key(ACCOUNT, "eu-west-1", 5, n).replace("AWSLogs", "AWSLogs/o-abc"),
+            std::slice::from_ref(&record),
+        );
         let envelope = json!({"version": "0", "id": format!("{n}"), "detail-type": "AWS API Call via CloudTrail",
                               "source": "aws.s3", "account": ACCOUNT, "detail": record});
         envelopes += &format!("{envelope}\n");

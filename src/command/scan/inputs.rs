@@ -1,6 +1,6 @@
 //! What a scan reads: files, and the objects of buckets and trails.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Scan;
@@ -22,14 +22,15 @@ impl Inputs {
     /// Looks ahead how much there is to read.
     pub fn measure(&self) {
         #[cfg(feature = "aws")]
-        for objects in self.objects.iter().cloned() {
+        for objects in &self.objects {
+            let objects = Arc::clone(objects);
             tokio::spawn(async move { objects.measure().await });
         }
     }
 }
 
 /// Whether a path names objects of a bucket.
-fn is_url(path: &PathBuf) -> bool {
+fn is_url(path: &Path) -> bool {
     path.to_string_lossy().starts_with("s3://")
 }
 
@@ -37,7 +38,7 @@ impl Scan {
     /// What is named, as sources; an error after saying what is wrong.
     pub(super) async fn inputs(&self, checkpoints: &[Checkpoint]) -> Result<Inputs, Exit> {
         let mut inputs = Inputs::default();
-        let (urls, files): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(is_url);
+        let (urls, files): (Vec<_>, Vec<_>) = self.paths.iter().cloned().partition(|path| is_url(path));
         let urls = urls.iter().map(|url| url.to_string_lossy().into_owned()).collect();
         self.add_objects(urls, checkpoints, &mut inputs).await?;
         if !files.is_empty() {
