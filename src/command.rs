@@ -12,7 +12,10 @@ use crate::config::{self, Loaded};
 use crate::finding::digest::grouped;
 use crate::rule::Rule;
 use crate::sink::stdout;
+#[cfg(feature = "aws")]
+use crate::source::SourceError;
 use crate::source::{NoticeLevel, Notify};
+use crate::store::{self, DiskStore, MemoryStore, Store};
 use crate::untrusted::Untrusted;
 
 #[cfg(feature = "aws")]
@@ -43,6 +46,8 @@ mod sink;
 mod state;
 mod tail;
 mod time;
+#[cfg(feature = "aws")]
+mod verify;
 
 /// Follows AWS CloudTrail, matches every event against rules, hands on the findings.
 #[derive(Debug, Parser)]
@@ -63,7 +68,10 @@ enum Command {
     /// Prints CloudTrail events as they come, and the findings among them.
     Tail(Box<tail::Tail>),
     /// Runs the rules over events in files, and prints the findings.
-    Scan(scan::Scan),
+    Scan(Box<scan::Scan>),
+    /// Verifies that log files are what CloudTrail delivered, by the digests that it signed.
+    #[cfg(feature = "aws")]
+    Verify(verify::Verify),
     /// Runs as a daemon: follows sources, and brings findings to sinks, as a configuration says.
     Run(run::RunArgs),
     /// Says why rules did or did not match an event, and how near they came.
@@ -97,7 +105,8 @@ Exit codes:
   1    findings at or above --fail-on; a rule is broken or fails its tests (rules check, test);
        an event that a named rule does not match (explain), or a pattern (rules match);
        a configuration is broken (config), or state (state verify); a sink that does not take
-       the sample (sink test); no such entries (outbox); a check that failed (doctor)
+       the sample (sink test); no such entries (outbox); a check that failed (doctor);
+       a file that is not what was delivered (verify)
   2    the arguments are wrong; also a pattern (rules match)
   3    done, but some input could not be decoded or read; a rule that no pattern reaches
        (rules export); not everything could be dealt with in time after a signal (run)
@@ -139,6 +148,8 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Tail(tail) => tail.run(),
         Command::Scan(scan) => scan.run(),
+        #[cfg(feature = "aws")]
+        Command::Verify(verify) => verify.run(),
         Command::Run(run) => run.run(),
         Command::Explain(explain) => explain.run(),
         Command::Rules(rules) => rules.run(),
@@ -332,6 +343,34 @@ fn count(number: impl TryInto<u64>, noun: &str) -> String {
 
 fn thousands(number: u64) -> String {
     grouped(number)
+}
+
+/// The store in a folder, or one for this process only; `None` after saying why there is none.
+fn open_state(folder: Option<&std::path::Path>) -> Option<Box<dyn Store>> {
+    let Some(folder) = folder else { return Some(Box::new(MemoryStore::default())) };
+    match DiskStore::open(folder, store::Limits::default()) {
+        Ok((store, opened)) => {
+            if let Some((aside, reason)) = &opened.set_aside {
+                let text = format!("{reason} (it is kept as {}, and reading begins anew)", aside.display());
+                say("error", &text);
+            }
+            if opened.windows_unreadable > 0 {
+                say("error", &opened.told_of_windows());
+            }
+            Some(Box::new(store))
+        }
+        Err(error) => {
+            say("error", &error.to_string());
+            None
+        }
+    }
+}
+
+/// Says why a source cannot be made.
+#[cfg(feature = "aws")]
+fn source_failed(error: SourceError) -> Exit {
+    say("error", &error.to_string());
+    Exit::SourceFailed
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

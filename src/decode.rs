@@ -56,6 +56,15 @@ pub fn is_deeper_than(text: &str, nesting_max: usize) -> bool {
     nesting::is_deeper_than(text.as_bytes(), nesting_max)
 }
 
+/// What a gzip stream inflates to, or the bytes themselves if they are none. An error says why there may be more.
+pub fn inflated(bytes: &Bytes, limits: &Limits) -> Result<Bytes, Reason> {
+    if !bytes.starts_with(&gzip::MAGIC) {
+        return Ok(bytes.clone());
+    }
+    let gzip::Inflated { bytes, stopped } = gzip::inflate(bytes, 0, limits);
+    stopped.map_or(Ok(bytes.into()), Err)
+}
+
 /// What one delivery may cost. The defaults leave ample room above anything that AWS sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -67,6 +76,9 @@ pub struct Limits {
     pub inflated_bytes_max: usize,
     /// How many times its compressed size a gzip stream may inflate to, judged once more than 1 MiB is out; 200.
     pub inflate_ratio_max: usize,
+    /// How many members a gzip stream may have; any number. CloudTrail's own objects have one, and its digests vouch for no
+    /// more than that.
+    pub gzip_members_max: usize,
     /// How many wrappers may lie around an event; 4. Each gzip layer, `Records`, array, envelope, subscription payload
     /// and Lambda form counts as one. Base64 does not: it is only undone around gzip and in the Lambda form.
     pub wrappers_max: usize,
@@ -81,6 +93,7 @@ impl Default for Limits {
             nesting_max: 64,
             inflated_bytes_max: 512 << 20,
             inflate_ratio_max: 200,
+            gzip_members_max: usize::MAX,
             wrappers_max: 4,
             parts_max: 1 << 20,
         }

@@ -110,6 +110,7 @@ base_fields! {
     RequestBucket = "requestParameters.bucketName",
     DetailType = "detail-type",
     EnvelopeId = "id",
+    OriginalEventId = "addendum.originalEventID",
     SchemaVersion = "schema_version",
     FindingRule = "rule.id",
 }
@@ -126,6 +127,7 @@ impl Base {
         Base::RecipientAccountId,
         Base::AccountId,
         Base::EnvelopeId,
+        Base::OriginalEventId,
         Base::DetailType,
         Base::InsightSource,
         Base::InsightName,
@@ -347,7 +349,11 @@ impl EventKey {
     pub fn of(event: &Event<'_>, origin: &Origin) -> Self {
         let account = event.account().unwrap_or("");
         match event.text_of(Base::EventId).or_else(|| envelope_id(event)) {
-            Some(id) => Self::exact(account, id).unwrap_or_else(|| Self::hashed("id", account, id.as_bytes())),
+            // It says more than the event that was seen under this id.
+            Some(id) if event.text_of(Base::OriginalEventId) == Some(id) => {
+                Self::hashed("stated anew", account, event.text().as_bytes())
+            }
+            Some(id) => Self::of_id(account, id),
             None => match &origin.place {
                 Place::LogEvent(place) if !place.event_id.is_empty() => {
                     Self::hashed("log event", &origin.source, place.event_id.as_bytes())
@@ -355,6 +361,21 @@ impl EventKey {
                 _ => Self::hashed("bytes", "", event.text().as_bytes()),
             },
         }
+    }
+
+    /// The key of what happened. An event that states an earlier one anew, with more or other fields, is about the same.
+    pub fn of_occasion(event: &Event<'_>, own: Self) -> Self {
+        let original = event.text_of(Base::OriginalEventId);
+        original.map_or(own, |id| Self::of_id(event.account().unwrap_or(""), id))
+    }
+
+    /// The key by which a finding is known, beside those of events.
+    pub fn of_finding(id: &str) -> Self {
+        Self::hashed("finding", "", id.as_bytes())
+    }
+
+    fn of_id(account: &str, id: &str) -> Self {
+        Self::exact(account, id).unwrap_or_else(|| Self::hashed("id", account, id.as_bytes()))
     }
 
     /// The recipient's account, where the key is exact.

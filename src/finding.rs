@@ -138,7 +138,7 @@ impl Finding {
         let actor = event.actor();
         Self {
             schema_version: Cow::Borrowed(SCHEMA_VERSION),
-            id: id(rule, key),
+            id: id(rule, &EventKey::of_occasion(event, *key)),
             time: event.time().map(|time| time.to_string()),
             rule: FindingRule {
                 id: rule.id.clone(),

@@ -33,3 +33,5 @@ pub mod sim;
 pub mod sink;
 pub mod source;
 pub mod store;
+#[cfg(feature = "aws")]
+pub mod verify;

@@ -116,6 +116,8 @@ pub struct Bounds {
     pub batches_committed: usize,
     /// Event keys that are remembered at most, in two generations.
     pub keys_remembered: usize,
+    /// Events after which the run stops, as if there were no more.
+    pub events_max: u64,
     /// Times that a finding is brought to a sink that asks for it again.
     pub deliveries_tried: u32,
     /// Which matches are findings.
@@ -145,6 +147,7 @@ impl Default for Bounds {
             batches_matched: cores,
             batches_committed: 16,
             keys_remembered: 2_000_000,
+            events_max: u64::MAX,
             deliveries_tried: 10,
             suppression: Suppression::default(),
             windows_open: 50_000,

@@ -71,7 +71,7 @@ pub use roles::Roles;
 pub use secrets::Secrets;
 pub use stream::{ATTACKS, LOOK_ALIKES, Label, Planned, Stream, Summary, Timing, XRAY_CHANGES};
 #[cfg(feature = "aws")]
-pub use trails::{Trail, TrailStatus, Trails};
+pub use trails::{PublicKey, Trail, TrailStatus, Trails};
 
 /// The account that the stand-in endpoints answer for.
 pub const ACCOUNT_ID: &str = "111122223333";

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use crate::delivery::{Delivery, Receipt};
 use crate::store::Checkpoint;
 
+pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "aws")]
@@ -168,6 +169,8 @@ pub struct SourceReport {
     pub tests: u64,
     /// Objects read.
     pub objects: u64,
+    /// Objects that no digest vouches for, and what else is wrong with digests, where they are asked.
+    pub unvouched: u64,
     /// Objects that were passed over, since they hold no events of CloudTrail: digests and what else lies in a bucket.
     pub passed_over: u64,
     /// Times that something was lost before it could be read: a log group deleted, or its retention too short.

@@ -7,15 +7,14 @@ use std::time::SystemTime;
 use clap::Args;
 
 use super::time::Moment;
-use super::{Exit, notify, say};
+use super::{Exit, notify, say, source_failed};
 use crate::config::run::AwsAccess;
 use crate::source::aws::account;
 use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, LiveTail, Quota, Settings, TrailGroup, WatchedTrail, connector,
-    find_trail_group, load, name_of, trail_connector,
+    find_trail_bucket, find_trail_group, load, name_of, trail_connector,
 };
 use crate::source::role::RoleArn;
-use crate::source::s3;
 use crate::source::sqs::{self, Sqs};
 use crate::source::{Notice, NoticeLevel, Notify, Source, SourceError};
 use crate::store::Checkpoint;
@@ -144,22 +143,12 @@ impl AwsArgs {
         Ok(sources)
     }
 
-    /// Makes a source of the objects under `s3://BUCKET/PREFIX`; `None` after saying what is wrong.
-    pub fn objects(
-        &self,
-        url: &str,
-        (since, until): (Option<Moment>, Option<Moment>),
-        bucket_owner: Option<&str>,
-    ) -> Option<s3::Objects> {
-        let Some(settings) = s3::Settings::of_url(url) else {
-            say("error", &format!("`{url}` is no bucket (it looks like `s3://BUCKET/PREFIX`)"));
-            return None;
-        };
-        let now = SystemTime::now();
-        let (since_ms, until_ms) = (since.map(|moment| moment.ms(now)), until.map(|moment| moment.ms(now)));
-        let bucket_owner = bucket_owner.map(str::to_owned);
-        let settings = s3::Settings { since_ms, until_ms, bucket_owner, ..settings };
-        Some(s3::Objects::new(settings, s3::connector(self.access()), notify()))
+    /// The place in a bucket that a trail delivers to.
+    pub async fn bucket_of(&self, trail: &str) -> Result<String, SourceError> {
+        let found = find_trail_bucket(&load(&self.access()).await?, trail).await?;
+        let url = format!("s3://{}/{}", found.bucket, found.prefix);
+        say("note", &format!("trail `{}` delivers to {url}", found.trail));
+        Ok(url)
     }
 
     /// The region where none is named.
@@ -250,11 +239,6 @@ impl AwsArgs {
         let trail = WatchedTrail { name: found.trail, arn: found.trail_arn, connect: trail_connector(access) };
         Place { group: found.group_arn, region: found.region, trail: Some(trail) }
     }
-}
-
-fn source_failed(error: SourceError) -> Exit {
-    say("error", &error.to_string());
-    Exit::SourceFailed
 }
 
 fn region_of_arn(group: &str) -> Option<&str> {

@@ -72,10 +72,10 @@ impl ConfigArgs {
     /// time: call it where that may be.
     pub fn read_whole(&self) -> Result<Configuration, Vec<String>> {
         let configuration = self.read()?;
-        if configuration.kept.is_empty() || configuration.run.is_none() {
-            return Ok(configuration);
+        match wanting(&configuration) {
+            [] => Ok(configuration),
+            kept => self.read_with(get_kept(kept)?),
         }
-        self.read_with(get_kept(&configuration.kept)?)
     }
 
     fn read_with(&self, vault: Vault) -> Result<Configuration, Vec<String>> {
@@ -99,11 +99,12 @@ impl ConfigArgs {
     /// The same, with all secrets; what is wrong has been said.
     pub fn load_whole(&self) -> Result<(Run, Vec<Effective>), Exit> {
         let configuration = or_say(self.read()).ok_or(Exit::BadRules)?;
-        if configuration.kept.is_empty() || configuration.run.is_none() {
+        let kept = wanting(&configuration);
+        if kept.is_empty() {
             return loaded(configuration).ok_or(Exit::BadRules);
         }
         // Who keeps them may be away, so another start may help.
-        let vault = or_say(get_kept(&configuration.kept)).ok_or(Exit::SourceFailed)?;
+        let vault = or_say(get_kept(kept)).ok_or(Exit::SourceFailed)?;
         or_say(self.read_with(vault)).and_then(loaded).ok_or(Exit::BadRules)
     }
 
@@ -114,6 +115,11 @@ impl ConfigArgs {
             _ => self.load().map(|(run, _)| run.state),
         }
     }
+}
+
+/// The secrets that are still to be got.
+fn wanting(configuration: &Configuration) -> &[Kept] {
+    configuration.run.as_ref().map_or(&[], |run| &run.kept)
 }
 
 /// Gets secrets from those who keep them.

@@ -89,14 +89,19 @@ async fn look_at(place: &Place, way: &Way, about: &mut About<'_>) {
                 trail::that_deliver(way, &trail::To::Bucket(bucket), about).await;
             }
         }
-        What::Objects(objects) => {
-            let owner = objects.bucket_owner.as_deref();
-            bucket::look(way, &objects.bucket, &objects.prefix, owner, bucket::Listing::Needed, about).await;
-            trail::that_deliver(way, &trail::To::Bucket(&objects.bucket), about).await;
+        What::Objects { settings, is_verified } => {
+            let owner = settings.bucket_owner.as_deref();
+            bucket::look(way, &settings.bucket, &settings.prefix, owner, bucket::Listing::Needed, about).await;
+            trail::that_deliver(way, &trail::To::Bucket(&settings.bucket), about).await;
+            if *is_verified {
+                trail::public_keys(way, about).await;
+            }
         }
         What::Bus(_) => {
             let says = "not tried, as it would put an event (`trailwatch sink test NAME` puts a sample)";
             about.skip("events:PutEvents", says);
         }
+        // Got with the configuration, or else nothing was looked at.
+        What::Secret(_) => {}
     }
 }

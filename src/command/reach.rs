@@ -6,7 +6,7 @@ use super::aws::AwsArgs;
 use super::config_file::ConfigArgs;
 use super::{Exit, say};
 use crate::config::run::{AwsAccess, Followed, SinkKind, SinkSettings, SourceKind, SourceSettings};
-use crate::config::{Effective, Run};
+use crate::config::{Effective, Kept, Run};
 use crate::sink::eventbridge;
 use crate::source::aws::{Access, region};
 use crate::source::cloudwatch_logs::is_group;
@@ -18,6 +18,9 @@ pub struct ReachArgs {
     /// Objects that are scanned, as `s3://BUCKET/PREFIX`. Without any of these the configuration is looked at.
     #[arg(value_name = "URL")]
     objects: Vec<String>,
+    /// Those objects are held against digests, as by `verify` and `scan --verify`.
+    #[arg(long, requires = "objects")]
+    verify: bool,
     /// The name or ARN of a log group; may be repeated.
     #[arg(long, value_name = "NAME|ARN")]
     log_group: Vec<String>,
@@ -51,7 +54,7 @@ pub struct Reached {
     pub run: Option<Run>,
 }
 
-/// One source or sink within AWS.
+/// One source or sink within AWS, or a secret.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Its name in the configuration, or as it was named.
@@ -67,8 +70,9 @@ pub enum What {
     LogGroup { name: String, is_live: bool },
     Trail { name: String, is_live: bool },
     Queue { queue: String, buckets: Vec<String>, bucket_owner: Option<String> },
-    Objects(Box<s3::Settings>),
+    Objects { settings: Box<s3::Settings>, is_verified: bool },
     Bus(eventbridge::Settings),
+    Secret(Kept),
 }
 
 impl ReachArgs {
@@ -109,7 +113,7 @@ impl ReachArgs {
                 return Err(Exit::Usage);
             };
             let settings = s3::Settings { bucket_owner: self.bucket_owner.clone(), ..settings };
-            whats.push(What::Objects(Box::new(settings)));
+            whats.push(What::Objects { settings: Box::new(settings), is_verified: self.verify });
         }
         let bus = |bus: &String| eventbridge::Settings { bus: bus.clone(), ..eventbridge::Settings::new("trailwatch") };
         whats.extend(self.event_bus.iter().map(bus).map(What::Bus));
@@ -138,6 +142,9 @@ async fn of_run(run: &Run) -> Vec<Place> {
     let mut places = Vec::new();
     for (name, access, what) in run.sources.iter().filter_map(of_source).chain(run.sinks.iter().filter_map(of_sink)) {
         places.push(Place::new(name, AwsArgs::of(access).access(), what).await);
+    }
+    for what in run.kept.iter().cloned().map(What::Secret) {
+        places.push(Place::new(what.as_named(), Access::default(), what).await);
     }
     places
 }
@@ -174,8 +181,9 @@ impl What {
             Self::LogGroup { name, .. } => format!("log group `{name}`"),
             Self::Trail { name, .. } => format!("trail `{name}`"),
             Self::Queue { queue, .. } => format!("queue `{queue}`"),
-            Self::Objects(settings) => format!("`s3://{}/{}`", settings.bucket, settings.prefix),
+            Self::Objects { settings, .. } => format!("`s3://{}/{}`", settings.bucket, settings.prefix),
             Self::Bus(settings) => format!("bus `{}`", settings.bus),
+            Self::Secret(kept) => format!("secret `{kept}`"),
         }
     }
 
@@ -186,8 +194,10 @@ impl What {
             Self::LogGroup { name, .. } => is_group(name),
             Self::Trail { name, .. } => !name.is_empty() && name.chars().all(is_plain),
             Self::Queue { queue, .. } => sqs::arn_of(queue, "", "").is_some(),
-            Self::Objects(settings) => !settings.prefix.contains(['*', '?', '$']),
+            Self::Objects { settings, .. } => !settings.prefix.contains(['*', '?', '$']),
             Self::Bus(settings) => settings.bus.chars().all(is_plain),
+            // It was judged when it was read.
+            Self::Secret(_) => true,
         }
     }
 
@@ -198,7 +208,8 @@ impl What {
             Self::LogGroup { name, .. } | Self::Trail { name, .. } => of_arn(name),
             Self::Queue { queue, .. } => sqs::region_of(queue),
             Self::Bus(settings) => of_arn(&settings.bus),
-            Self::Objects(_) => None,
+            Self::Secret(kept) => of_arn(&kept.name),
+            Self::Objects { .. } => None,
         };
         region.filter(|region| !region.is_empty())
     }

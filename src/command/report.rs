@@ -75,11 +75,13 @@ fn odd(summary: &Summary) -> Option<String> {
     let sum = |of: fn(&SourceReport) -> u64| summary.sources.iter().map(|(_, report)| of(report)).sum::<u64>();
     let counts = [
         (summary.duplicates, "repeated".to_owned()),
+        (summary.restated, "findings about the same event stated anew".to_owned()),
         (sum(|report| report.late), late(summary)),
         (sum(|report| report.future), "from the future".to_owned()),
         (summary.rejects, "not decoded".to_owned()),
         (sum(|report| report.gaps), "gaps (what was lost before it could be read)".to_owned()),
         (sum(|report| report.unreadable), "unreadable".to_owned()),
+        (sum(|report| report.unvouched), "not vouched for by digests".to_owned()),
         (sum(|report| report.left), "messages left to their queue".to_owned()),
         (sum(|report| report.expired), "messages visible again before they were deleted".to_owned()),
         (summary.misplaced, "in the object of another account".to_owned()),
@@ -210,7 +212,7 @@ pub fn reject_line(reject: &crate::decode::Reject) {
 
 /// The exit code that a run ends with, `--fail-on` aside.
 pub fn exit(summary: &Summary, ended: &Ended) -> Exit {
-    let unreadable = summary.sources.iter().any(|(_, report)| report.unreadable > 0);
+    let unreadable = summary.sources.iter().any(|(_, report)| report.unreadable + report.unvouched > 0);
     match ended {
         Ended::SourceFailed(error) => {
             say("error", &error.to_string());

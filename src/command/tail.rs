@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::hold_back::HoldBack;
 use super::time::{Moment, is_nothing_between, moment, within};
-use super::{Exit, OutputArgs, RuleArgs, line, notify, report, runtime, say, stop_on_signal};
+use super::{Exit, OutputArgs, RuleArgs, line, notify, open_state, report, runtime, say, stop_on_signal};
 use crate::condition::Condition;
 use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
@@ -23,7 +23,7 @@ use crate::rule::{Rule, filter_pattern};
 use crate::sink::stdout::Printer;
 use crate::source::Source;
 use crate::source::file::{FileLimits, Files};
-use crate::store::{self, Checkpoint, DiskStore, MemoryStore, Store};
+use crate::store::Checkpoint;
 
 mod hold_back;
 
@@ -158,7 +158,7 @@ impl Tail {
     ) -> Result<(Summary, Ended, bool), anyhow::Result<Exit>> {
         let stop = stop_on_signal();
         let from_files = !self.paths.is_empty();
-        let Some(store) = self.open_state() else { return Err(Ok(Exit::Internal)) };
+        let Some(store) = open_state(self.state.as_deref()) else { return Err(Ok(Exit::Internal)) };
         let (sources, filter) = if from_files {
             let files = Files::new(self.paths.clone(), FileLimits::default(), notify());
             (vec![Arc::new(files) as Arc<dyn Source>], within(filter, self.since, self.until).map_err(Err)?)
@@ -217,27 +217,6 @@ impl Tail {
         let mut accounts = Accounts::default();
         sources.iter().for_each(|source| accounts.only(source.name(), self.account.clone()));
         accounts
-    }
-
-    /// The store that was asked for; `None` after saying why there is none.
-    fn open_state(&self) -> Option<Box<dyn Store>> {
-        let Some(folder) = &self.state else { return Some(Box::new(MemoryStore::default())) };
-        match DiskStore::open(folder, store::Limits::default()) {
-            Ok((store, opened)) => {
-                if let Some((aside, reason)) = &opened.set_aside {
-                    let text = format!("{reason} (it is kept as {}, and reading begins anew)", aside.display());
-                    say("error", &text);
-                }
-                if opened.windows_unreadable > 0 {
-                    say("error", &opened.told_of_windows());
-                }
-                Some(Box::new(store))
-            }
-            Err(error) => {
-                say("error", &error.to_string());
-                None
-            }
-        }
     }
 
     async fn live_sources(

@@ -49,6 +49,8 @@ pub struct Run {
     pub sinks: Vec<SinkSettings>,
     /// What nobody may print.
     pub secrets: Secrets,
+    /// Secrets that are still to be got from those who keep them. Until then a run cannot begin.
+    pub kept: Vec<Kept>,
 }
 
 /// When the configuration and the rules are read anew.
@@ -219,8 +221,6 @@ pub struct Configuration {
     pub problems: Vec<Diagnostic>,
     /// Every value that counts, and where it comes from.
     pub effective: Vec<Effective>,
-    /// Secrets that are still to be got from those who keep them. Until then a run cannot begin.
-    pub kept: Vec<Kept>,
 }
 
 const DRAIN_DEFAULT: Duration = Duration::from_secs(20);
@@ -238,8 +238,9 @@ pub fn read(tree: &Table, vault: Vault, syntax: Vec<Diagnostic>, first: Arc<Sour
     let syntax = syntax.into_iter().map(|problem| reading.without_values(problem)).collect();
     let problems = crate::rule::syntax::together(syntax, reading.problems);
     let secrets = reading.secrets;
-    let run = run.filter(|_| problems.is_empty()).map(|run| Run { secrets, ..run });
-    Configuration { run, problems, effective: reading.effective, kept: reading.kept }
+    let kept = reading.kept;
+    let run = run.filter(|_| problems.is_empty()).map(|run| Run { secrets, kept, ..run });
+    Configuration { run, problems, effective: reading.effective }
 }
 
 fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
@@ -272,6 +273,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
         sources,
         sinks,
         secrets: Secrets::default(),
+        kept: Vec::new(),
     })
 }
 

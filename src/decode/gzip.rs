@@ -45,10 +45,14 @@ struct Inflating<'c> {
 
 impl Inflating<'_> {
     fn members(&mut self) -> Result<(), Reason> {
-        let mut rest = self.compressed;
+        let (mut rest, mut members) = (self.compressed, 0);
         while !rest.is_empty() {
             if !rest.starts_with(&MAGIC) {
                 return trailer(rest);
+            }
+            members += 1;
+            if members > self.limits.gzip_members_max {
+                return Err(Reason::MoreMembers);
             }
             self.member(&mut rest)?;
         }

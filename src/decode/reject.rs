@@ -89,6 +89,11 @@ pub enum Reason {
         /// What is wrong with it.
         message: String,
     },
+    /// Something was appended to a gzip stream of which there is to be one; what came before that is decoded.
+    #[error(
+        "more than one gzip stream; what is in the first is decoded (CloudTrail's objects have one: who added to it?)"
+    )]
+    MoreMembers,
     /// Inflating was stopped at the limit; what came before that is decoded.
     #[error("inflates to over {inflated_bytes_max} bytes; what came before is decoded (split it, or unpack it first)")]
     InflatedTooLarge {
@@ -126,8 +131,10 @@ pub enum Reason {
 impl Reason {
     /// Whether nothing of the delivery was looked at from there on, so that events may have been missed.
     pub fn leaves_the_rest(&self) -> bool {
-        use Reason::{InflatedTooLarge, InflatesTooMuch, NotGzip, TooManyParts};
-        matches!(self, InflatedTooLarge { .. } | InflatesTooMuch { .. } | NotGzip { .. } | TooManyParts { .. })
+        use Reason::{InflatedTooLarge, InflatesTooMuch, MoreMembers, NotGzip, TooManyParts};
+        let is_about_gzip =
+            matches!(self, InflatedTooLarge { .. } | InflatesTooMuch { .. } | MoreMembers | NotGzip { .. });
+        is_about_gzip || matches!(self, TooManyParts { .. })
     }
 
     /// The reason for a parser's error.

@@ -118,6 +118,8 @@ pub struct Evaluator {
     /// The accounts whose events are wanted, by source; of any, where there are none.
     accounts: Vec<Vec<String>>,
     limits: Limits,
+    /// For CloudTrail's own objects.
+    strict: Limits,
     keep: bool,
 }
 
@@ -131,7 +133,8 @@ impl Evaluator {
         keep: bool,
     ) -> Self {
         let whole = projection_of(Path::parse("account", Case::Insensitive));
-        Self { rules, whole, filter, accounts, limits, keep }
+        let strict = Limits { gzip_members_max: 1, ..limits.clone() };
+        Self { rules, whole, filter, accounts, limits, strict, keep }
     }
 
     /// Decodes and matches a batch.
@@ -149,9 +152,10 @@ impl Evaluator {
         let mut rejects = 0;
         for delivery in batch {
             let mut decoded = Decoded::default();
-            decode::decode(&delivery.body, &delivery.origin, &self.limits, &mut decoded);
-            evaluated.controls += decoded.controls;
             let owner = owner(&delivery.origin);
+            let limits = if owner.is_some() { &self.strict } else { &self.limits };
+            decode::decode(&delivery.body, &delivery.origin, limits, &mut decoded);
+            evaluated.controls += decoded.controls;
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
             let judge = |raw| self.judge(raw, source, owner, &ruled.rules, &mut scratch);
             evaluated.items.extend(decoded.events.into_iter().map(judge));

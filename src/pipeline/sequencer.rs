@@ -70,6 +70,7 @@ struct Group {
     weights: Vec<OwnedSemaphorePermit>,
     more_rejects: u64,
     duplicates: u64,
+    restated: u64,
     controls: u64,
 }
 
@@ -89,7 +90,7 @@ impl Sequencer {
         // What an earlier run forgot is not this one's to tell.
         summary.keys_forgotten = 0;
         let kept = store.windows();
-        let windows_stay = kept.is_some();
+        let windows_stay = kept.is_some() && bounds.suppression != Suppression::ToTheEnd;
         let windows = Windows::restored(kept.unwrap_or_default());
         Self { sources, store, sinks, tap, handle, clock, bounds, notify, stop, seen, windows, windows_stay, summary }
     }
@@ -97,6 +98,9 @@ impl Sequencer {
     /// Takes in a group of batches, and returns once it is committed and delivered. `Err` says that nobody reads the
     /// output any more.
     pub async fn take(&mut self, batches: Vec<Evaluated>) -> Result<(), Gone> {
+        if self.summary.had_enough {
+            return Ok(());
+        }
         let is_tick = batches.is_empty();
         let group = self.gather(batches);
         if is_tick && group.transaction.windows.is_empty() {
@@ -138,6 +142,7 @@ impl Sequencer {
         self.count(&group);
         self.windows.apply(std::mem::take(&mut group.transaction.windows));
         self.summary.windows_open = self.windows.len() as u64;
+        self.stop_if_enough();
         self.handle.publish(&self.summary);
         self.show(&group)?;
         self.deliver(&group.transaction.findings).await?;
@@ -158,20 +163,10 @@ impl Sequencer {
     fn gather(&self, batches: Vec<Evaluated>) -> Group {
         let mut group = self.group();
         for batch in batches {
-            group.receipts[batch.source].extend(batch.receipts);
-            group.weights.push(batch.weight);
-            group.controls += batch.controls;
-            group.more_rejects += batch.more_rejects;
-            for item in batch.items {
-                match item {
-                    Item::Reject(reject) => group.rejects.push(reject),
-                    // Not remembered: another source may bring it, of which it is wanted.
-                    Item::Foreign(foreign) => group.foreign.push(foreign),
-                    Item::Event(event) if self.seen.has(&event.key) || !group.keys.insert(event.key) => {
-                        group.duplicates += 1;
-                    }
-                    Item::Event(event) => group.events.push(event),
-                }
+            let (source, receipts) = (batch.source, batch.receipts.clone());
+            // One that is not taken in whole is not acknowledged either.
+            if self.gather_batch(batch, &mut group) {
+                group.receipts[source].extend(receipts);
             }
         }
         let windows = self.hold_back(&mut group);
@@ -204,13 +199,58 @@ impl Sequencer {
         let findings = group.events.iter().flat_map(|event| event.findings.iter().cloned());
         let findings: Vec<_> = findings.chain(digests).collect();
         group.windows_ended_early = ended_early;
+        let found = group.events.iter().flat_map(|event| &event.findings).chain(&group.held_back);
+        let known = found.map(|finding| EventKey::of_finding(&finding.id));
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
-            seen: group.events.iter().map(|event| event.key).collect(),
+            seen: group.events.iter().map(|event| event.key).chain(known).collect(),
             outgoing: self.handle.outgoing(&findings),
             findings,
             windows: changed.into_iter().collect(),
         };
+    }
+
+    /// Takes in a batch; `false` if there are enough events before its end.
+    fn gather_batch(&self, batch: Evaluated, group: &mut Group) -> bool {
+        group.weights.push(batch.weight);
+        group.controls += batch.controls;
+        group.more_rejects += batch.more_rejects;
+        for item in batch.items {
+            match item {
+                Item::Reject(reject) => group.rejects.push(reject),
+                // Not remembered: another source may bring it, of which it is wanted.
+                Item::Foreign(foreign) => group.foreign.push(foreign),
+                Item::Event(event) if self.seen.has(&event.key) || group.keys.contains(&event.key) => {
+                    group.duplicates += 1;
+                }
+                Item::Event(_) if self.summary.events() + group.events.len() as u64 >= self.bounds.events_max => {
+                    return false;
+                }
+                Item::Event(mut event) => {
+                    group.keys.insert(event.key);
+                    self.leave_out_known(&mut event, group);
+                    group.events.push(event);
+                }
+            }
+        }
+        true
+    }
+
+    fn stop_if_enough(&mut self) {
+        if self.summary.events() >= self.bounds.events_max {
+            self.summary.had_enough = true;
+            self.stop.cancel();
+        }
+    }
+
+    /// An event and its re-statement lead to findings under one id: the one that comes second says nothing new.
+    fn leave_out_known(&self, event: &mut Judged, group: &mut Group) {
+        let before = event.matches.len();
+        event.matches.retain(|matched| {
+            let key = EventKey::of_finding(&matched.finding.id);
+            !self.seen.has(&key) && group.keys.insert(key)
+        });
+        group.restated += (before - event.matches.len()) as u64;
     }
 
     /// Brings the transaction until the store has it; `false` if the run is stopped before that.
@@ -240,6 +280,7 @@ impl Sequencer {
     fn count(&mut self, group: &Group) {
         let now = self.clock.now();
         self.summary.duplicates += group.duplicates;
+        self.summary.restated += group.restated;
         self.summary.controls += group.controls;
         self.summary.rejects += group.more_rejects;
         for event in &group.events {

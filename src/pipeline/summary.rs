@@ -28,6 +28,8 @@ pub struct Summary {
     pub filtered: u64,
     /// Events that came again.
     pub duplicates: u64,
+    /// Findings about events that were stated anew, each of which had been made before.
+    pub restated: u64,
     /// Probes of CloudWatch that carry no event.
     pub controls: u64,
     /// Events whose time is missing or cannot be read.
@@ -40,6 +42,8 @@ pub struct Summary {
     pub rejects: u64,
     /// The first rejects, for a person to look at: at most [`Summary::REJECTS_KEPT`].
     pub first_rejects: Vec<Reject>,
+    /// Whether the run stopped since there were as many events as were wanted.
+    pub had_enough: bool,
     /// Findings by rule.
     pub findings: BTreeMap<String, (Severity, u64)>,
     /// Matches that are no findings of their own, by rule: each is counted on a finding, and told by a digest.

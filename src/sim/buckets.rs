@@ -12,16 +12,21 @@ use super::{ACCOUNT_ID, lock};
 /// Most keys on a page, and the default.
 const PAGE_MAX: usize = 1_000;
 
+/// What an object's owner wrote beside it.
+type Metadata = BTreeMap<String, String>;
+
 /// The buckets of an account; a handle that is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Buckets {
     buckets: Arc<Mutex<BTreeMap<String, BTreeMap<String, Bytes>>>>,
+    /// By bucket and key.
+    metadata: Arc<Mutex<BTreeMap<(String, String), Metadata>>>,
     page_max: Arc<AtomicUsize>,
 }
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self { buckets: Arc::default(), page_max: Arc::new(AtomicUsize::new(PAGE_MAX)) }
+        Self { buckets: Arc::default(), metadata: Arc::default(), page_max: Arc::new(AtomicUsize::new(PAGE_MAX)) }
     }
 }
 
@@ -40,6 +45,7 @@ pub(super) struct Found {
     pub(super) tag: String,
     /// `bytes FROM-TO/TOTAL`, where a part was asked for.
     pub(super) range: Option<String>,
+    pub(super) metadata: Metadata,
 }
 
 /// What a request for a page of keys asks for.
@@ -72,6 +78,22 @@ impl Buckets {
         lock(&self.buckets).entry(bucket.to_owned()).or_default().insert(key.to_owned(), body.into());
     }
 
+    /// Writes something beside an object.
+    pub fn set_metadata(&self, bucket: &str, key: &str, name: &str, value: &str) {
+        let place = (bucket.to_owned(), key.to_owned());
+        lock(&self.metadata).entry(place).or_default().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Forgets what was written beside an object.
+    pub fn clear_metadata(&self, bucket: &str, key: &str) {
+        lock(&self.metadata).remove(&(bucket.to_owned(), key.to_owned()));
+    }
+
+    /// Gives the bytes of an object.
+    pub fn body(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        lock(&self.buckets).get(bucket)?.get(key).cloned()
+    }
+
     /// Deletes an object.
     pub fn delete(&self, bucket: &str, key: &str) {
         if let Some(objects) = lock(&self.buckets).get_mut(bucket) {
@@ -97,7 +119,8 @@ impl Buckets {
         if wanted.if_match.is_some_and(|wanted| wanted != tag) {
             return Err(refusal(412, "PreconditionFailed", "At least one of the pre-conditions did not hold"));
         }
-        let Some(from) = wanted.range else { return Ok(Found { bytes: bytes.clone(), tag, range: None }) };
+        let metadata = lock(&self.metadata).get(&(bucket.to_owned(), key.to_owned())).cloned().unwrap_or_default();
+        let Some(from) = wanted.range else { return Ok(Found { bytes: bytes.clone(), tag, range: None, metadata }) };
         let (from, to) = from.strip_prefix("bytes=").and_then(|range| range.split_once('-')).unwrap_or_default();
         let unknown = |_| refusal(400, "InvalidArgument", "only `bytes=N-` and `bytes=N-M` are known here");
         let from: usize = from.parse().map_err(unknown)?;
@@ -107,7 +130,7 @@ impl Buckets {
         }
         let last = last.clamp(from, bytes.len() - 1);
         let range = format!("bytes {from}-{last}/{}", bytes.len());
-        Ok(Found { bytes: bytes.slice(from..=last), tag, range: Some(range) })
+        Ok(Found { bytes: bytes.slice(from..=last), tag, range: Some(range), metadata })
     }
 
     pub(super) fn list(&self, bucket: &str, query: &Query<'_>, owner: Option<&str>) -> Result<Page, Refusal> {

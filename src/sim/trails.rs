@@ -1,8 +1,11 @@
-//! What CloudTrail says about its trails: `DescribeTrails`, `GetTrailStatus` and `GetEventSelectors`.
+//! What CloudTrail says about its trails: `DescribeTrails`, `GetTrailStatus` and `GetEventSelectors`; and the keys it signs
+//! with: `ListPublicKeys`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,6 +19,8 @@ pub struct Trail {
     pub name: String,
     /// Bucket that it delivers to.
     pub s3_bucket: String,
+    /// What the keys of its files begin with, without a slash at the end.
+    pub s3_key_prefix: Option<String>,
     /// Region in which it was made.
     pub home_region: String,
     /// ARN of the log group that it delivers to, ending in `:*` as CloudTrail shows it.
@@ -55,6 +60,7 @@ impl Trail {
         Self {
             name: name.to_owned(),
             s3_bucket: format!("trail-{ACCOUNT_ID}"),
+            s3_key_prefix: None,
             home_region: REGION.to_owned(),
             log_group_arn: Some(format!("arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:*")),
             is_multi_region: true,
@@ -84,6 +90,9 @@ impl Trail {
             "HasInsightSelectors": false,
             "IsOrganizationTrail": self.is_organization,
         }));
+        if let Some(prefix) = &self.s3_key_prefix {
+            answer.insert("S3KeyPrefix".into(), prefix.as_str().into());
+        }
         if let Some(arn) = &self.log_group_arn {
             answer.insert("CloudWatchLogsLogGroupArn".into(), arn.as_str().into());
             answer.insert("CloudWatchLogsRoleArn".into(), role.into());
@@ -130,6 +139,27 @@ fn object(value: Value) -> Map<String, Value> {
 #[derive(Clone, Debug, Default)]
 pub struct Trails {
     trails: Arc<Mutex<BTreeMap<String, Trail>>>,
+    public_keys: Arc<Mutex<Vec<PublicKey>>>,
+}
+
+/// The public half of a key that digests were signed with for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Name of the key.
+    pub fingerprint: String,
+    /// The key in DER.
+    pub der: Vec<u8>,
+    /// When it began to be used, in seconds since the Unix epoch.
+    pub from_seconds: i64,
+    /// When it was last used.
+    pub to_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeysRequest {
+    start_time: f64,
+    end_time: f64,
 }
 
 #[derive(Deserialize)]
@@ -167,9 +197,15 @@ impl Trails {
         lock(&self.trails).get_mut(name).map(|trail| trail.status = status).is_some()
     }
 
+    /// Adds a key.
+    pub fn put_public_key(&self, key: PublicKey) {
+        lock(&self.public_keys).push(key);
+    }
+
     pub(super) fn call(&self, operation: &str, body: Value) -> Result<Value, Refusal> {
         match operation {
             "DescribeTrails" => self.describe_trails(parse(body)?),
+            "ListPublicKeys" => self.list_public_keys(parse(body)?),
             "GetTrailStatus" => self.get_trail_status(&parse::<StatusRequest>(body)?.name),
             "GetEventSelectors" => self.get_event_selectors(&parse::<SelectorsRequest>(body)?.trail_name),
             _ => Err(Refusal::new("UnknownOperationException", format!("unknown operation `{operation}`"))),
@@ -184,6 +220,19 @@ impl Trails {
         let here = |trail: &&Trail| trail.home_region == REGION || (shadows && trail.is_multi_region);
         let list: Vec<Value> = trails.values().filter(named).filter(here).map(Trail::describe).collect();
         Ok(json!({"trailList": list}))
+    }
+
+    fn list_public_keys(&self, request: KeysRequest) -> Result<Value, Refusal> {
+        let keys = lock(&self.public_keys);
+        let is_used = |key: &&PublicKey| {
+            key.to_seconds as f64 >= request.start_time && key.from_seconds as f64 <= request.end_time
+        };
+        let listed = |key: &PublicKey| {
+            json!({"Fingerprint": key.fingerprint, "Value": STANDARD.encode(&key.der),
+                   "ValidityStartTime": key.from_seconds as f64, "ValidityEndTime": key.to_seconds as f64})
+        };
+        let list: Vec<Value> = keys.iter().filter(is_used).map(listed).collect();
+        Ok(json!({"PublicKeyList": list}))
     }
 
     fn get_trail_status(&self, name: &str) -> Result<Value, Refusal> {

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) mod access;
 pub(super) mod nearest;
+pub mod public_keys;
 mod roles;
 pub(crate) mod trouble;
 

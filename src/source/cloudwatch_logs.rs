@@ -47,7 +47,9 @@ pub use connect::{Connect, connector, local_connector};
 pub use group::{is_group, name_of};
 pub use live::LiveTail;
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
-pub use trail::{TrailConnect, TrailGroup, WatchedTrail, find_trail_group, trail_connector};
+pub use trail::{
+    TrailBucket, TrailConnect, TrailGroup, WatchedTrail, find_trail_bucket, find_trail_group, trail_connector,
+};
 
 use group::Group;
 use live::Live;

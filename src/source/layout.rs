@@ -36,12 +36,21 @@ pub struct TrailFile<'k> {
 pub enum Folder {
     /// Something in which events of CloudTrail may be, further down.
     Above,
-    /// The events of an account: folders of regions.
-    Events,
-    /// The events of an account in a region, or some days of them: keys are in the order of days.
-    Region,
-    /// Files that hold no events of CloudTrail: digests, other services' logs.
+    /// An account's files of a kind: folders of regions.
+    Account(FileKind),
+    /// An account's files of a kind in a region, or some days of them: keys are in the order of days.
+    Region(FileKind),
+    /// Other services' logs.
     Other,
+}
+
+/// Whose files lie in a folder, as far as its name says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Whose<'k> {
+    /// The account.
+    pub account: Option<&'k str>,
+    /// The region of the events.
+    pub region: Option<&'k str>,
 }
 
 impl<'k> TrailFile<'k> {
@@ -65,10 +74,18 @@ pub fn folder(prefix: &str) -> Folder {
         Some(name) => file_kind(name),
     };
     match (kind, parts.next()) {
-        (Some(FileKind::Events), None | Some("")) => Folder::Events,
-        (Some(FileKind::Events), Some(_)) => Folder::Region,
-        (Some(FileKind::Digest) | None, _) => Folder::Other,
+        (Some(kind), None | Some("")) => Folder::Account(kind),
+        (Some(kind), Some(_)) => Folder::Region(kind),
+        (None, _) => Folder::Other,
     }
+}
+
+/// Whose files lie in a folder, by its name from the bucket's root, which ends in a slash.
+pub fn whose(prefix: &str) -> Whose<'_> {
+    let Some(mut parts) = prefix.strip_suffix('/').and_then(below_logs) else { return Whose::default() };
+    let account = account(&mut parts);
+    let region = account.and_then(|_| parts.nth(1));
+    Whose { account, region }
 }
 
 /// The folder of an account and region that a folder of days, or their region's own, lies in, with the day appended:
@@ -151,14 +168,30 @@ mod tests {
             ("AWSLogs/", Folder::Above),
             ("a/AWSLogs/o-abc/", Folder::Above),
             ("AWSLogs/111122223333/", Folder::Above),
-            ("AWSLogs/111122223333/CloudTrail/", Folder::Events),
-            ("AWSLogs/111122223333/CloudTrail-Insight/", Folder::Events),
-            ("AWSLogs/111122223333/CloudTrail/eu-west-1/", Folder::Region),
-            ("AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1/2026/", Folder::Region),
-            ("AWSLogs/111122223333/CloudTrail-Digest/", Folder::Other),
+            ("AWSLogs/111122223333/CloudTrail/", Folder::Account(FileKind::Events)),
+            ("AWSLogs/111122223333/CloudTrail-Insight/", Folder::Account(FileKind::Events)),
+            ("AWSLogs/111122223333/CloudTrail/eu-west-1/", Folder::Region(FileKind::Events)),
+            ("AWSLogs/o-abc/111122223333/CloudTrail/eu-west-1/2026/", Folder::Region(FileKind::Events)),
+            ("AWSLogs/111122223333/CloudTrail-Digest/", Folder::Account(FileKind::Digest)),
+            ("AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/", Folder::Region(FileKind::Digest)),
             ("AWSLogs/111122223333/vpcflowlogs/", Folder::Other),
         ] {
             assert_eq!(folder(prefix), expected, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn folders_say_whose_they_are() {
+        for (prefix, account, region) in [
+            ("", None, None),
+            ("a/AWSLogs/", None, None),
+            ("AWSLogs/o-abc/", None, None),
+            ("AWSLogs/111122223333/", Some(ACCOUNT), None),
+            ("a/AWSLogs/o-abc/111122223333/CloudTrail/", Some(ACCOUNT), None),
+            ("AWSLogs/111122223333/CloudTrail/eu-west-1/", Some(ACCOUNT), Some("eu-west-1")),
+            ("AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/01/", Some(ACCOUNT), Some("eu-west-1")),
+        ] {
+            assert_eq!(whose(prefix), Whose { account, region }, "{prefix}");
         }
     }
 

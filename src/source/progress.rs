@@ -13,6 +13,8 @@ pub struct Progress {
 struct Counts {
     read_bytes: AtomicU64,
     total_bytes: AtomicU64,
+    /// What somebody found who looked ahead.
+    expected_bytes: AtomicU64,
     files: AtomicU64,
 }
 
@@ -24,7 +26,8 @@ impl Progress {
 
     /// Bytes of all files found so far; standard input adds nothing. Of files, final once the first batch is there.
     pub fn total_bytes(&self) -> u64 {
-        self.counts.total_bytes.load(Ordering::Relaxed)
+        let Counts { total_bytes, expected_bytes, .. } = &*self.counts;
+        total_bytes.load(Ordering::Relaxed).max(expected_bytes.load(Ordering::Relaxed))
     }
 
     /// Files that were read to their end, or as far as they could be.
@@ -34,6 +37,12 @@ impl Progress {
 
     pub(in crate::source) fn add_read(&self, bytes: u64) {
         self.counts.read_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Makes the total no less than that.
+    #[cfg(feature = "aws")]
+    pub(in crate::source) fn expect(&self, bytes: u64) {
+        self.counts.expected_bytes.fetch_max(bytes, Ordering::Relaxed);
     }
 
     pub(in crate::source) fn add_total(&self, bytes: u64) {

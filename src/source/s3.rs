@@ -22,15 +22,18 @@ use super::aws::trouble::{Failure, FailureKind, Trouble};
 use super::notification::Object;
 use super::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
 use crate::delivery::{Delivery, Origin, Receipt};
+use crate::store::Checkpoint;
 
+mod bucket;
 pub(in crate::source) mod object;
 mod refuse;
 mod walk;
 
 pub use super::aws::Access;
 pub use super::progress::Progress;
+pub use bucket::Bucket;
 pub(crate) use object::bucket_region;
-use object::{Calls, Terms, fetch};
+use object::{Calls, Terms, Whole, fetch};
 use walk::{Listed, Walk};
 
 /// Gives a client. The SDK's retries must be off: failures are counted and waited out by the source.
@@ -72,8 +75,14 @@ pub struct Settings {
     /// The last moment of which events are wanted, in milliseconds since 1970. What was delivered within a day after it is
     /// read too, since events are delivered late.
     pub until_ms: Option<i64>,
+    /// The accounts whose events are wanted; empty for all. Where any is named, nothing but CloudTrail's own files is read.
+    pub accounts: Vec<String>,
+    /// The regions of events that are wanted; empty for all. Where any is named, nothing but CloudTrail's own files is read.
+    pub regions: Vec<String>,
     /// The account that the bucket must belong to; `None` for any.
     pub bucket_owner: Option<String>,
+    /// The position of an earlier run, which this one goes on from.
+    pub resume: Option<String>,
     /// The bytes of an object, as it lies in the bucket; 512 MiB. A larger one is not read.
     pub object_bytes_max: u64,
     /// Objects that are fetched at the same time; 8. So many may wait in memory.
@@ -92,7 +101,10 @@ impl Settings {
             prefix: prefix.to_owned(),
             since_ms: None,
             until_ms: None,
+            accounts: Vec::new(),
+            regions: Vec::new(),
             bucket_owner: None,
+            resume: None,
             object_bytes_max: 512 << 20,
             objects_at_once: 8,
         })
@@ -114,7 +126,38 @@ pub struct Objects {
     notify: Notify,
     progress: Progress,
     report: Mutex<SourceReport>,
+    witness: Option<Arc<dyn Witness>>,
+    on_the_way: Mutex<OnTheWay>,
     reader: tokio::sync::Mutex<Reader>,
+}
+
+/// Knows of each object whether it is what was delivered.
+pub trait Witness: Send + Sync {
+    /// What is wrong with an object, if anything is. Asked for several objects at the same time, about in the order of
+    /// their keys.
+    fn judge<'a>(&'a self, key: &'a str, body: &'a Bytes) -> BoxFuture<'a, Result<(), String>>;
+
+    /// Nothing more will be asked: says what there is to say in the end, and how many things were wrong beside objects.
+    fn finish(&self) -> BoxFuture<'_, u64>;
+}
+
+/// Objects that were handed over and are not committed, in the order of the walk.
+#[derive(Debug, Default)]
+struct OnTheWay(VecDeque<(Receipt, String, bool)>);
+
+impl OnTheWay {
+    /// The key up to which everything is committed once these are, if that is further than before.
+    fn position(&self, receipts: &[Receipt]) -> Option<&str> {
+        let is_done = |(receipt, _, done): &&(Receipt, String, bool)| *done || receipts.contains(receipt);
+        self.0.iter().take_while(is_done).last().map(|(_, key, _)| key.as_str())
+    }
+
+    fn commit(&mut self, receipts: &[Receipt]) {
+        self.0.iter_mut().filter(|(receipt, ..)| receipts.contains(receipt)).for_each(|(_, _, done)| *done = true);
+        while self.0.front().is_some_and(|(_, _, done)| *done) {
+            self.0.pop_front();
+        }
+    }
 }
 
 /// What was begun and is not finished. Changed only between awaits, so that dropping the future of `next` loses nothing.
@@ -136,8 +179,8 @@ struct Fetching {
     task: JoinHandle<Fetched>,
 }
 
-/// What fetching took, and what came of it.
-type Fetched = (Calls, Result<Bytes, Failure>);
+/// What fetching took, what came of it, and what the witness says of that.
+type Fetched = (Calls, Result<(Bytes, Result<(), String>), Failure>);
 
 impl Objects {
     /// Makes a source. Nothing is read before the first `next`.
@@ -159,13 +202,41 @@ impl Objects {
             notify,
             progress: Progress::default(),
             report: Mutex::default(),
+            witness: None,
+            on_the_way: Mutex::default(),
             reader: tokio::sync::Mutex::new(reader),
         }
+    }
+
+    /// The same, with somebody who is shown every object.
+    pub fn witnessed_by(self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..self }
     }
 
     /// How far reading has got, for a progress bar. The total grows while keys are listed.
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+
+    /// Lists everything once, ahead of reading, so that the total is known soon. Failures are left to the reading.
+    pub async fn measure(&self) {
+        let Ok(client) = (self.connect)().await else { return };
+        let (mut walk, mut bytes) = (Walk::new(&self.settings), 0);
+        let mut region = None;
+        while !walk.has_ended() {
+            if let Some(listed) = walk.listed() {
+                bytes += listed.bytes;
+                self.progress.expect(bytes);
+                continue;
+            }
+            self.report().calls += 1;
+            match walk.list(&client, &self.settings, region.as_deref()).await {
+                Ok(listed) => bytes += listed.bytes,
+                Err((_, Some(elsewhere))) if region.as_ref() != Some(&elsewhere) => region = Some(elsewhere),
+                Err(_) => return,
+            }
+            self.progress.expect(bytes);
+        }
     }
 
     async fn next_batch(&self) -> Result<Option<Vec<Delivery>>, SourceError> {
@@ -188,9 +259,13 @@ impl Objects {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
             let Some(Fetching { key, .. }) = reader.fetching.pop_front() else { break };
-            if let Some(delivery) = self.take(reader, &client, &key, fetched) {
+            if let Some(delivery) = self.take(reader, &client, key, fetched) {
                 return Ok(Some(vec![delivery]));
             }
+        }
+        if let Some(witness) = &self.witness {
+            let wrong = witness.finish().await;
+            self.report().unvouched += wrong;
         }
         if !reader.found {
             self.tell(NoticeLevel::Warn, format!("there is no object to read under {}", self.name));
@@ -200,14 +275,15 @@ impl Objects {
 
     /// Lists one page of keys.
     async fn list(&self, reader: &mut Reader, client: &Client) -> Result<(), SourceError> {
+        if let Some(listed) = reader.walk.listed() {
+            self.take_listed(reader, listed);
+            return Ok(());
+        }
         self.report().calls += 1;
         match reader.walk.list(client, &self.settings, reader.region.as_deref()).await {
-            Ok(Listed { keys, bytes, passed_over }) => {
+            Ok(listed) => {
                 reader.trouble.over();
-                reader.found |= !keys.is_empty();
-                self.progress.add_total(bytes);
-                self.report().passed_over += passed_over;
-                reader.keys.extend(keys);
+                self.take_listed(reader, listed);
                 Ok(())
             }
             Err((_, Some(region))) if reader.region.as_ref() != Some(&region) => {
@@ -216,6 +292,13 @@ impl Objects {
             }
             Err((failure, _)) => self.take_failure(reader, client, failure).await,
         }
+    }
+
+    fn take_listed(&self, reader: &mut Reader, Listed { keys, bytes, passed_over }: Listed) {
+        reader.found |= !keys.is_empty();
+        self.progress.add_total(bytes);
+        self.report().passed_over += passed_over;
+        reader.keys.extend(keys);
     }
 
     async fn take_failure(&self, reader: &mut Reader, client: &Client, failure: Failure) -> Result<(), SourceError> {
@@ -243,30 +326,45 @@ impl Objects {
                 Object { bucket: self.settings.bucket.clone(), key: key.clone(), region: reader.region.clone() };
             let (bucket_owner, bytes_max) = (self.settings.bucket_owner.clone(), self.settings.object_bytes_max);
             let terms = Terms { bucket_owner, bytes_max, tries_max: TRIES_MAX };
-            let client = client.clone();
+            let (client, witness) = (client.clone(), self.witness.clone());
             let task = tokio::spawn(async move {
                 let mut calls = Calls::default();
                 let fetched = fetch(&client, &object, &terms, &mut calls).await;
-                (calls, fetched)
+                let Whole { bytes, .. } = match fetched {
+                    Ok(whole) => whole,
+                    Err(failure) => return (calls, Err(failure)),
+                };
+                let judged = match witness {
+                    Some(witness) => witness.judge(&object.key, &bytes).await,
+                    None => Ok(()),
+                };
+                (calls, Ok((bytes, judged)))
             });
             reader.fetching.push_back(Fetching { key, task });
         }
     }
 
     /// Takes in an object; what cannot be read is told and counted.
-    fn take(&self, reader: &mut Reader, client: &Client, key: &str, (calls, fetched): Fetched) -> Option<Delivery> {
+    fn take(&self, reader: &mut Reader, client: &Client, key: String, (calls, fetched): Fetched) -> Option<Delivery> {
         let mut report = self.report();
         calls.count(&mut report);
         self.progress.add_file();
         let origin = Origin::whole(format!("s3://{}/{key}", self.settings.bucket));
         match fetched {
-            Ok(body) => {
+            Ok((body, judged)) => {
                 report.objects += 1;
                 report.deliveries += 1;
                 report.bytes += body.len() as u64;
+                report.unvouched += u64::from(judged.is_err());
+                drop(report);
+                if let Err(wrong) = judged {
+                    self.tell(NoticeLevel::Error, format!("`{origin}`: {wrong}"));
+                }
                 self.progress.add_read(body.len() as u64);
                 reader.receipts += 1;
-                Some(Delivery { body, origin, receipt: Receipt(reader.receipts) })
+                let receipt = Receipt(reader.receipts);
+                lock(&self.on_the_way).0.push_back((receipt, key, false));
+                Some(Delivery { body, origin, receipt })
             }
             Err(failure) => {
                 report.unreadable += 1;
@@ -294,6 +392,17 @@ impl Source for Objects {
 
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
         Box::pin(self.next_batch())
+    }
+
+    fn checkpoint(&self, receipts: &[Receipt]) -> Option<Checkpoint> {
+        let on_the_way = lock(&self.on_the_way);
+        let position = on_the_way.position(receipts)?.to_owned();
+        Some(Checkpoint { source: self.name(), position })
+    }
+
+    fn commit<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
+        lock(&self.on_the_way).commit(receipts);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn report(&self) -> SourceReport {

@@ -53,6 +53,7 @@ fn help() {
         ("help-demo", vec!["demo", "--help"]),
         ("help-tail", vec!["tail", "--help"]),
         ("help-scan", vec!["scan", "--help"]),
+        ("help-verify", vec!["verify", "--help"]),
         ("help-explain", vec!["explain", "--help"]),
         ("help-rules", vec!["rules", "--help"]),
         ("help-rules-list", vec!["rules", "list", "--help"]),

@@ -12,6 +12,7 @@ use trailwatch::sim::{ACCOUNT_ID, Endpoint, LogEvent, REGION, Request, Trail};
 
 use super::roles::ran;
 use super::run::wait;
+use super::trail_tree::{self, Tree};
 
 const GROUP: &str = "trail-group";
 const BUCKET: &str = "trail-objects";
@@ -101,6 +102,10 @@ fn judged(request: &Request) -> Vec<Judged> {
             };
             entries.iter().map(entry).collect()
         }
+        ("secretsmanager", "GetSecretValue") => {
+            one("secretsmanager:GetSecretValue", arn("secretsmanager", &format!("secret:{}-AbCdEf", body("SecretId"))))
+        }
+        ("AmazonSSM", "GetParameter") => one("ssm:GetParameter", arn("ssm", &format!("parameter{}", body("Name")))),
         ("STS", "AssumeRole") => one("sts:AssumeRole", body("RoleArn").to_owned()),
         other => panic!("no permission is known for {other:?}"),
     }
@@ -113,7 +118,7 @@ fn texts(value: &Value) -> Vec<&str> {
 }
 
 fn fits(pattern: &str, text: &str) -> bool {
-    let pattern = regex::escape(pattern).replace(r"\*", ".*");
+    let pattern = regex::escape(pattern).replace(r"\*", ".*").replace(r"\?", ".");
     regex::Regex::new(&format!("^{pattern}$")).unwrap().is_match(text)
 }
 
@@ -257,6 +262,41 @@ async fn who_follows_with_a_live_tail_may_do_so_and_be_told_of_troubles() {
     tail.wait().unwrap();
     let policy = policy_of(&["--trail", "main", "--live", "--with-hints"]).await;
     compare("a live tail", &policy, &calls(&endpoint));
+    endpoint.stop().await;
+}
+
+#[tokio::test]
+async fn who_verifies_may_list_public_keys() {
+    let url = format!("s3://{}/AWSLogs/", trail_tree::BUCKET);
+    let mut tree = Tree::new("AWSLogs/", "eu-west-1");
+    let log = tree.log("00:15", "log1", &[serde_json::from_str(RECORD).unwrap()]);
+    tree.digest(0, &[&log]);
+    for (name, run) in [("verify", &["verify", url.as_str()][..]), ("scan --verify", &["scan", &url, "--verify"])] {
+        let endpoint = Endpoint::start().await.unwrap();
+        tree.deliver(endpoint.buckets());
+        endpoint.trails().put_public_key(trail_tree::SIGNER.of_day(5));
+        let (code, _, stderr) = ran(trailwatch(&[run, &["--endpoint-url", &endpoint.url()]].concat())).await;
+        assert_eq!(code, Some(0), "{name}: {stderr}");
+        compare(name, &policy_of(&[&url, "--verify"]).await, &calls(&endpoint));
+        endpoint.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn secrets_of_a_configuration_may_be_got() {
+    let (endpoint, folder) = (Endpoint::start().await.unwrap(), tempfile::tempdir().unwrap());
+    let config = folder.path().join("trailwatch.toml");
+    let text = "state = \"state\"\n[sources.local]\ntype = \"files\"\npaths = [\"x\"]\n[sinks.pager]\ntype = \"webhook\"\n\
+                url = \"${secretsmanager:hooks/pager#url}\"\nheaders = { Authorization = \"${ssm:/prod/token}\" }\n";
+    std::fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    endpoint.secrets().put_secret("hooks/pager", r#"{"url": "http://127.0.0.1:9/"}"#);
+    endpoint.secrets().put_parameter("/prod/token", "token");
+    let mut sample = trailwatch(&["sink", "test", "pager", "--config", config]);
+    sample.env("AWS_ENDPOINT_URL", endpoint.url());
+    let (_, _, stderr) = ran(sample).await;
+    assert!(!stderr.contains("cannot be had"), "{stderr}");
+    compare("secrets", &policy_of(&["--config", config]).await, &calls(&endpoint));
     endpoint.stop().await;
 }
 

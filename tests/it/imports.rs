@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["finding", "event::EventKey"]),
     ("source", &["delivery", "store::Checkpoint"]),
     ("sink", &["finding", "rule::Severity", "event"]),
+    ("verify", &["source", "decode"]),
     // What holds the two together.
     (
         "pipeline",
@@ -34,6 +35,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "config",
             "pipeline",
+            "verify",
             "source",
             "sink",
             "store",

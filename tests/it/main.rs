@@ -28,6 +28,8 @@ mod files;
 mod findings;
 mod fixtures;
 mod foreign;
+#[cfg(feature = "aws")]
+mod history;
 #[cfg(all(feature = "aws", feature = "webhook", unix))]
 mod iam_policy;
 mod import;
@@ -67,7 +69,11 @@ mod storms;
 #[cfg(feature = "aws")]
 mod tally;
 mod templates;
+#[cfg(feature = "aws")]
+mod trail_tree;
 mod trial;
+#[cfg(feature = "aws")]
+mod verify;
 #[cfg(feature = "aws")]
 mod watch;
 #[cfg(feature = "webhook")]

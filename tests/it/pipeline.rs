@@ -397,7 +397,8 @@ async fn a_transaction_that_fails_is_brought_again_as_it_is() {
 
     let brought = brought.lock().unwrap();
     assert_eq!(brought.len(), 4);
-    assert_eq!((brought[0].findings.len(), brought[0].seen.len()), (2, 3));
+    // Three events, and two findings.
+    assert_eq!((brought[0].findings.len(), brought[0].seen.len()), (2, 5));
     for again in &brought[1..] {
         assert_eq!(again.checkpoints, brought[0].checkpoints);
         assert_eq!(again.seen, brought[0].seen);
@@ -456,6 +457,55 @@ async fn a_source_that_cannot_acknowledge_is_told_and_the_run_goes_on() {
 }
 
 // What is counted.
+
+/// An event that states another anew.
+fn anew(number: u64, original: u64, name: &str) -> Bytes {
+    let text = String::from_utf8(event(number, name).to_vec()).unwrap();
+    let addendum = format!(
+        r#","addendum":{{"reason":"UPDATED_DATA","updatedFields":"eventName","originalEventID":"e0000000-0000-4000-8000-{original:012}"}}"#
+    );
+    format!("{}{addendum}}}", text.strip_suffix('}').unwrap()).into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_stated_anew_is_not_found_twice_by_a_rule() {
+    for (name, bodies, shown, restated) in [
+        ("the original first", vec![fire(1), anew(2, 1, "Fire")], vec!["1*", "2"], 1),
+        ("the original last", vec![anew(2, 1, "Fire"), fire(1)], vec!["2*", "1"], 1),
+        (
+            "twice, and the original in between",
+            vec![anew(2, 1, "Fire"), fire(1), anew(3, 1, "Fire")],
+            vec!["2*", "1", "3"],
+            2,
+        ),
+        ("what it adds makes a rule fire", vec![quiet(1), anew(2, 1, "Fire")], vec!["1", "2*"], 0),
+        ("what it adds is under the same id", vec![quiet(1), anew(1, 1, "Fire")], vec!["1", "1*"], 0),
+        ("under the same id, and nothing new", vec![fire(1), anew(1, 1, "Fire")], vec!["1*", "1"], 1),
+        ("of other events", vec![fire(1), anew(2, 3, "Fire")], vec!["1*", "2*"], 0),
+    ] {
+        for batches_committed in [1, 16] {
+            let log = Log::default();
+            let bounds = Bounds { batches_committed, ..Bounds::default() };
+            let ran = Run { bounds, ..Run::new(&log) }.of([Script::new("a", &log, one_by_one(bodies.clone()))]).await;
+            assert_eq!(log.of("shown"), shown, "{name}");
+            assert_eq!((ran.summary.restated, ran.summary.duplicates), (restated, 0), "{name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_of_one_action_are_two_events() {
+    let twin = |number: u64, account: &str| {
+        let text = String::from_utf8(fire(number).to_vec()).unwrap().replace("111122223333", account);
+        let shared = r#","sharedEventID":"5a000000-0000-4000-8000-000000000001"}"#;
+        Bytes::from(format!("{}{shared}", text.strip_suffix('}').unwrap()))
+    };
+    let log = Log::default();
+    // The caller's account and the resource's; by the same id, and by another.
+    let bodies = [twin(1, "111122223333"), twin(1, "444455556666"), twin(2, "444455556666")];
+    let ran = Run::new(&log).of([Script::new("a", &log, one_by_one(bodies))]).await;
+    assert_eq!((ran.summary.events(), ran.summary.duplicates, ran.summary.findings_total()), (3, 0, 3));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_counts_once_whatever_source_it_comes_from() {

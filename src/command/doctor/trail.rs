@@ -15,6 +15,7 @@ use crate::source::cloudwatch_logs::name_of;
 const DESCRIBE: &str = "cloudtrail:DescribeTrails";
 const STATUS: &str = "cloudtrail:GetTrailStatus";
 const SELECTORS: &str = "cloudtrail:GetEventSelectors";
+const KEYS: &str = "cloudtrail:ListPublicKeys";
 
 /// Deliveries that are older than this are worth a look. They come about every five minutes, if anything happens.
 const DELIVERY_AGE_MAX_S: i64 = 3_600;
@@ -59,6 +60,14 @@ pub(super) async fn that_deliver(way: &Way, to: &To<'_>, about: &mut About<'_>) 
     }
     for trail in trails {
         status_and_selectors(way, trail, to, about).await;
+    }
+}
+
+/// Looks whether the keys can be had that digests of this region are signed with.
+pub(super) async fn public_keys(way: &Way, about: &mut About<'_>) {
+    match Client::new(&way.config).list_public_keys().send().await {
+        Ok(_) => about.ok(KEYS, format!("keys of digests can be had in `{}`", way.region)),
+        Err(error) => about.failed(KEYS, "*", &Failure::of(&error)),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Which calls each source and sink makes, and on what. Pure.
+//! Which calls each source, sink and secret needs, and on what. Pure.
 
 use serde_json::{Value, json};
 
 use crate::command::reach::{Place, What};
+use crate::config::{Keeper, Kept};
 use crate::source::aws::partition;
 use crate::source::{cloudwatch_logs, sqs};
 
@@ -27,7 +28,9 @@ pub(super) enum Purpose {
     FindQueues,
     ReadObjects,
     ListObjects,
+    VerifyDigests,
     PutFindings,
+    GetSecrets,
     HintAtLogGroups,
     HintAtTrails,
     HintAtQueues,
@@ -87,7 +90,11 @@ pub(super) fn of(what: &What, known: &Known) -> Vec<Grant> {
             [find, watch].into_iter().chain(log_group(LOG_GROUP, *is_live, &known)).collect()
         }
         What::Queue { queue, buckets, .. } => read_queue(queue, buckets, known),
-        What::Objects(settings) => scan(&settings.bucket, &settings.prefix, known),
+        What::Objects { settings, is_verified } => {
+            let keys = Grant::new(Purpose::VerifyDigests, &["cloudtrail:ListPublicKeys"], ["*".to_owned()]);
+            let scan = scan(&settings.bucket, &settings.prefix, known);
+            scan.into_iter().chain(is_verified.then_some(keys)).collect()
+        }
         What::Bus(settings) => {
             let bus = match settings.bus.starts_with("arn:") {
                 true => settings.bus.clone(),
@@ -96,6 +103,7 @@ pub(super) fn of(what: &What, known: &Known) -> Vec<Grant> {
             let condition = Some(json!({"StringEquals": {"events:source": settings.source}}));
             vec![Grant { condition, ..Grant::new(Purpose::PutFindings, &["events:PutEvents"], [bus]) }]
         }
+        What::Secret(kept) => vec![secret(kept, known)],
     }
 }
 
@@ -178,6 +186,23 @@ fn scan(bucket: &str, prefix: &str, known: &Known) -> Vec<Grant> {
     ]
 }
 
+fn secret(kept: &Kept, known: &Known) -> Grant {
+    let name = &kept.name;
+    let (action, arn): (&[_], _) = match kept.keeper {
+        // The service puts six characters behind the names of secrets.
+        Keeper::SecretsManager => {
+            let arn = format!("{}secret:{name}-??????", known.arn("secretsmanager", None));
+            (&["secretsmanager:GetSecretValue"], arn)
+        }
+        // A version or label of a parameter is no part of its ARN.
+        Keeper::ParameterStore => {
+            let name = name.split(':').next().unwrap_or(name).trim_start_matches('/');
+            (&["ssm:GetParameter"], format!("{}parameter/{name}", known.arn("ssm", None)))
+        }
+    };
+    Grant::new(Purpose::GetSecrets, action, [if name.starts_with("arn:") { name.clone() } else { arn }])
+}
+
 /// What a policy cannot know, for people.
 pub(super) fn cautions(place: &Place) -> Vec<String> {
     let encrypted = |what: &str| format!("if a key of KMS encrypts the {what}, add `kms:Decrypt` on that key");
@@ -188,7 +213,8 @@ pub(super) fn cautions(place: &Place) -> Vec<String> {
             encrypted("queue"),
         ],
         What::Queue { .. } => vec![encrypted("queue or its buckets")],
-        What::Objects(_) => vec![encrypted("bucket")],
+        What::Objects { .. } => vec![encrypted("bucket")],
+        What::Secret(_) => vec![encrypted("secrets")],
         What::LogGroup { .. } | What::Trail { .. } | What::Bus(_) => Vec::new(),
     }
 }

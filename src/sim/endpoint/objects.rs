@@ -103,6 +103,9 @@ fn give(found: Found, truncate: bool) -> Response {
     if let Some(range) = found.range {
         response = response.header("content-range", range);
     }
+    for (name, value) in &found.metadata {
+        response = response.header(format!("x-amz-meta-{name}"), value);
+    }
     let body = if truncate { broken_off(&found.bytes) } else { Body::from(found.bytes) };
     response.body(body).unwrap_or_else(|_| unsendable())
 }

@@ -1,4 +1,4 @@
-//! From a trail to the log group that it delivers to, and whether it still does.
+//! From a trail to the log group and the bucket that it delivers to, and whether it still does.
 
 use std::sync::Arc;
 
@@ -29,11 +29,33 @@ pub struct TrailGroup {
     pub home_region: String,
 }
 
+/// Where a trail puts its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrailBucket {
+    /// The trail's name.
+    pub trail: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The folder in it that holds the trail's files, with a slash at its end. Of an organisation's trail it is that of all
+    /// accounts.
+    pub prefix: String,
+}
+
+/// Finds the bucket of a trail, as [`find_trail_group`] finds its log group.
+pub async fn find_trail_bucket(config: &SdkConfig, trail: &str) -> Result<TrailBucket, SourceError> {
+    bucket_of(trail, find(config, trail, "the bucket with `s3://BUCKET/PREFIX`").await?)
+}
+
 /// Finds the log group of a trail, given by its name or ARN, with one or two calls of `DescribeTrails`.
 ///
 /// Trails of other regions that follow this one too are found by name; see
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_DescribeTrails.html>.
 pub async fn find_trail_group(config: &SdkConfig, trail: &str) -> Result<TrailGroup, SourceError> {
+    group_of(trail, find(config, trail, "the log group with `--log-group`").await?)
+}
+
+/// Finds a trail. `instead` is what a person may name where it cannot be looked up.
+async fn find(config: &SdkConfig, trail: &str, instead: &str) -> Result<Trail, SourceError> {
     let retrying = aws_sdk_cloudtrail::config::Builder::from(config).retry_config(RetryConfig::standard()).build();
     let client = Client::from_conf(retrying);
     let region = config.region().map(ToString::to_string).unwrap_or_default();
@@ -41,10 +63,10 @@ pub async fn find_trail_group(config: &SdkConfig, trail: &str) -> Result<TrailGr
         Ok(found) => found,
         // An ARN of no trail is refused; a name of no trail gives an empty list.
         Err(failure) if is_unknown(&failure) => Vec::new(),
-        Err(failure) => return Err(refused(trail, &region, &failure)),
+        Err(failure) => return Err(refused(trail, &region, &failure, instead)),
     };
     match found.into_iter().next() {
-        Some(found) => group_of(trail, found),
+        Some(found) => Ok(found),
         None => Err(no_such_trail(&client, trail, &region).await),
     }
 }
@@ -131,15 +153,28 @@ fn group_of(asked: &str, trail: Trail) -> Result<TrailGroup, SourceError> {
     Ok(TrailGroup { trail: name, trail_arn, group_arn, region, home_region })
 }
 
+fn bucket_of(asked: &str, trail: Trail) -> Result<TrailBucket, SourceError> {
+    let name = trail.name.unwrap_or_else(|| asked.to_owned());
+    let Some(bucket) = trail.s3_bucket_name.filter(|bucket| !bucket.is_empty()) else {
+        return Err(SourceError::Refused(format!("trail `{name}` delivers to no bucket")));
+    };
+    let above = trail.s3_key_prefix.filter(|prefix| !prefix.is_empty()).map(|prefix| prefix + "/").unwrap_or_default();
+    let account =
+        trail.trail_arn.as_deref().and_then(|arn| arn.split(':').nth(4)).filter(|account| !account.is_empty());
+    let below = account.filter(|_| trail.is_organization_trail != Some(true));
+    let below = below.map(|account| format!("{account}/")).unwrap_or_default();
+    Ok(TrailBucket { trail: name, bucket, prefix: format!("{above}AWSLogs/{below}") })
+}
+
 fn is_unknown(failure: &Failure) -> bool {
     failure.kind == FailureKind::NotFound || failure.text.starts_with("TrailNotFoundException")
 }
 
-fn refused(trail: &str, region: &str, failure: &Failure) -> SourceError {
+fn refused(trail: &str, region: &str, failure: &Failure, instead: &str) -> SourceError {
     let hint = match failure.kind {
-        FailureKind::Denied => " (allow `cloudtrail:DescribeTrails`, or name the log group with `--log-group`)",
-        FailureKind::Credentials => " (renew the credentials, with single sign-on by `aws sso login`)",
-        _ => "",
+        FailureKind::Denied => format!(" (allow `cloudtrail:DescribeTrails`, or name {instead})"),
+        FailureKind::Credentials => " (renew the credentials, with single sign-on by `aws sso login`)".to_owned(),
+        _ => String::new(),
     };
     SourceError::Refused(format!("cannot look up trail `{trail}` in `{region}`: {failure}{hint}"))
 }

@@ -1,5 +1,6 @@
 //! One object, fetched whole: a body that breaks off is gone on with where it broke.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -51,10 +52,18 @@ pub(crate) fn bucket_region<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRes
     answer.raw().headers().get("x-amz-bucket-region").filter(|_| is_elsewhere).map(str::to_owned)
 }
 
+/// An object, with what its owner wrote beside it.
+#[derive(Debug, Default)]
+pub(in crate::source) struct Whole {
+    pub(in crate::source) bytes: Bytes,
+    pub(in crate::source) metadata: HashMap<String, String>,
+}
+
 /// What is there of an object.
 #[derive(Default)]
 struct Part {
     bytes: BytesMut,
+    metadata: HashMap<String, String>,
     /// The version that the bytes are of.
     tag: Option<String>,
     /// The region that S3 says the bucket is in.
@@ -72,14 +81,14 @@ pub(in crate::source) async fn fetch(
     object: &Object,
     terms: &Terms,
     calls: &mut Calls,
-) -> Result<Bytes, Failure> {
+) -> Result<Whole, Failure> {
     let mut part = Part { region: object.region.clone(), ..Part::default() };
     let (mut waits, mut tries) = (backoff(), 0);
     loop {
         let before = part.bytes.len();
         calls.calls += 1;
         let failure = match part.go_on(client, object, terms).await {
-            Ok(true) => return Ok(part.bytes.freeze()),
+            Ok(true) => return Ok(Whole { bytes: part.bytes.freeze(), metadata: part.metadata }),
             Ok(false) => continue,
             Err(failure) => failure,
         };
@@ -132,6 +141,7 @@ impl Part {
             return Err(too_large(total, terms.bytes_max));
         }
         self.tag = output.e_tag.take();
+        self.metadata = output.metadata.take().unwrap_or_default();
         loop {
             match tokio::time::timeout(PIECE_MAX, output.body.next()).await {
                 Ok(Some(Ok(piece))) => self.bytes.extend_from_slice(&piece),

@@ -157,7 +157,7 @@ impl Reader {
             let (client, terms) = (way.clients.s3.clone(), self.shared.terms.clone());
             self.tasks.spawn(async move {
                 let mut calls = Calls::default();
-                let fetched = fetch(&client, &next.object, &terms, &mut calls).await;
+                let fetched = fetch(&client, &next.object, &terms, &mut calls).await.map(|whole| whole.bytes);
                 Done::Fetched(Box::new(next), calls, fetched)
             });
         }

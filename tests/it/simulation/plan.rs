@@ -154,6 +154,7 @@ fn bounds(rng: &mut Rng) -> Bounds {
         batches_committed: rng.usize(1..=8),
         keys_remembered: 100_000,
         deliveries_tried: 3,
+        events_max: u64::MAX,
         suppression: Suppression::ByTheClock,
         windows_open: if rng.u8(0..4) == 0 { rng.usize(1..=3) } else { 1_000 },
     }

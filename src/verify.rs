@@ -1,0 +1,184 @@
+//! Whether CloudTrail's files are what CloudTrail delivered: digests, their signatures, the chains that they make, and the log
+//! files that they name.
+//!
+//! The decision worth knowing: every digest of the time in question is looked at by itself, and then held against its
+//! neighbours. So one that is missing or changed hides nothing that is wrong elsewhere. A log file counts as vouched for only
+//! if a digest names it that is good itself; and files that no digest names are looked for, which a walk along the chain
+//! would never meet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::source::SourceError;
+use crate::source::archive::{Archive, Unreadable};
+
+mod chain;
+mod content;
+pub mod digest;
+pub mod keys;
+mod place;
+pub mod report;
+mod watch;
+
+use content::{aside, content, is_same, sha256};
+use digest::delivered;
+pub use keys::Keys;
+pub use place::{Place, Range};
+use report::{ProblemKind, Report};
+pub use watch::Watch;
+
+/// Files that are read at the same time.
+const READ_AT_ONCE: usize = 8;
+
+/// How long after its delivery a log file may be without a digest that names it: they come every hour or so.
+const PENDING_MAX: SignedDuration = SignedDuration::from_hours(2);
+
+/// Verifies an archive. See the module's documentation.
+pub struct Verifier {
+    archive: Arc<dyn Archive>,
+    keys: Keys,
+    range: Range,
+    only: Only,
+}
+
+/// Whose files are asked about; of an empty list, everybody's.
+#[derive(Debug, Clone, Default)]
+pub struct Only {
+    /// Accounts.
+    pub accounts: Vec<String>,
+    /// Regions of the events.
+    pub regions: Vec<String>,
+}
+
+/// What digests say of a place.
+#[derive(Default)]
+struct View {
+    chains: Vec<report::ChainReport>,
+    named: HashMap<String, Named>,
+    /// When the time ends that the last digest is about.
+    last_end: Option<Timestamp>,
+}
+
+/// A log file that a good digest names.
+struct Named {
+    /// `None` if the digest has a hash of a kind that nobody knows.
+    hash: Option<String>,
+    digest: Arc<str>,
+    /// The number of the digest's chain.
+    chain: usize,
+}
+
+impl Verifier {
+    /// What an archive holds of a stretch of time, to be held against public keys.
+    pub fn new(archive: Arc<dyn Archive>, keys: Keys, range: Range) -> Self {
+        Self { archive, keys, range, only: Only::default() }
+    }
+
+    /// The same of some accounts and regions.
+    pub fn only(self, only: Only) -> Self {
+        Self { only, ..self }
+    }
+
+    /// Verifies what lies below a folder, which ends in a slash or is empty. `told` is told of each place that is done with.
+    pub async fn verify(&self, prefix: &str, told: impl Fn(&Place, &Report)) -> Result<Report, SourceError> {
+        let mut report = Report::default();
+        for place in self.places(prefix).await? {
+            self.verify_place(&place, &mut report).await?;
+            told(&place, &report);
+        }
+        report.problems.sort();
+        Ok(report)
+    }
+
+    /// Whose files lie below a folder.
+    async fn places(&self, prefix: &str) -> Result<Vec<Place>, SourceError> {
+        let is_asked = |asked: &[String], name: &String| asked.is_empty() || asked.contains(name);
+        let mut places = place::places(&*self.archive, prefix).await?;
+        places.retain(|place| {
+            is_asked(&self.only.accounts, &place.account) && is_asked(&self.only.regions, &place.region)
+        });
+        Ok(places)
+    }
+
+    async fn verify_place(&self, place: &Place, report: &mut Report) -> Result<(), SourceError> {
+        let mut view = self.view(place, report).await?;
+        let logs = self.archive.keys(&place.logs(), self.range.log_days()).await?;
+        self.look_for_unnamed(place, &view, &logs, report);
+        self.verify_logs(&mut view, report).await;
+        report.chains.append(&mut view.chains);
+        Ok(())
+    }
+
+    /// Tells which log files nobody vouches for.
+    fn look_for_unnamed(&self, place: &Place, view: &View, logs: &[String], report: &mut Report) {
+        let unnamed = logs.iter().filter(|key| !view.named.contains_key(*key) && self.range.has(delivered(key)));
+        if view.chains.is_empty() {
+            if let count @ 1.. = unnamed.count() {
+                let text = format!("there is no digest for any of {count} log files (is validation switched on?)");
+                report.problem(ProblemKind::NoDigests, self.archive.place(&place.logs()), text);
+            }
+            return;
+        }
+        for key in unnamed {
+            match view.is_pending(key) {
+                true => report.logs_pending += 1,
+                false => {
+                    report.problem(ProblemKind::LogUnnamed, self.archive.place(key), "no digest that is good names it");
+                }
+            }
+        }
+    }
+
+    /// Holds log files against what digests say of them.
+    async fn verify_logs(&self, view: &mut View, report: &mut Report) {
+        let View { chains, named, .. } = view;
+        let asked: BTreeMap<_, _> = named.iter().filter(|(key, _)| self.range.has(delivered(key))).collect();
+        let judged =
+            asked.into_iter().map(|(key, named)| async move { (key, named.chain, self.judge_log(key, named).await) });
+        let mut judged = stream::iter(judged).buffered(READ_AT_ONCE);
+        while let Some((key, chain, judged)) = judged.next().await {
+            let chain = &mut chains[chain];
+            chain.logs += 1;
+            match judged {
+                Ok(()) => chain.logs_good += 1,
+                Err((kind, text)) => report.problem(kind, self.archive.place(key), text),
+            }
+        }
+    }
+
+    async fn judge_log(&self, key: &str, named: &Named) -> Result<(), (ProblemKind, String)> {
+        let digest = self.archive.place(&named.digest);
+        match self.archive.read(key).await {
+            Ok(stored) => self.judge_content(stored.bytes, named).await,
+            Err(Unreadable::Missing) => Err((ProblemKind::LogMissing, format!("it is not there; {digest} names it"))),
+            Err(Unreadable::Other(error)) => Err((ProblemKind::LogUnreadable, format!("cannot read it: {error}"))),
+        }
+    }
+
+    /// Whether a log file's bytes are those that a digest names.
+    async fn judge_content(&self, bytes: Bytes, named: &Named) -> Result<(), (ProblemKind, String)> {
+        let changed = |text: String| (ProblemKind::LogChanged, text);
+        let hash = aside(move || content(&bytes).map(|content| sha256(&content))).await.map_err(changed)?;
+        match &named.hash {
+            Some(expected) if is_same(expected, &hash) => Ok(()),
+            _ => {
+                let digest = self.archive.place(&named.digest);
+                Err(changed(format!("its content was changed: it has not the hash that {digest} names")))
+            }
+        }
+    }
+}
+
+impl View {
+    /// Whether a digest that names a log file may still be to come.
+    fn is_pending(&self, key: &str) -> bool {
+        let (Some(end), Some(delivered)) = (self.last_end, delivered(key)) else { return false };
+        // Names tell the minute.
+        let since_end = delivered.duration_since(end);
+        since_end > SignedDuration::from_mins(-1) && since_end <= PENDING_MAX
+    }
+}

@@ -1,0 +1,138 @@
+//! The public keys that digests are held against: given in a file, or asked for as they are met.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::source::SourceError;
+use crate::source::aws::public_keys::{FindKeys, PublicKey};
+
+/// A key was in use at most so long before and after the digests that are known to be signed with it were made.
+const AROUND_SECONDS: i64 = 3_600;
+
+/// Public keys by region and fingerprint.
+pub struct Keys {
+    /// Those given, which are of any region.
+    given: HashMap<String, Arc<[u8]>>,
+    find: Option<FindKeys>,
+    found: Mutex<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    keys: HashMap<(String, String), Arc<[u8]>>,
+    /// What was asked for and is not there.
+    unknown: HashSet<(String, String)>,
+}
+
+/// What `aws cloudtrail list-public-keys` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    public_key_list: Vec<ListedKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedKey {
+    value: String,
+    fingerprint: String,
+}
+
+/// Reads the output of `aws cloudtrail list-public-keys`.
+pub fn read_keys(text: &str) -> Result<Vec<PublicKey>, String> {
+    let listed: Listed = serde_json::from_str(text)
+        .map_err(|error| format!("{error} (it is to be what `aws cloudtrail list-public-keys` prints)"))?;
+    let key = |ListedKey { value, fingerprint }| match STANDARD.decode(&value) {
+        Ok(der) => Ok(PublicKey { fingerprint, der }),
+        Err(error) => Err(format!("key `{fingerprint}`: its value is not base64: {error}")),
+    };
+    listed.public_key_list.into_iter().map(key).collect()
+}
+
+impl Keys {
+    /// These and no others.
+    pub fn given(keys: Vec<PublicKey>) -> Self {
+        let given = keys.into_iter().map(|key| (key.fingerprint, key.der.into())).collect();
+        Self { given, find: None, found: Mutex::default() }
+    }
+
+    /// Those that CloudTrail has.
+    pub fn asked_for(find: FindKeys) -> Self {
+        Self { given: HashMap::new(), find: Some(find), found: Mutex::default() }
+    }
+
+    /// The key of a fingerprint that a digest of a region was signed with at some time; `None` if there is none.
+    pub(super) async fn key(
+        &self,
+        region: &str,
+        fingerprint: &str,
+        when: Timestamp,
+    ) -> Result<Option<Arc<[u8]>>, SourceError> {
+        let Some(find) = &self.find else { return Ok(self.given.get(fingerprint).cloned()) };
+        let name = (region.to_owned(), fingerprint.to_owned());
+        if let Some(known) = self.found().known(&name) {
+            return Ok(known);
+        }
+        let when = when.as_second();
+        let keys = find(region.to_owned(), when - AROUND_SECONDS, when + AROUND_SECONDS).await?;
+        let mut found = self.found();
+        for key in keys {
+            found.keys.insert((region.to_owned(), key.fingerprint), key.der.into());
+        }
+        if !found.keys.contains_key(&name) {
+            found.unknown.insert(name.clone());
+        }
+        Ok(found.keys.get(&name).cloned())
+    }
+
+    fn found(&self) -> std::sync::MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    fn known(&self, name: &(String, String)) -> Option<Option<Arc<[u8]>>> {
+        let is_unknown = self.unknown.contains(name);
+        self.keys.get(name).cloned().map(Some).or(is_unknown.then_some(None))
+    }
+}
+
+/// Whether a signature, in hexadecimal, is that of a text by a key.
+pub(super) fn is_signed(text: &str, signature: &str, der: &[u8]) -> bool {
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der);
+    unhex(signature).is_some_and(|signature| key.verify(text.as_bytes(), &signature).is_ok())
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
+    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks_exact(2).map(pair).collect())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_is_read_or_refused() {
+        assert_eq!(unhex("00fFa1"), Some(vec![0, 255, 161]));
+        assert_eq!(unhex(""), Some(vec![]));
+        for text in ["0", "0g", "é0", "+1"] {
+            assert_eq!(unhex(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_as_the_aws_cli_prints_them() {
+        let keys = read_keys(r#"{"PublicKeyList":[{"Value":"AAE=","ValidityStartTime":1.0,"Fingerprint":"31e8"}]}"#);
+        assert_eq!(keys, Ok(vec![PublicKey { fingerprint: "31e8".into(), der: vec![0, 1] }]));
+        assert!(read_keys("[]").unwrap_err().contains("list-public-keys"));
+        assert!(read_keys(r#"{"PublicKeyList":[{"Value":"?","Fingerprint":"31e8"}]}"#).unwrap_err().contains("`31e8`"));
+    }
+}
