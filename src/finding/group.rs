@@ -15,22 +15,17 @@ impl GroupKey {
     /// The group of a match. Of a field with several values all count, in their order; without `group_by` all matches of
     /// a rule are one group.
     pub fn of(rule: &Rule, event: &Event<'_>) -> Self {
-        let mut key = Hash(Sha256::new());
-        key.add(rule.id.as_bytes());
+        let mut parts = Hash(Sha256::new());
+        parts.add(rule.id.as_bytes());
         for field in &rule.group_by {
             let values = explain::values(field, event);
-            key.add(field.to_string().as_bytes());
-            key.add(&(values.len() as u64).to_be_bytes());
-            values.iter().for_each(|value| key.add(value.to_string().as_bytes()));
+            parts.add(field.to_string().as_bytes());
+            parts.add(&(values.len() as u64).to_be_bytes());
+            values.iter().for_each(|value| parts.add(value.to_string().as_bytes()));
         }
-        Self::from_hash(key.0)
-    }
-
-    /// The group of what parts name that stand in no event.
-    pub fn of_parts(parts: &[&str]) -> Self {
-        let mut key = Hash(Sha256::new());
-        parts.iter().for_each(|part| key.add(part.as_bytes()));
-        Self::from_hash(key.0)
+        let mut key = [0; 16];
+        key.copy_from_slice(&parts.0.finalize()[..16]);
+        Self(key)
     }
 
     /// The key as it is kept.
@@ -41,12 +36,6 @@ impl GroupKey {
     /// The key that was kept.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
-    }
-
-    fn from_hash(hash: Sha256) -> Self {
-        let mut key = [0; 16];
-        key.copy_from_slice(&hash.finalize()[..16]);
-        Self(key)
     }
 }
 
