@@ -211,8 +211,8 @@ impl Pipeline {
 
     async fn run_under(self, handle: Handle, mut rounds: Rounds, clock: Clock) -> (Summary, Ended) {
         let Pipeline { filter, sources, accounts, store, sinks, tap, limits, bounds, notify, stop, .. } = self;
-        let accounts = sources.iter().map(|source| accounts.of(&source.name())).collect();
-        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, accounts, limits, tap.is_some()));
+        let of = (&accounts, &sources[..]);
+        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, of, limits, tap.is_some()));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
         let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         let room = Arc::new(Semaphore::new(room_total));

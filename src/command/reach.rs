@@ -138,7 +138,8 @@ fn good(reached: Reached) -> Result<Reached, Exit> {
     if wrong.is_empty() { Ok(reached) } else { Err(Exit::Usage) }
 }
 
-async fn of_run(run: &Run) -> Vec<Place> {
+/// What a configuration names.
+pub async fn of_run(run: &Run) -> Vec<Place> {
     let mut places = Vec::new();
     for (name, access, what) in run.sources.iter().filter_map(of_source).chain(run.sinks.iter().filter_map(of_sink)) {
         places.push(Place::new(name, AwsArgs::of(access).access(), what).await);

@@ -76,6 +76,7 @@ fn odd(summary: &Summary) -> Option<String> {
     let counts = [
         (summary.duplicates, "repeated".to_owned()),
         (summary.restated, "findings about the same event stated anew".to_owned()),
+        (summary.own_matches, "matches of calls of our own".to_owned()),
         (sum(|report| report.late), late(summary)),
         (sum(|report| report.future), "from the future".to_owned()),
         (summary.rejects, "not decoded".to_owned()),

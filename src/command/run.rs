@@ -148,7 +148,7 @@ impl Daemon {
             rules: Arc::new(RuleSet::new(rules)),
             filter: None,
             sources,
-            accounts: self.accounts(),
+            accounts: self.accounts().await,
             store: Box::new(store),
             sinks: near,
             couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries: far, drain: self.run.drain * 3 / 4 }),
@@ -177,10 +177,12 @@ impl Daemon {
         }
     }
 
-    /// Whose events are wanted of which source.
-    fn accounts(&self) -> Accounts {
+    /// Whose events are wanted of which source, and which calls are our own.
+    async fn accounts(&self) -> Accounts {
         let mut accounts = Accounts::default();
         self.run.sources.iter().for_each(|source| accounts.only(Arc::clone(&source.name), source.accounts.clone()));
+        #[cfg(feature = "aws")]
+        aws::callers(&self.run, &self.log.notify()).await.iter().for_each(|caller| accounts.call_as(caller));
         accounts
     }
 

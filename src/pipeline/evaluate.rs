@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::accounts::{Accounts, Own};
 use super::handle::Current;
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
@@ -14,6 +15,7 @@ use crate::event::{
     Case, Event, EventKey, EventKind, Fields, Path, Projection, RawEvent, Value, projection_of, wanted_field,
 };
 use crate::finding::{Finding, Match};
+use crate::source::Source;
 use crate::source::layout::TrailFile;
 
 /// What came of a batch.
@@ -87,6 +89,8 @@ pub struct Judged {
     pub wanted: bool,
     /// Where it came from, if that is the object of another account than its own.
     pub misplaced: Option<Origin>,
+    /// Rules that it matches for nothing, since it records a call of ours.
+    pub own_matches: u64,
     /// The rules that it matches, until it is known which of them are findings.
     pub matches: Vec<Match>,
     /// What it led to.
@@ -117,6 +121,7 @@ pub struct Evaluator {
     filter: Option<Condition>,
     /// The accounts whose events are wanted, by source; of any, where there are none.
     accounts: Vec<Vec<String>>,
+    own: Own,
     limits: Limits,
     /// For CloudTrail's own objects.
     strict: Limits,
@@ -128,13 +133,15 @@ impl Evaluator {
     pub fn new(
         rules: Arc<Current<Ruled>>,
         filter: Option<Condition>,
-        accounts: Vec<Vec<String>>,
+        (accounts, sources): (&Accounts, &[Arc<dyn Source>]),
         limits: Limits,
         keep: bool,
     ) -> Self {
         let whole = projection_of(Path::parse("account", Case::Insensitive));
         let strict = Limits { gzip_members_max: 1, ..limits.clone() };
-        Self { rules, whole, filter, accounts, limits, strict, keep }
+        let own = accounts.own();
+        let accounts = sources.iter().map(|source| accounts.of(&source.name())).collect();
+        Self { rules, whole, filter, accounts, own, limits, strict, keep }
     }
 
     /// Decodes and matches a batch.
@@ -189,11 +196,11 @@ impl Evaluator {
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
-        let matches = self.matches(rules, matches, text, &key);
+        let (matches, own_matches) = self.matches(rules, matches, text, &key);
         let is_misplaced = matches!((owner, key.account()), (Some(owner), Some(account)) if owner != account);
         let misplaced = is_misplaced.then(|| raw.origin.clone());
         let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
-        Item::Event(Judged { key, kind, time, wanted, misplaced, matches, findings, raw })
+        Item::Event(Judged { key, kind, time, wanted, misplaced, own_matches, matches, findings, raw })
     }
 
     /// The account of an event, if it is not wanted of its source. An event that names none is nobody else's.
@@ -222,22 +229,23 @@ impl Evaluator {
         Event::read(text, &self.whole, &mut fields).is_ok_and(|event| condition::holds(filter, &event))
     }
 
-    /// Makes findings of matches, for which the event is read whole.
-    fn matches(&self, rules: &RuleSet, matches: &[RuleId], text: &str, key: &EventKey) -> Vec<Match> {
+    /// Makes findings of matches, for which the event is read whole; and how many there are that do not count.
+    fn matches(&self, rules: &RuleSet, matches: &[RuleId], text: &str, key: &EventKey) -> (Vec<Match>, u64) {
         if matches.is_empty() {
-            return Vec::new();
+            return (Vec::new(), 0);
         }
         let mut fields = Fields::default();
         match Event::read(text, &self.whole, &mut fields) {
+            Ok(event) if self.own.made(&event) => (Vec::new(), matches.len() as u64),
             Ok(event) => {
                 let of = |&id| Match::new(rules.rule(id), &event, key);
                 let mut matches: Vec<_> = matches.iter().map(of).collect();
                 // The gravest first, since a person reads from above.
                 matches.sort_by_key(|matched| std::cmp::Reverse(matched.finding.severity));
-                matches
+                (matches, 0)
             }
             // It has been read before.
-            Err(_) => Vec::new(),
+            Err(_) => (Vec::new(), 0),
         }
     }
 }

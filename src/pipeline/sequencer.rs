@@ -285,6 +285,7 @@ impl Sequencer {
         self.summary.rejects += group.more_rejects;
         for event in &group.events {
             self.summary.count_event(event.kind, event.time, event.wanted, now);
+            self.summary.own_matches += event.own_matches;
             if let Some(origin) = &event.misplaced {
                 self.take_misplaced(origin, event.key.account().unwrap_or_default());
             }

@@ -30,6 +30,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// Findings about events that were stated anew, each of which had been made before.
     pub restated: u64,
+    /// Matches that lead to no finding, since the event records a call of ours that only reads.
+    pub own_matches: u64,
     /// Probes of CloudWatch that carry no event.
     pub controls: u64,
     /// Events whose time is missing or cannot be read.

@@ -110,7 +110,10 @@ fn event_json(name: &str, number: usize) -> String {
 }
 
 fn put(logs: &trailwatch::sim::Logs, name: &str, number: usize) {
-    let message = event_json(name, number);
+    put_message(logs, event_json(name, number));
+}
+
+fn put_message(logs: &trailwatch::sim::Logs, message: String) {
     let timestamp_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
     logs.put(GROUP, "stream", LogEvent { timestamp_ms, message });
 }
@@ -605,6 +608,34 @@ async fn a_sink_that_is_behind_is_told_once_and_so_is_its_end() {
     wait("its end", || lab.log().contains("sink `pager` is behind no more")).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
     assert_eq!(lab.log().matches("is behind: ").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_our_own_that_read_set_nobody_off() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    lab.configure(&webhook("pager", &receiver.url()));
+    let us = r#"{"type":"IAMUser","accountId":"111122223333","arn":"arn:aws:iam::111122223333:user/ops/local","userName":"local"}"#;
+    let sdk = "aws-sdk-rust/1.3.4 os/linux lang/rust/1.94 app/trailwatch";
+    for (number, who, agent, reads) in [
+        (1, us.to_owned(), sdk, true),
+        (2, us.replace("user/ops/local", "user/mallory"), sdk, true),
+        (3, us.replace("111122223333:user", "444455556666:user"), sdk, true),
+        (4, us.replace(":user/", ":role/"), sdk, true),
+        (5, us.to_owned(), "Boto3/1.34 app/trailwatch2 not-app/trailwatch", true),
+        (6, us.to_owned(), sdk, false),
+    ] {
+        let text = event_json("Fire", number);
+        let text = text.strip_suffix('}').unwrap();
+        let message = format!("{text},\"userIdentity\":{who},\"userAgent\":\"{agent}\",\"readOnly\":{reads}}}");
+        put_message(lab.endpoint.logs(), message);
+    }
+    let daemon = lab.start();
+    wait("the findings", || receiver.requests().len() >= 5).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    let requests = receiver.requests();
+    let is_found = |number: &usize| requests.iter().any(|request| request.body.contains(&event_id(*number)));
+    assert_eq!((1..=6).filter(is_found).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
 }
 
 /// Makes entries of the outbox an hour older.

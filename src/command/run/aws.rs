@@ -1,17 +1,24 @@
 //! The parts of a run that talk to AWS, as a configuration names them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::future::join_all;
 
 use crate::command::aws::{AwsArgs, Place, Quotas, Wanted, resumed, settings};
+use crate::command::reach;
 use crate::command::time::Moment;
+use crate::config::Run;
 use crate::config::run::{AwsAccess, Followed, LogGroup, Queue};
 use crate::sink::eventbridge;
 use crate::source::cloudwatch_logs::{Access, CloudWatchLogs, Settings, connector, load};
 use crate::source::sqs::{self, Sqs};
-use crate::source::{Notify, Source};
+use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::Checkpoint;
+
+/// How long AWS may take to say who calls it. A run begins without, if need be.
+const WHO_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Makes a source of a log group.
 pub async fn log_group(
@@ -66,6 +73,31 @@ pub async fn queue(name: &str, queue: &Queue, notify: &Notify) -> anyhow::Result
     };
     let access = Access { region: Some(region), ..args.access() };
     Ok(Arc::new(Sqs::new(settings, sqs::connector(access), Arc::clone(notify))?))
+}
+
+/// Who the calls of a run are made by: roles as they are named, others as AWS says, which needs no permission.
+pub async fn callers(run: &Run, notify: &Notify) -> Vec<String> {
+    let mut ways: Vec<Access> = Vec::new();
+    for access in reach::of_run(run).await.into_iter().map(|place| place.access) {
+        if !ways.iter().any(|way| (&way.profile, &way.roles) == (&access.profile, &access.roles)) {
+            ways.push(access);
+        }
+    }
+    let asked = join_all(ways.iter().map(|way| tokio::time::timeout(WHO_TIME_MAX, caller(way)))).await;
+    let known: Vec<String> = asked.into_iter().filter_map(|caller| caller.ok().flatten()).collect();
+    if known.len() < ways.len() {
+        let text = "AWS does not say as whom it is called: calls of our own cannot be told from others".to_owned();
+        notify(Notice { level: NoticeLevel::Warn, text });
+    }
+    known
+}
+
+async fn caller(way: &Access) -> Option<String> {
+    if let Some(role) = way.roles.last() {
+        return Some(role.to_string());
+    }
+    let answer = aws_sdk_sts::Client::new(&load(way).await.ok()?).get_caller_identity().send().await;
+    answer.ok()?.arn
 }
 
 /// How a bus is reached.

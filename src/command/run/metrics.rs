@@ -130,6 +130,9 @@ impl Metrics {
         self.counters("events", "Events, each once", kinds);
         self.counter("duplicates", "Events that came again", summary.duplicates);
         self.counter("rejects", "Parts that did not decode", summary.rejects);
+        self.counter("own_matches", "Matches that are no findings, since the call was our own", summary.own_matches);
+        self.counter("restated", "Findings about events stated anew that had been made before", summary.restated);
+        self.counter("misplaced", "Events in the object of another account", summary.misplaced);
         self.counter("foreign", "Events of accounts that are not wanted of their source", summary.foreign);
         let rules = summary.findings.iter();
         let rules = rules.map(|(rule, (severity, count))| {
