@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::logs::PageCut;
+use super::queues::query_code;
 use super::refusal::Refusal;
 use super::{Buckets, Buses, Fault, Logs, Queues, Roles, Secrets, Trails};
 use cut::{CuttableListener, Scissors};
@@ -286,6 +287,9 @@ fn respond(answer: Result<Value, Refusal>, request_id: &str, truncate: bool) -> 
         .header("x-amzn-requestid", request_id)
         .header("content-length", text.len());
     if let Some(error_type) = error_type {
+        if let Some(code) = query_code(&error_type) {
+            response = response.header("x-amzn-query-error", code);
+        }
         response = response.header("x-amzn-errortype", error_type);
     }
     let body = if truncate { broken_off(text.as_bytes()) } else { Body::from(text) };

@@ -21,6 +21,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What a queue hides messages for where nothing else is said.
 const VISIBILITY_MS: i64 = 30_000;
 
+const NO_QUEUE: &str = "com.amazonaws.sqs#QueueDoesNotExist";
+
+/// The code that an error had in the protocol before JSON: the service still sends it beside the new one, and clients take it.
+pub(super) fn query_code(code: &str) -> Option<&'static str> {
+    (code == NO_QUEUE).then_some("AWS.SimpleQueueService.NonExistentQueue;Sender")
+}
+
 /// The queues of an account in one region; a handle that is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Queues {
@@ -274,6 +281,7 @@ impl Queues {
         }
         attributes.extend(queue.policy.clone().map(|policy| ("Policy", policy)));
         attributes.insert("ApproximateNumberOfMessages", queue.messages.len().to_string());
+        attributes.insert("VisibilityTimeout", (VISIBILITY_MS / 1_000).to_string());
         attributes.retain(|name, _| request.attribute_names.iter().any(|wanted| wanted == name || wanted == "All"));
         Ok(json!({"Attributes": attributes}))
     }
@@ -295,7 +303,7 @@ impl State {
     /// The queue of a URL, or of a name.
     fn queue(&mut self, url: &str) -> Result<&mut Queue, Refusal> {
         let name = url.rsplit('/').next().unwrap_or(url);
-        let refusal = || Refusal::new("com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.");
+        let refusal = || Refusal::new(NO_QUEUE, "The specified queue does not exist.");
         self.queues.get_mut(name).ok_or_else(refusal)
     }
 }

@@ -35,6 +35,8 @@ mod iam_policy;
 mod import;
 mod imports;
 mod language;
+#[cfg(feature = "aws")]
+mod likeness;
 mod lints;
 #[cfg(all(feature = "aws", feature = "listen", feature = "webhook", unix))]
 mod listen;
