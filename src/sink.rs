@@ -30,7 +30,15 @@ pub trait Sink: Send {
 
     /// Delivers a batch.
     fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>>;
+
+    /// How findings are brought one by one, some of them at the same time, if the receiver takes them so.
+    fn one_by_one(&self) -> Option<Bring> {
+        None
+    }
 }
+
+/// Brings one finding, whatever becomes of others.
+pub type Bring = Arc<dyn Fn(Arc<Finding>) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// What became of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,5 +99,21 @@ impl Outcome {
     /// To be brought again, whenever that is.
     pub fn retry(reason: impl Into<String>) -> Self {
         Self::Retry { reason: reason.into(), after: None }
+    }
+
+    /// How long the receiver wants to be left alone, if it said so.
+    pub fn asked_for(&self) -> Option<Duration> {
+        match self {
+            Self::Retry { after, .. } => *after,
+            Self::Delivered | Self::Refused(_) => None,
+        }
+    }
+
+    /// Why the receiver does not have it.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Retry { reason, .. } | Self::Refused(reason) => Some(reason),
+            Self::Delivered => None,
+        }
     }
 }

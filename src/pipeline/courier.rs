@@ -18,6 +18,8 @@ use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify};
 use crate::store::{Due, Entry, Outbox, PutOut, Settlement, StoreError, blocking};
 
+mod several;
+
 /// Which findings a sink is to have.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -69,8 +71,10 @@ impl Patience {
     /// The wait after so many failures, with jitter, so that many couriers do not come at once.
     fn wait(&self, failures: usize) -> Duration {
         let Self { wait_min, wait_max, .. } = *self;
-        let waits = ExponentialBuilder::default().with_min_delay(wait_min).with_max_delay(wait_max).without_max_times();
-        waits.with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max)
+        // Jitter adds as much again at most.
+        let longest = (wait_max / 2).max(Duration::from_millis(1));
+        let waits = ExponentialBuilder::default().with_min_delay(wait_min.min(longest)).with_max_delay(longest);
+        waits.without_max_times().with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max).min(wait_max)
     }
 }
 
@@ -112,6 +116,10 @@ pub(super) struct Courier {
     failures: usize,
 }
 
+/// How often the wait of a single finding doubles: to about half a minute by default. What a sink that is away is spared, all its
+/// findings are; and among others that it takes, one should not wait for minutes.
+const DOUBLINGS_MAX: usize = 5;
+
 /// The longest sleep, since a clock may be set back.
 const NAP_MAX: Duration = Duration::from_secs(60);
 
@@ -125,6 +133,11 @@ impl Courier {
     /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
     pub async fn run(mut self, notify: Notify) -> Result<(), Gone> {
         self.notify = notify;
+        let one_by_one = self.delivery.sink.one_by_one().filter(|_| self.delivery.patience.spacing.is_zero());
+        if let Some(bring) = one_by_one {
+            self.run_several(&bring).await;
+            return Ok(());
+        }
         loop {
             match self.round().await {
                 Ok(Next::Again) => self.pace().await,
@@ -160,7 +173,7 @@ impl Courier {
 
     /// Brings one batch, and settles it.
     async fn round(&mut self) -> Result<Next, Gone> {
-        let due = match self.due().await {
+        let due = match self.due(0).await {
             Ok(due) => due,
             Err(error) => return Ok(Next::held(self.failed(&error.to_string()))),
         };
@@ -168,14 +181,13 @@ impl Courier {
             return Ok(self.set_unreadable_aside(due.unreadable).await);
         }
         if due.entries.is_empty() {
-            let nap = due.next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(self.now_ms(), next_ms)));
-            return Ok(Next::Rest(Nap::UntilDue(nap)));
+            return Ok(Next::Rest(self.until_due(due.next_ms)));
         }
         let findings: Vec<Arc<Finding>> = due.entries.iter().map(|entry| Arc::clone(&entry.finding)).collect();
         let outcomes = self.delivery.sink.deliver(&findings).await?;
         let got_no_further = outcomes.len() < due.entries.len();
-        let asked_for = asked_for(&outcomes);
-        let settlements = self.settlements(&due.entries, outcomes);
+        let asked_for = outcomes.last().and_then(Outcome::asked_for);
+        let settlements = self.settlements(&due.entries, outcomes, Duration::ZERO);
         let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
         if let Err(error) = self.settle(settlements.clone()).await {
             // They are brought again, under the same ids, and no sooner than the sink allows.
@@ -215,13 +227,14 @@ impl Courier {
         self.delivery.patience.wait(failures)
     }
 
-    /// What becomes of the entries. Those that the sink did not get to stay as they are, while there is time.
-    fn settlements(&self, entries: &[Entry], outcomes: Vec<Outcome>) -> Vec<Settlement> {
+    /// What becomes of the entries, of which none comes again sooner than the sink may be spoken to. Those that the sink did
+    /// not get to stay as they are, while there is time.
+    fn settlements(&self, entries: &[Entry], outcomes: Vec<Outcome>, hold: Duration) -> Vec<Settlement> {
         let mut outcomes = outcomes.into_iter();
         let settlement = |entry: &Entry| match outcomes.next() {
             Some(Outcome::Delivered) => Some(Settlement::Delivered { number: entry.number }),
             Some(Outcome::Refused(reason)) => Some(Settlement::Dead { number: entry.number, reason }),
-            Some(Outcome::Retry { reason, after }) => Some(self.again(entry, reason, after)),
+            Some(Outcome::Retry { reason, after }) => Some(self.again(entry, reason, after.max(Some(hold)))),
             None => self.too_late(entry, "the sink did not get to it"),
         };
         entries.iter().filter_map(settlement).collect()
@@ -229,7 +242,7 @@ impl Courier {
 
     fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
         self.too_late(entry, &reason).unwrap_or_else(|| {
-            let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
+            let wait = self.wait((entry.tries as usize).min(DOUBLINGS_MAX)).max(after.unwrap_or_default());
             let due_ms = self.now_ms().saturating_add(wait.as_millis() as i64);
             Settlement::Again { number: entry.number, due_ms, reason }
         })
@@ -270,12 +283,17 @@ impl Courier {
         }
     }
 
-    async fn due(&mut self) -> Result<Due, StoreError> {
+    fn until_due(&self, next_ms: Option<i64>) -> Nap {
+        Nap::UntilDue(next_ms.map_or(NAP_MAX, |next_ms| Duration::from_millis(since(self.now_ms(), next_ms))))
+    }
+
+    /// What is due, and as many more as are known.
+    async fn due(&mut self, known: usize) -> Result<Due, StoreError> {
         let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
         let Patience { batch_max, spacing, .. } = self.delivery.patience;
         let batch_max = if spacing.is_zero() { batch_max } else { 1 };
         let now_ms = self.now_ms();
-        blocking(move || outbox.due(&sink, now_ms, batch_max)).await
+        blocking(move || outbox.due(&sink, now_ms, batch_max + known)).await
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
@@ -325,14 +343,6 @@ enum Nap {
 impl Next {
     fn held(wait: Duration) -> Self {
         Self::Rest(Nap::Held(wait))
-    }
-}
-
-/// How long the sink is to be left alone, if its last answer says so.
-fn asked_for(outcomes: &[Outcome]) -> Option<Duration> {
-    match outcomes.last() {
-        Some(Outcome::Retry { after, .. }) => *after,
-        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
 
-use super::{Gone, Outcome, Sink};
+use super::{Bring, Gone, Outcome, Sink};
 use crate::finding::Finding;
 
 mod address;
@@ -80,6 +80,11 @@ const FAILURES_MAX: usize = 3;
 /// Brings findings to a receiver by HTTP.
 pub struct Webhook {
     name: Arc<str>,
+    way: Arc<Way>,
+}
+
+/// All that it takes to bring a finding.
+struct Way {
     url: Url,
     client: Client,
     /// What every request carries.
@@ -93,15 +98,15 @@ impl Webhook {
     /// A sink with a name. Reads the files that the settings name, and no other.
     pub fn new(name: impl Into<Arc<str>>, settings: Settings) -> Result<Self, SettingsError> {
         let url = client::url(&settings)?;
-        Ok(Self {
-            name: name.into(),
+        let way = Way {
             hidden: answer::Hidden::new(secrets(&settings, &url)),
             url,
             headers: client::headers(&settings.headers)?,
             keys: settings.signing_keys.iter().map(|key| sign::Key::parse(key)).collect::<Result<_, _>>()?,
             client: client::client(&settings)?,
             writer: body::Writer::new(settings.body)?,
-        })
+        };
+        Ok(Self { name: name.into(), way: Arc::new(way) })
     }
 
     /// Sends findings until the receiver wants to be left alone, or seems to be away.
@@ -109,7 +114,7 @@ impl Webhook {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut failures = 0;
         for finding in batch {
-            let outcome = self.send(finding).await;
+            let outcome = self.way.send(finding).await;
             failures = if matches!(outcome, Outcome::Retry { .. }) { failures + 1 } else { 0 };
             let is_asked_to = matches!(outcome, Outcome::Retry { after: Some(_), .. });
             outcomes.push(outcome);
@@ -119,7 +124,9 @@ impl Webhook {
         }
         outcomes
     }
+}
 
+impl Way {
     async fn send(&self, finding: &Finding) -> Outcome {
         let now = Timestamp::now();
         let body = match self.writer.write(finding) {
@@ -172,5 +179,13 @@ impl Sink for Webhook {
 
     fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
         self.deliver_all(batch).map(Ok).boxed()
+    }
+
+    fn one_by_one(&self) -> Option<Bring> {
+        let way = Arc::clone(&self.way);
+        Some(Arc::new(move |finding| {
+            let way = Arc::clone(&way);
+            async move { way.send(&finding).await }.boxed()
+        }))
     }
 }

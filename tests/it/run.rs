@@ -186,6 +186,27 @@ fn ids(body: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_answered_holds_up_nobody_else() {
+    const PLANTED: usize = 20;
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, request| {
+        let is_first = request.body.contains(&event_id(0));
+        (!is_first).then(|| answer(200, &[], ""))
+    })
+    .await;
+    let sink = webhook("pager", &receiver.url()).replace("500ms", "1m");
+    lab.configure(&format!("{sink}[admin]\nlisten = \"127.0.0.1:0\"\n"));
+    (0..PLANTED).for_each(|number| lab.put("Fire", number));
+    let daemon = lab.start();
+    let address = admin_address(&lab).await;
+    let settled = "trailwatch_sink_deliveries_total{sink=\"pager\",result=\"delivered\"} 19\n";
+    wait("all that is answered", || get(&address, "/metrics", &address).contains(settled)).await;
+    drop(daemon);
+    assert_eq!(lab.waiting("pager").entries, 1);
+    assert_eq!(receiver.requests().len(), PLANTED, "each was brought once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_finding_arrives_however_often_the_daemon_is_killed() {
     const PLANTED: usize = 120;
     const KILLS: usize = 8;
@@ -654,6 +675,13 @@ fn age_outbox(file: &Path) {
     write.commit().unwrap();
 }
 
+/// Where the admin listener listens, once it does.
+async fn admin_address(lab: &Lab) -> String {
+    wait("the listener", || lab.log().contains("answers /livez")).await;
+    let log = lab.log();
+    log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned()
+}
+
 /// What the admin listener answers.
 pub fn get(address: &str, path: &str, host: &str) -> String {
     use std::io::Write as _;
@@ -678,9 +706,7 @@ async fn the_admin_listener_tells_how_the_run_fares() {
     (1..=2).for_each(|number| lab.put("Fire", number));
     (3..=4).for_each(|number| lab.put("Smoke", number));
     let daemon = lab.start();
-    wait("the listener", || lab.log().contains("answers /livez")).await;
-    let log = lab.log();
-    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let address = admin_address(&lab).await;
     assert!(get(&address, "/livez", &address).starts_with("HTTP/1.1 200 "));
     assert!(
         get(&address, "/livez", "evil.example.com").starts_with("HTTP/1.1 403 "),
@@ -761,9 +787,7 @@ async fn a_trail_that_has_stopped_is_a_reason_not_to_be_ready() {
     let text = text.replace(&format!("log_group = \"{GROUP}\""), "trail = \"main\"\nlive = true");
     fs::write(lab.path("trailwatch.toml"), text).unwrap();
     let daemon = lab.start();
-    wait("the listener", || lab.log().contains("answers /livez")).await;
-    let log = lab.log();
-    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let address = admin_address(&lab).await;
     wait("the reason", || {
         let ready = get(&address, "/readyz", &address);
         ready.starts_with("HTTP/1.1 503 ") && ready.contains("source `trail`: trail `main` has not been logging")
@@ -792,6 +816,46 @@ fn held(id: u32) -> (u64, usize) {
     (line.trim().trim_end_matches(" kB").parse().unwrap(), files)
 }
 
+/// Every setting of the sink as it is by default, and a receiver of which one answer in four is good.
+#[ignore = "takes minutes; `TRAILWATCH_KILLS` says how many kills"]
+#[tokio::test(flavor = "multi_thread")]
+async fn many_kills_and_an_even_mix_of_answers_lose_nothing() {
+    const PLANTED: usize = 400;
+    let kills = std::env::var("TRAILWATCH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    let lab = Lab::new().await;
+    let taken: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let noted = Arc::clone(&taken);
+    let receiver = Receiver::start(move |_, request| match fastrand::u8(0..4) {
+        0 => {
+            noted.lock().unwrap().insert(ids(&request.body).1);
+            Some(answer(200, &[], ""))
+        }
+        1 => Some(answer(429, &[], "")),
+        2 => Some(answer(500, &[], "")),
+        _ => None,
+    })
+    .await;
+    lab.configure(&format!("[sinks.pager]\ntype = \"webhook\"\nurl = \"{}\"\nallow_private = true\n", receiver.url()));
+    (0..PLANTED).for_each(|number| lab.put("Fire", number));
+    let begun = Instant::now();
+    for _ in 0..kills {
+        let daemon = lab.start();
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(200..1_500))).await;
+        drop(daemon);
+    }
+    eprintln!("after {kills} kills in {:?}: {} taken", begun.elapsed(), taken.lock().unwrap().len());
+    let (begun, daemon) = (Instant::now(), lab.start());
+    let deadline = Instant::now() + Duration::from_secs(900);
+    while taken.lock().unwrap().len() < PLANTED && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    eprintln!("all taken {:?} after the last start, in {} requests", begun.elapsed(), receiver.requests().len());
+    assert_eq!(taken.lock().unwrap().len(), PLANTED);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+    assert_eq!(lab.waiting("pager"), Waiting::default());
+}
+
 /// A run under load, with a receiver that fails now and then, questions to the admin listener and reloads. After the first
 /// third, what it holds is to grow no more than by the keys of what it saw.
 #[cfg(target_os = "linux")]
@@ -810,9 +874,7 @@ async fn memory_and_files_stay_flat() {
     );
     lab.configure(&(queue + &webhook("pager", &receiver.url())));
     let daemon = lab.start();
-    wait("the listener", || lab.log().contains("answers /livez")).await;
-    let log = lab.log();
-    let address = log.split("http://").find_map(|part| part.split_once(" answers")).unwrap().0.to_owned();
+    let address = admin_address(&lab).await;
     let (mut number, mut looks) = (0, Vec::new());
     for second in 0..seconds {
         for _ in 0..100 {
