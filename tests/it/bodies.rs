@@ -308,6 +308,19 @@ proptest! {
         prop_assert_eq!(&message["b"], &serde_json::json!([value, format!("{}!", finding.title)]));
         prop_assert_eq!(&message["c"], &Value::from(value.as_str()));
         let write = |escape| Writer::new(template("A{{ actor.name }}Z", escape)).unwrap().write(&finding).unwrap();
+        let shown = |escape| {
+            let message = written(template(r#"{"text": {{ ["by " ~ actor.name] }}}"#, escape), &finding);
+            message["text"][0].as_str().unwrap()["by ".len()..].to_owned()
+        };
+        let slack = shown(Escape::Slack);
+        let bare = ["&amp;", "&lt;", "&gt;"].iter().fold(slack.clone(), |text, entity| text.replace(entity, ""));
+        prop_assert!(!bare.contains(['<', '>', '&']) && !slack.contains(is_hidden), "{:?}", slack);
+        let markdown = shown(Escape::Markdown);
+        let mut characters = markdown.chars();
+        while let Some(c) = characters.next() {
+            let is_escaped = c == '\\' && characters.next().is_some();
+            prop_assert!(is_escaped || !c.is_ascii_punctuation(), "{}", markdown);
+        }
         let html = write(Escape::Html);
         prop_assert!(!html.contains(['<', '>', '"', '\'']), "{}", html);
         let plain = write(Escape::Text);

@@ -161,8 +161,14 @@ fn webhook_body(kind: BodyType, section: &mut Section<'_, '_>) -> Option<webhook
             Body::PagerDuty { routing_key: section.secret("routing_key")? }
         }
         BodyType::Template => {
-            section.require("template", "template = '''{\"text\": {{ title }}}'''");
-            let words = [("json", Escape::Json), ("html", Escape::Html), ("text", Escape::Text)];
+            section.require("template", "template = '''{\"text\": {{ title }}}'''` with `escape = \"slack\"");
+            let words = [
+                ("json", Escape::Json),
+                ("slack", Escape::Slack),
+                ("markdown", Escape::Markdown),
+                ("html", Escape::Html),
+                ("text", Escape::Text),
+            ];
             let escape = section.choice_or("escape", &words, 0);
             Body::Template { text: section.text("template")?, escape }
         }

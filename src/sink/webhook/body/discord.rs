@@ -35,7 +35,8 @@ fn value_of(value: &str) -> String {
     if value.trim().is_empty() { "\\-".to_owned() } else { fitted(value, VALUE_MAX, escape) }
 }
 
-fn escape(out: &mut String, c: char) {
+/// Escapes for Markdown, whichever.
+pub(super) fn escape(out: &mut String, c: char) {
     if c.is_ascii_punctuation() {
         out.push('\\');
     }

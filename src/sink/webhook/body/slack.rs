@@ -36,7 +36,8 @@ fn plain_text(text: &str, units_max: usize) -> Value {
     json!({"type": "plain_text", "text": fitted(text, units_max, escape), "emoji": false})
 }
 
-fn escape(out: &mut String, c: char) {
+/// As Slack asks for: <https://docs.slack.dev/messaging/formatting-message-text/>.
+pub(super) fn escape(out: &mut String, c: char) {
     match c {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),

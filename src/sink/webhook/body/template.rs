@@ -3,10 +3,12 @@
 //! Templates are written by whoever runs Trailwatch, and values by whoever calls AWS. So values are escaped for where they
 //! go without being asked, and a template can neither run for ever nor write without end.
 
+use std::borrow::Cow;
+
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter};
 
-use super::SettingsError;
+use super::{SettingsError, discord, fitted, slack};
 use crate::finding::Finding;
 use crate::untrusted::{Untrusted, shortened};
 
@@ -19,7 +21,9 @@ const FUEL: u64 = 50_000;
 /// How much of a complaint is told, in characters.
 const COMPLAINT_WIDTH: usize = 300;
 
-const TEXT: AutoEscape = AutoEscape::Custom(std::borrow::Cow::Borrowed("text"));
+const TEXT: AutoEscape = AutoEscape::Custom(Cow::Borrowed("text"));
+const SLACK: AutoEscape = AutoEscape::Custom(Cow::Borrowed("slack"));
+const MARKDOWN: AutoEscape = AutoEscape::Custom(Cow::Borrowed("markdown"));
 
 /// What the values that a template shows are made safe for, and so what the body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +31,10 @@ pub enum Escape {
     /// JSON: each value is written as JSON, a string with its quotes.
     #[default]
     Json,
+    /// JSON whose strings Slack shows as they are: without mentions, links and formats.
+    Slack,
+    /// JSON whose strings are text in Markdown, as Discord and the cards of Teams read it.
+    Markdown,
     /// HTML.
     Html,
     /// Plain text: characters that are no text are written as escapes, line breaks too.
@@ -47,6 +55,8 @@ impl Template {
         environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(move |_| match escape {
             Escape::Json => AutoEscape::Json,
+            Escape::Slack => SLACK,
+            Escape::Markdown => MARKDOWN,
             Escape::Html => AutoEscape::Html,
             Escape::Text => TEXT,
         });
@@ -66,7 +76,7 @@ impl Template {
         let template = self.environment.get_template(NAME).map_err(failed)?;
         let text = template.render(Value::from(Serde(fields))).map_err(failed)?;
         match self.escape {
-            Escape::Json => checked(text),
+            Escape::Json | Escape::Slack | Escape::Markdown => checked(text),
             Escape::Html | Escape::Text => Ok(text),
         }
     }
@@ -74,7 +84,7 @@ impl Template {
     /// The type of what it makes.
     pub(super) fn content_type(&self) -> &'static str {
         match self.escape {
-            Escape::Json => "application/json",
+            Escape::Json | Escape::Slack | Escape::Markdown => "application/json",
             Escape::Html => "text/html; charset=utf-8",
             Escape::Text => "text/plain; charset=utf-8",
         }
@@ -82,10 +92,32 @@ impl Template {
 }
 
 fn write_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    if *state.auto_escape() != TEXT || value.is_safe() {
-        return escape_formatter(out, state, value);
+    match state.auto_escape() {
+        _ if value.is_safe() => escape_formatter(out, state, value),
+        escape if *escape == TEXT => write!(out, "{}", Untrusted(&value.to_string())).map_err(Error::from),
+        escape if *escape == SLACK => write_json(out, value, slack::escape),
+        escape if *escape == MARKDOWN => write_json(out, value, discord::escape),
+        _ => escape_formatter(out, state, value),
     }
-    write!(out, "{}", Untrusted(&value.to_string())).map_err(Error::from)
+}
+
+/// Writes JSON, each string of which is escaped for its destination first.
+fn write_json(out: &mut Output<'_>, value: &Value, escape: fn(&mut String, char)) -> Result<(), Error> {
+    let json =
+        serde_json::to_value(value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+    // In one piece, as each is paid for.
+    out.write_str(&escaped(json, escape).to_string()).map_err(Error::from)
+}
+
+fn escaped(json: serde_json::Value, escape: fn(&mut String, char)) -> serde_json::Value {
+    use serde_json::Value as Json;
+    let text = |text: &str| fitted(text, usize::MAX, escape);
+    match json {
+        Json::String(string) => Json::String(text(&string)),
+        Json::Array(list) => list.into_iter().map(|value| escaped(value, escape)).collect(),
+        Json::Object(object) => object.into_iter().map(|(name, value)| (text(&name), escaped(value, escape))).collect(),
+        other => other,
+    }
 }
 
 fn checked(text: String) -> Result<String, String> {
