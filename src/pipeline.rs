@@ -83,6 +83,11 @@ pub struct Couriers {
 
 /// Sees every event once, after it is committed, in the order of commits.
 pub trait Tap: Send {
+    /// Whether it is shown events. Who is not keeps none of them in memory until their commit.
+    fn wants_events(&self) -> bool {
+        true
+    }
+
     /// An event, and the findings it led to.
     fn event(&mut self, raw: &RawEvent, findings: &[Arc<Finding>]) -> io::Result<()>;
 
@@ -212,7 +217,8 @@ impl Pipeline {
     async fn run_under(self, handle: Handle, mut rounds: Rounds, clock: Clock) -> (Summary, Ended) {
         let Pipeline { filter, sources, accounts, store, sinks, tap, limits, bounds, notify, stop, .. } = self;
         let of = (&accounts, &sources[..]);
-        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, of, limits, tap.is_some()));
+        let keep = tap.as_ref().is_some_and(|tap| tap.wants_events());
+        let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, of, limits, keep));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
         let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         let room = Arc::new(Semaphore::new(room_total));

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "aws")]
@@ -44,7 +44,6 @@ mod supervisor;
 use backlog::Backlog;
 use changes::Watched;
 use log::Log;
-use parts::Sinks;
 use reload::Difference;
 use silence::{Change, Watch};
 use status::Status;
@@ -89,6 +88,12 @@ fn load_rules(run: &Run, log: &Log) -> Option<Vec<Rule>> {
         reload::problems(&loaded).iter().for_each(|problem| log.error(problem));
         return None;
     }
+    // As at a reload: what is refused while it runs must not slip in by a restart.
+    let failed = reload::failed_tests(&loaded.rules);
+    if !failed.is_empty() {
+        failed.iter().for_each(|problem| log.error(problem));
+        return None;
+    }
     oddities(&loaded).iter().for_each(|text| log.warn(text));
     Some(loaded.rules)
 }
@@ -97,6 +102,10 @@ fn load_rules(run: &Run, log: &Log) -> Option<Vec<Rule>> {
 struct Undecoded(Notify);
 
 impl Tap for Undecoded {
+    fn wants_events(&self) -> bool {
+        false
+    }
+
     fn event(&mut self, _: &RawEvent, _: &[Arc<Finding>]) -> io::Result<()> {
         Ok(())
     }
@@ -140,9 +149,9 @@ impl Daemon {
             () = stop.cancelled() => return Ok(Exit::Interrupted),
         };
         let Some(sources) = sources else { return Ok(Exit::SourceFailed) };
-        let Sinks { near, near_routes, far } = parts::sinks(&self.run.sinks)?;
+        let deliveries = parts::sinks(&self.run.sinks)?;
         self.tell_stranded(&store);
-        let far_names = far.iter().map(|delivery| Arc::clone(&delivery.route.sink)).collect();
+        let sink_names = deliveries.iter().map(|delivery| Arc::clone(&delivery.route.sink)).collect();
         let outbox = store.outbox();
         let pipeline = Pipeline {
             rules: Arc::new(RuleSet::new(rules)),
@@ -150,8 +159,8 @@ impl Daemon {
             sources,
             accounts: self.accounts().await,
             store: Box::new(store),
-            sinks: near,
-            couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries: far, drain: self.run.drain * 3 / 4 }),
+            sinks: Vec::new(),
+            couriers: Some(Couriers { outbox: Arc::clone(&outbox), deliveries, drain: self.run.drain * 3 / 4 }),
             tap: Some(Box::new(Undecoded(self.log.notify()))),
             limits: Limits::default(),
             bounds: Bounds::default(),
@@ -159,7 +168,7 @@ impl Daemon {
             stop: stop.clone(),
         };
         let (handle, running) = pipeline.begin();
-        let status = Arc::new(Status::new(handle, outbox, far_names));
+        let status = Arc::new(Status::new(handle, outbox, sink_names));
         let admin = self.open_admin(&status).await?;
         self.tell_start(&status.handle);
         supervisor::ready();
@@ -168,12 +177,13 @@ impl Daemon {
         tokio::select! {
             ran = running => {
                 let (summary, ended) = ran.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
-                Ok(self.end(&summary, &ended, stop.is_cancelled()))
+                let waiting = status.waiting().await.iter().map(|(_, waiting)| waiting.entries).sum();
+                Ok(self.end(&summary, &ended, waiting, stop.is_cancelled()))
             }
             exit = self.deadline(&stop) => Ok(exit),
             never = until_panic(admin) => match never {},
             never = self.look_after(&status) => match never {},
-            never = self.reload_when_asked(hangups, watched, &status, &near_routes) => match never {},
+            never = self.reload_when_asked(hangups, watched, &status) => match never {},
         }
     }
 
@@ -281,13 +291,7 @@ impl Daemon {
     }
 
     /// Reads everything anew whenever somebody asks for it, or a file has changed.
-    async fn reload_when_asked(
-        &self,
-        mut hangups: Hangups,
-        mut watched: Watched,
-        status: &Status,
-        near: &[Arc<Mutex<Route>>],
-    ) -> Infallible {
+    async fn reload_when_asked(&self, mut hangups: Hangups, mut watched: Watched, status: &Status) -> Infallible {
         loop {
             tokio::select! {
                 () = hangups.next() => {}
@@ -296,7 +300,7 @@ impl Daemon {
             supervisor::reloading();
             // What changes while it is read is read once more.
             watched.known();
-            if let Some(run) = self.reload(status, near).await {
+            if let Some(run) = self.reload(status).await {
                 watched.follow(&run);
             }
             supervisor::ready();
@@ -304,7 +308,7 @@ impl Daemon {
     }
 
     /// Takes rules and routes over, if everything is good: what a run would be made of now.
-    async fn reload(&self, status: &Status, near: &[Arc<Mutex<Route>>]) -> Option<Run> {
+    async fn reload(&self, status: &Status) -> Option<Run> {
         let config = self.config.clone();
         let read = tokio::task::spawn_blocking(move || reload::read(&config)).await;
         // One that panics has been told, and is as good as refused.
@@ -322,12 +326,6 @@ impl Daemon {
         let routes: Vec<Route> = renewed.run.sinks.iter().map(|sink| sink.route.clone()).collect();
         status.handle.replace_rules(renewed.rules);
         status.handle.replace_routes(&routes);
-        for near in near {
-            let mut near = near.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(route) = routes.iter().find(|route| route.sink == near.sink) {
-                *near = route.clone();
-            }
-        }
         self.log.info(&format!("taken over: {difference}"));
         let mut later = reload::restart_needed(&self.effective, &renewed.effective);
         // Which one cannot be told: values of secrets are not among those that are compared.
@@ -337,6 +335,11 @@ impl Daemon {
         }
         status.tell_reload(true);
         Some(renewed.run)
+    }
+
+    fn output_failed(&self, reason: &str) -> Exit {
+        self.log.error(&format!("cannot write the output: {reason} (what was not written waits in the outbox)"));
+        Exit::Internal
     }
 
     fn tell_silence(&self, source: &str, change: Option<Change>) {
@@ -352,7 +355,7 @@ impl Daemon {
         }
     }
 
-    fn end(&self, summary: &Summary, ended: &Ended, told: bool) -> Exit {
+    fn end(&self, summary: &Summary, ended: &Ended, waiting: u64, told: bool) -> Exit {
         match self.log.is_json() {
             true => self.log.info(&format!(
                 "ended: {}, {}, {} held back",
@@ -362,19 +365,21 @@ impl Daemon {
             )),
             false => report::summary(summary),
         }
+        if waiting > 0 {
+            self.log.warn(&format!("{} in the outbox: the next start brings them", count(waiting, "finding")));
+        }
         match ended {
             Ended::SourceFailed(error) => {
                 self.log.error(&error.to_string());
                 Exit::SourceFailed
             }
-            Ended::OutputClosed => Exit::Done,
-            Ended::OutputFailed(error) => {
-                self.log.error(&format!("cannot write the output: {error}"));
-                Exit::Internal
-            }
+            // A reader that leaves ends a command, and is a failure of what is to run for years.
+            Ended::OutputClosed => self.output_failed("nobody reads it any more"),
+            Ended::OutputFailed(error) => self.output_failed(error),
             Ended::Finished if summary.uncommitted > 0 => Exit::Incomplete,
             // Whoever stops a run after a year does not ask what could not be decoded on its third day.
             Ended::Finished if told => Exit::Done,
+            Ended::Finished if waiting > 0 => Exit::Incomplete,
             Ended::Finished => report::exit(summary, ended),
         }
     }

@@ -116,9 +116,9 @@ pub(super) struct Courier {
     failures: usize,
 }
 
-/// How often the wait of a single finding doubles: to about half a minute by default. What a sink that is away is spared, all its
+/// How often the wait of a single finding doubles: to half a minute at most by default. What a sink that is away is spared, all its
 /// findings are; and among others that it takes, one should not wait for minutes.
-const DOUBLINGS_MAX: usize = 5;
+const DOUBLINGS_MAX: usize = 4;
 
 /// The longest sleep, since a clock may be set back.
 const NAP_MAX: Duration = Duration::from_secs(60);

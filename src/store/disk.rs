@@ -201,7 +201,7 @@ impl StateFile {
 
     /// Gives the file another name.
     fn set_aside(&self) -> Result<PathBuf, StoreError> {
-        let now = self.medium.now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let now = self.medium.now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
         let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
         self.medium.rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
         Ok(aside)

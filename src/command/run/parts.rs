@@ -1,10 +1,9 @@
 //! From settings to what a pipeline is made of.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 #[cfg(any(feature = "aws", feature = "listen", feature = "webhook"))]
 use anyhow::Context as _;
-use futures::future::{BoxFuture, FutureExt};
 
 #[cfg(feature = "aws")]
 use super::aws;
@@ -12,9 +11,8 @@ use super::aws;
 use crate::command::aws::Quotas;
 use crate::command::printer;
 use crate::config::run::{SinkKind, SinkSettings, SourceKind, SourceSettings};
-use crate::finding::Finding;
-use crate::pipeline::{Route, SinkDelivery};
-use crate::sink::{Gone, Outcome, Sink};
+use crate::pipeline::SinkDelivery;
+use crate::sink::Sink;
 use crate::source::file::{FileLimits, Files};
 #[cfg(feature = "listen")]
 use crate::source::http::Http;
@@ -61,30 +59,13 @@ pub async fn sources(
     Ok(sources)
 }
 
-/// The sinks: those that are brought findings at once, and those that couriers go to.
-pub struct Sinks {
-    /// Those that cannot be away.
-    pub near: Vec<Box<dyn Sink>>,
-    /// What the near ones are to have.
-    pub near_routes: Vec<Arc<Mutex<Route>>>,
-    /// Those that can be away.
-    pub far: Vec<SinkDelivery>,
-}
-
-/// Makes the sinks.
-pub fn sinks(settings: &[SinkSettings]) -> anyhow::Result<Sinks> {
-    let mut sinks = Sinks { near: Vec::new(), near_routes: Vec::new(), far: Vec::new() };
-    for settings in settings {
-        let (route, sink) = (settings.route.clone(), sink(settings)?);
-        if matches!(settings.kind, SinkKind::Stdout(_)) {
-            let route = Arc::new(Mutex::new(route));
-            sinks.near.push(Box::new(Chosen { route: Arc::clone(&route), sink }));
-            sinks.near_routes.push(route);
-        } else {
-            sinks.far.push(SinkDelivery { route, sink, patience: settings.patience });
-        }
-    }
-    Ok(sinks)
+/// Makes the sinks. Standard output is one like the others: what could not be written waits in the outbox.
+pub fn sinks(settings: &[SinkSettings]) -> anyhow::Result<Vec<SinkDelivery>> {
+    let delivery = |settings: &SinkSettings| {
+        let (route, patience) = (settings.route.clone(), settings.patience);
+        Ok(SinkDelivery { route, sink: sink(settings)?, patience })
+    };
+    settings.iter().map(delivery).collect()
 }
 
 /// Makes one sink.
@@ -105,38 +86,4 @@ pub fn sink(settings: &SinkSettings) -> anyhow::Result<Box<dyn Sink>> {
             Box::new(sink.with_context(|| format!("sink `{name}`"))?)
         }
     })
-}
-
-/// A sink that is brought only what its route lets through.
-struct Chosen {
-    route: Arc<Mutex<Route>>,
-    sink: Box<dyn Sink>,
-}
-
-impl Chosen {
-    /// Brings what the route takes; the rest is as good as delivered.
-    async fn bring(&mut self, batch: &[Arc<Finding>]) -> Result<Vec<Outcome>, Gone> {
-        let route = self.route.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let taken: Vec<Arc<Finding>> = batch.iter().filter(|finding| route.takes(finding)).cloned().collect();
-        let mut outcomes = match taken.is_empty() {
-            true => Vec::new().into_iter(),
-            false => self.sink.deliver(&taken).await?.into_iter(),
-        };
-        let no_answer = || Outcome::retry("the sink gave no answer");
-        let outcome = |finding: &Arc<Finding>| match route.takes(finding) {
-            true => outcomes.next().unwrap_or_else(no_answer),
-            false => Outcome::Delivered,
-        };
-        Ok(batch.iter().map(outcome).collect())
-    }
-}
-
-impl Sink for Chosen {
-    fn name(&self) -> &str {
-        self.sink.name()
-    }
-
-    fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
-        self.bring(batch).boxed()
-    }
 }

@@ -18,7 +18,7 @@ pub struct Status {
     pub begun: Timestamp,
     outbox: Arc<dyn Outbox>,
     /// Sinks that have couriers.
-    far: Vec<Arc<str>>,
+    sinks: Vec<Arc<str>>,
     told: Mutex<Told>,
 }
 
@@ -35,10 +35,10 @@ pub struct Told {
 
 impl Status {
     /// The status of a run that begins.
-    pub fn new(handle: Handle, outbox: Arc<dyn Outbox>, far: Vec<Arc<str>>) -> Self {
+    pub fn new(handle: Handle, outbox: Arc<dyn Outbox>, sinks: Vec<Arc<str>>) -> Self {
         let begun = Timestamp::now();
         let told = Mutex::new(Told { reloaded: Some(begun), ..Told::default() });
-        Self { handle, begun, outbox, far, told }
+        Self { handle, begun, outbox, sinks, told }
     }
 
     /// What the daemon has told.
@@ -60,12 +60,12 @@ impl Status {
         }
     }
 
-    /// How much waits for each far sink; nothing where that cannot be read at present.
+    /// How much waits for each sink; nothing where that cannot be read at present.
     pub async fn waiting(&self) -> Vec<(Arc<str>, Waiting)> {
-        let (outbox, far) = (Arc::clone(&self.outbox), self.far.clone());
+        let (outbox, sinks) = (Arc::clone(&self.outbox), self.sinks.clone());
         let waiting = tokio::task::spawn_blocking(move || {
             let of = |sink: Arc<str>| outbox.waiting(&sink).ok().map(|waiting| (sink, waiting));
-            far.into_iter().filter_map(of).collect()
+            sinks.into_iter().filter_map(of).collect()
         });
         waiting.await.unwrap_or_default()
     }

@@ -1,6 +1,7 @@
 //! What a state lies on: a file and a clock. Tests have one that fails, and forgets what was not synced.
 
 use std::fmt::Debug;
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::{fs, io};
 
@@ -28,10 +29,19 @@ pub(super) struct Machine;
 
 impl Medium for Machine {
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)
+        let mut folders = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+        folders.recursive(true).create(folder)
     }
 
     fn open(&self, file: &Path, builder: &Builder) -> Result<Database, DatabaseError> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        // Findings that wait hold whole events.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(file)?;
         builder.create(file)
     }
 
