@@ -70,6 +70,8 @@ struct Named {
     digest: Arc<str>,
     /// The number of the digest's chain.
     chain: usize,
+    /// Whether the digest's signature was found good.
+    is_signed: bool,
 }
 
 impl Verifier {
@@ -138,13 +140,14 @@ impl Verifier {
         let View { chains, named, .. } = view;
         let asked: BTreeMap<_, _> = named.iter().filter(|(key, _)| self.range.has(delivered(key))).collect();
         let judged =
-            asked.into_iter().map(|(key, named)| async move { (key, named.chain, self.judge_log(key, named).await) });
+            asked.into_iter().map(|(key, named)| async move { (key, named, self.judge_log(key, named).await) });
         let mut judged = stream::iter(judged).buffered(READ_AT_ONCE);
-        while let Some((key, chain, judged)) = judged.next().await {
-            let chain = &mut chains[chain];
+        while let Some((key, named, judged)) = judged.next().await {
+            let chain = &mut chains[named.chain];
             chain.logs += 1;
             match judged {
-                Ok(()) => chain.logs_good += 1,
+                Ok(()) if named.is_signed => chain.logs_good += 1,
+                Ok(()) => chain.logs_unsigned += 1,
                 Err((kind, text)) => report.problem(kind, self.archive.place(key), text),
             }
         }

@@ -199,6 +199,9 @@ fn line(chain: &ChainReport) -> String {
         let _ = write!(line, ", {} without a signature to check", thousands(chain.digests_unsigned));
     }
     let _ = write!(line, "; {}", of(chain.logs_good, chain.logs, "log file"));
+    if chain.logs_unsigned > 0 {
+        let _ = write!(line, ", {} named by a digest without one", thousands(chain.logs_unsigned));
+    }
     if let (Some(from), Some(to)) = (chain.from, chain.to) {
         let _ = write!(line, "; {from} to {to}");
     }

@@ -84,7 +84,12 @@ impl Verifier {
             view.chains[number].count(read, standing);
             let (Ok(content), Standing::Good | Standing::Unsigned) = (&read.content, standing) else { continue };
             self.judge_link(place, &reads[..at], &standings[..at], (read, content), report);
-            self.take_names(place, read, content, number, view, report);
+            self.take_names(place, read, content, (number, standing), view, report);
+        }
+        let ChainReport { digests_good, digests_unsigned, .. } = view.chains[number];
+        if let (0, 1.., Some(newest)) = (digests_good, digests_unsigned, reads.last()) {
+            let text = "no digest that is good stands behind it: in a copy, only one that comes after it says what its signature was";
+            report.problem(ProblemKind::SignatureMissing, self.archive.place(&newest.key), text);
         }
         Ok(())
     }
@@ -105,12 +110,23 @@ impl Verifier {
             if self.archive.bucket().is_none() {
                 self.take_signature(place, read, next);
             }
+            let is_forsaken = next.is_some_and(|next| self.begins_anew(place, next));
             match self.standing(place, read).await? {
+                // Whoever forges a copy leaves out what would have to be signed.
+                Ok(Standing::Unsigned) if is_forsaken => {
+                    let text = "no digest after it says what its signature was".to_owned();
+                    report.problem(ProblemKind::SignatureMissing, self.archive.place(&read.key), text);
+                }
                 Ok(standing) => standings[at] = standing,
                 Err((kind, text)) => report.problem(kind, self.archive.place(&read.key), text),
             }
         }
         Ok(standings)
+    }
+
+    /// Whether a digest names none before it.
+    fn begins_anew(&self, place: &Place, read: &Read) -> bool {
+        read.content.as_ref().is_ok_and(|content| self.named_before(place, &content.digest).is_none())
     }
 
     fn take_signature(&self, place: &Place, read: &mut Read, next: Option<&Read>) {
@@ -214,7 +230,7 @@ impl Verifier {
         place: &Place,
         read: &Read,
         content: &Content,
-        chain: usize,
+        (chain, standing): (usize, Standing),
         view: &mut View,
         report: &mut Report,
     ) {
@@ -222,7 +238,10 @@ impl Verifier {
             match place.key_in(&*self.archive, &log.s3_bucket, &log.s3_object) {
                 Some(key) => {
                     let hash = (log.hash_algorithm == HASH_ALGORITHM).then(|| log.hash_value.clone());
-                    view.named.insert(key, Named { hash, digest: Arc::clone(&read.key), chain });
+                    view.named.insert(
+                        key,
+                        Named { hash, digest: Arc::clone(&read.key), chain, is_signed: standing == Standing::Good },
+                    );
                 }
                 None => {
                     let at = format!("s3://{}/{}", log.s3_bucket, log.s3_object);
@@ -265,6 +284,7 @@ fn empty(place: &Place, chain: &Chain) -> ChainReport {
         digests_unsigned: 0,
         logs: 0,
         logs_good: 0,
+        logs_unsigned: 0,
         from: None,
         to: None,
     }

@@ -71,6 +71,8 @@ pub struct ChainReport {
     pub logs: u64,
     /// Those that are as they were delivered.
     pub logs_good: u64,
+    /// Those that are as a digest says whose own signature is not known.
+    pub logs_unsigned: u64,
     /// The beginning of the time that the digests are about.
     #[serde(serialize_with = "time")]
     pub from: Option<Timestamp>,

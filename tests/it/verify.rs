@@ -217,7 +217,36 @@ const TAMPERINGS: &[Tampering] = &[
         |day| day.digests[1..].iter().for_each(|key| drop(day.tree.files.remove(key))),
         // Up to two hours after the last one, the next may be still to come.
         &["log-unnamed log30", "log-unnamed log31"],
-        None,
+        Some(&["log-unnamed log30", "log-unnamed log31", "signature-missing 20260105T010507Z"]),
+    ),
+    (
+        "everything was forged, and no digest names one before it",
+        |day| {
+            let mut tree = Tree::new("AWSLogs/", "eu-west-1");
+            for hour in 0..3 {
+                tree.pause();
+                let log = tree.log(&format!("{hour:02}:15"), &format!("forged{hour}"), &[record(hour)]);
+                tree.digest(hour as u32, &[&log]);
+            }
+            tree.files.values_mut().for_each(|file| file.metadata.retain(|name, _| name != "signature"));
+            *day = Day { tree, logs: Vec::new(), digests: Vec::new() };
+        },
+        &[
+            "log-unnamed forged0",
+            "log-unnamed forged1",
+            "log-unnamed forged2",
+            "signature-missing 20260105T010507Z",
+            "signature-missing 20260105T020507Z",
+            "signature-missing 20260105T030507Z",
+        ],
+        // The newest could be a real one.
+        Some(&[
+            "log-unnamed forged0",
+            "log-unnamed forged1",
+            "signature-missing 20260105T010507Z",
+            "signature-missing 20260105T020507Z",
+            "signature-missing 20260105T030507Z",
+        ]),
     ),
 ];
 
@@ -243,6 +272,7 @@ fn chain() -> ChainReport {
         digests_unsigned: 0,
         logs: 6,
         logs_good: 6,
+        logs_unsigned: 0,
         from: Some(at("2026-01-05T00:05:07Z")),
         to: Some(at("2026-01-05T04:05:07Z")),
     }
@@ -253,7 +283,7 @@ async fn what_is_as_it_was_delivered_is_clean_and_counted() {
     let report = in_bucket(&day().tree, Range::default()).await;
     assert_eq!(report, Report { chains: vec![chain()], ..Report::default() });
     let report = in_copy(&day().tree).await;
-    let unsigned = ChainReport { digests_good: 3, digests_unsigned: 1, ..chain() };
+    let unsigned = ChainReport { digests_good: 3, digests_unsigned: 1, logs_good: 4, logs_unsigned: 2, ..chain() };
     assert_eq!(report, Report { chains: vec![unsigned], ..Report::default() });
 }
 
