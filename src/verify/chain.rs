@@ -110,7 +110,7 @@ impl Verifier {
             if self.archive.bucket().is_none() {
                 self.take_signature(place, read, next);
             }
-            let is_forsaken = next.is_some_and(|next| self.begins_anew(place, next));
+            let is_forsaken = after.first().is_some_and(|next| self.begins_anew(place, next));
             match self.standing(place, read).await? {
                 // Whoever forges a copy leaves out what would have to be signed.
                 Ok(Standing::Unsigned) if is_forsaken => {
