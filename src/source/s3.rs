@@ -152,6 +152,16 @@ impl OnTheWay {
         self.0.iter().take_while(is_done).last().map(|(_, key, _)| key.as_str())
     }
 
+    fn add(&mut self, receipt: Receipt, key: String) {
+        // What waits behind an object that cannot be read is remembered up to a bound.
+        let is_full = self.0.len() >= ON_THE_WAY_MAX;
+        if let Some((UNREAD, _, done)) = self.0.front_mut().filter(|_| is_full) {
+            *done = true;
+            self.commit(&[]);
+        }
+        self.0.push_back((receipt, key, false));
+    }
+
     fn commit(&mut self, receipts: &[Receipt]) {
         self.0.iter_mut().filter(|(receipt, ..)| receipts.contains(receipt)).for_each(|(_, _, done)| *done = true);
         while self.0.front().is_some_and(|(_, _, done)| *done) {
@@ -159,6 +169,12 @@ impl OnTheWay {
         }
     }
 }
+
+/// Of an object that could not be read: nobody commits it, so a scan that goes on later tries it again.
+const UNREAD: Receipt = Receipt(u64::MAX);
+
+/// Keys that are remembered behind such an object.
+const ON_THE_WAY_MAX: usize = 100_000;
 
 /// What was begun and is not finished. Changed only between awaits, so that dropping the future of `next` loses nothing.
 struct Reader {
@@ -363,12 +379,13 @@ impl Objects {
                 self.progress.add_read(body.len() as u64);
                 reader.receipts += 1;
                 let receipt = Receipt(reader.receipts);
-                lock(&self.on_the_way).0.push_back((receipt, key, false));
+                lock(&self.on_the_way).add(receipt, key);
                 Some(Delivery { body, origin, receipt })
             }
             Err(failure) => {
                 report.unreadable += 1;
                 drop(report);
+                lock(&self.on_the_way).add(UNREAD, key);
                 let hint = self.object_hint(client, &failure);
                 self.tell(NoticeLevel::Error, format!("cannot read `{origin}`: {failure}{hint}"));
                 None
@@ -407,5 +424,28 @@ impl Source for Objects {
 
     fn report(&self) -> SourceReport {
         lock(&self.report).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_stays_before_what_could_not_be_read() {
+        let mut on_the_way = OnTheWay::default();
+        on_the_way.add(Receipt(1), "a".into());
+        on_the_way.add(UNREAD, "b".into());
+        on_the_way.add(Receipt(2), "c".into());
+        assert_eq!(on_the_way.position(&[Receipt(2)]), None);
+        assert_eq!(on_the_way.position(&[Receipt(1), Receipt(2)]), Some("a"));
+        on_the_way.commit(&[Receipt(1), Receipt(2)]);
+        on_the_way.add(Receipt(3), "d".into());
+        assert_eq!(on_the_way.position(&[Receipt(3)]), None);
+        for number in 4..ON_THE_WAY_MAX as u64 + 4 {
+            on_the_way.add(Receipt(number), "e".into());
+        }
+        assert!(on_the_way.0.len() < ON_THE_WAY_MAX + 2);
+        assert_eq!(on_the_way.position(&[Receipt(3)]), Some("d"), "there is a bound");
     }
 }
