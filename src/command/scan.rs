@@ -18,6 +18,7 @@ use crate::sink::{Gone, Sink};
 use crate::source::Source;
 use crate::store::{self, Checkpoint, DiskStore, Store as _, Transaction};
 
+mod asked;
 mod bar;
 mod inputs;
 mod sorted;
@@ -145,6 +146,7 @@ impl Scan {
 
     async fn scan(&self, rules: Vec<Rule>, filter: Option<Condition>) -> Result<Scanned, Exit> {
         let stop = stop_on_signal();
+        self.claim(&rules).await?;
         let store = open_state(self.state.as_deref()).ok_or(Exit::Internal)?;
         let checkpoints = store.checkpoints();
         let inputs = tokio::select! {

@@ -238,10 +238,11 @@ impl Verifier {
             match place.key_in(&*self.archive, &log.s3_bucket, &log.s3_object) {
                 Some(key) => {
                     let hash = (log.hash_algorithm == HASH_ALGORITHM).then(|| log.hash_value.clone());
-                    view.named.insert(
-                        key,
-                        Named { hash, digest: Arc::clone(&read.key), chain, is_signed: standing == Standing::Good },
-                    );
+                    let is_signed = standing == Standing::Good;
+                    // Nobody unsigned overrules what is signed.
+                    if is_signed || !view.named.contains_key(&key) {
+                        view.named.insert(key, Named { hash, digest: Arc::clone(&read.key), chain, is_signed });
+                    }
                 }
                 None => {
                     let at = format!("s3://{}/{}", log.s3_bucket, log.s3_object);

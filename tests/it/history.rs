@@ -275,6 +275,10 @@ async fn a_scan_ends_after_so_many_events_and_goes_on_from_there() {
         all.extend(found(&out));
     }
     assert_eq!(all, (0..40).collect::<Vec<_>>());
+    let other = ["7", "--since", "2026-01-05T00:00:00Z", "--state", state.path().to_str().unwrap()];
+    let (code, out, err) = trailwatch(&endpoint, &[&args[..], &other[..]].concat()).await;
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("is of another scan: its rules, `--since`"), "{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
