@@ -275,6 +275,20 @@ async fn a_scan_ends_after_so_many_events_and_goes_on_from_there() {
         all.extend(found(&out));
     }
     assert_eq!(all, (0..40).collect::<Vec<_>>());
+    let list = "id = \"few\"\ntitle = \"few\"\nseverity = \"high\"\n[match]\n\"recipientAccountId|in\" = \"few\"\n";
+    let shared = tempfile::tempdir().unwrap();
+    let lists = "[lists.few]\nvalues = [\"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\"]\n";
+    std::fs::write(rules.path().join("few.toml"), list).unwrap();
+    std::fs::write(shared.path().join("lists.toml"), lists).unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    let with_list = ["7", "--shared", shared.path().to_str().unwrap(), "--state", fresh.path().to_str().unwrap()];
+    for _ in 0..3 {
+        let (code, _, err) = trailwatch(&endpoint, &[&args[..], &with_list[..]].concat()).await;
+        assert_eq!(code, Some(0), "a list has no order of its own: {err}");
+    }
+    std::fs::write(shared.path().join("lists.toml"), lists.replace('7', "8")).unwrap();
+    assert_eq!(trailwatch(&endpoint, &[&args[..], &with_list[..]].concat()).await.0, Some(2));
+    std::fs::remove_file(rules.path().join("few.toml")).unwrap();
     let other = ["7", "--since", "2026-01-05T00:00:00Z", "--state", state.path().to_str().unwrap()];
     let (code, out, err) = trailwatch(&endpoint, &[&args[..], &other[..]].concat()).await;
     assert_eq!((code, out.as_str()), (Some(2), ""));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use walkdir::WalkDir;
 
 use super::Scan;
 use crate::command::{Exit, open_state, say};
@@ -40,17 +41,20 @@ impl Scan {
 
     /// A hash of everything that decides what an event leads to. Times count as they were given: `30d` may go on tomorrow.
     fn asked(&self, rules: &[Rule]) -> String {
+        #[cfg_attr(not(feature = "aws"), allow(unused_mut))]
         let mut text = format!("{:?}", (self.since, self.until, self.every_match));
         #[cfg(feature = "aws")]
         let _ = write!(text, "{:?}", (&self.objects.only.account, &self.objects.only.event_region));
         let mut hash = Sha256::new();
-        for rule in rules {
-            // With the lists that it refers to.
-            let _ = write!(text, "{}{:?}{:?}", rule.source.text, rule.condition, rule.exceptions);
-            hash.update(text.as_bytes());
-            text.clear();
-        }
         hash.update(text.as_bytes());
+        rules.iter().for_each(|rule| hash.update(rule.source.text.as_bytes()));
+        // Lists may lie beside the rules.
+        for path in self.rules.rules.iter().chain(&self.rules.shared.shared) {
+            for file in WalkDir::new(path).sort_by_file_name().into_iter().flatten() {
+                // What cannot be read has been told when rules were loaded.
+                hash.update(std::fs::read(file.path()).unwrap_or_default());
+            }
+        }
         hash.finalize().iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
