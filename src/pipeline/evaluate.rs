@@ -1,6 +1,6 @@
 //! Decoding and matching of a batch: pure work, done off the async threads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -58,6 +58,9 @@ impl Receipts {
 
 /// How many parts of one batch that did not decode are told one by one; garbage may hold millions.
 const REJECTS_TOLD_MAX: usize = 1_000;
+
+/// What any delivery may inflate to without having been weighed for it: payloads within others do not say what they hold.
+const UNWEIGHED_BYTES_MAX: usize = 8 << 20;
 
 /// One thing that was in a batch.
 pub enum Item {
@@ -126,6 +129,8 @@ pub struct Evaluator {
     /// For CloudTrail's own objects.
     strict: Limits,
     keep: bool,
+    /// Held by what inflates to more than it said, so that there is one of its kind in memory.
+    heavy: Mutex<()>,
 }
 
 impl Evaluator {
@@ -141,7 +146,7 @@ impl Evaluator {
         let strict = Limits { gzip_members_max: 1, ..limits.clone() };
         let own = accounts.own();
         let accounts = sources.iter().map(|source| accounts.of(&source.name())).collect();
-        Self { rules, whole, filter, accounts, own, limits, strict, keep }
+        Self { rules, whole, filter, accounts, own, limits, strict, keep, heavy: Mutex::default() }
     }
 
     /// Decodes and matches a batch.
@@ -158,10 +163,10 @@ impl Evaluator {
         };
         let mut rejects = 0;
         for delivery in batch {
-            let mut decoded = Decoded::default();
             let owner = owner(&delivery.origin);
             let limits = if owner.is_some() { &self.strict } else { &self.limits };
-            decode::decode(&delivery.body, &delivery.origin, limits, &mut decoded);
+            // Until what was in it is judged.
+            let (decoded, _alone) = self.decode(&delivery, limits);
             evaluated.controls += decoded.controls;
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
             let judge = |raw| self.judge(raw, source, owner, &ruled.rules, &mut scratch);
@@ -179,6 +184,20 @@ impl Evaluator {
         }
         ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         evaluated
+    }
+
+    /// Decodes a delivery; again, and with no other of its kind, if it holds more than it has been weighed for.
+    fn decode(&self, delivery: &Delivery, limits: &Limits) -> (Decoded, Option<MutexGuard<'_, ()>>) {
+        let weighed = decode::told_inflated_bytes(&delivery.body).max(UNWEIGHED_BYTES_MAX);
+        let light = Limits { inflated_bytes_max: weighed.min(limits.inflated_bytes_max), ..limits.clone() };
+        let decoded = decoded(delivery, &light);
+        let is_cut = |reject: &Reject| matches!(reject.reason, Reason::InflatedTooLarge { .. });
+        if light == *limits || !decoded.rejects.iter().any(is_cut) {
+            return (decoded, None);
+        }
+        drop(decoded);
+        let alone = self.heavy.lock().unwrap_or_else(PoisonError::into_inner);
+        (self::decoded(delivery, limits), Some(alone))
     }
 
     fn judge(&self, raw: RawEvent, source: usize, owner: Option<u64>, rules: &RuleSet, scratch: &mut Scratch) -> Item {
@@ -248,6 +267,12 @@ impl Evaluator {
             Err(_) => (Vec::new(), 0),
         }
     }
+}
+
+fn decoded(delivery: &Delivery, limits: &Limits) -> Decoded {
+    let mut decoded = Decoded::default();
+    decode::decode(&delivery.body, &delivery.origin, limits, &mut decoded);
+    decoded
 }
 
 /// The account whose events an object of CloudTrail's should hold, by its key.
