@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::accounts::{Accounts, Own};
-use super::handle::Current;
+use super::handle::{Current, Round};
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
 use crate::delivery::{Delivery, Origin, Receipt};
@@ -96,23 +96,27 @@ pub struct Judged {
     pub own_matches: u64,
     /// The rules that it matches, until it is known which of them are findings.
     pub matches: Vec<Match>,
+    /// What it matches by, if anything: its findings go where that says.
+    pub ruled: Option<Arc<Ruled>>,
     /// What it led to.
     pub findings: Vec<Arc<Finding>>,
     /// The event itself, if somebody watches.
     pub raw: Option<RawEvent>,
 }
 
-/// Rules, with the buffers that were used with them: what is remembered there is about these rules.
+/// Rules and where their findings go, which are replaced together. The buffers remember what is about these rules.
 pub struct Ruled {
     /// The rules.
     pub rules: Arc<RuleSet>,
+    /// The couriers.
+    pub rounds: Vec<Round>,
     scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Ruled {
     /// Rules that have not been used.
-    pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, scratches: Mutex::default() }
+    pub fn new(rules: Arc<RuleSet>, rounds: Vec<Round>) -> Self {
+        Self { rules, rounds, scratches: Mutex::default() }
     }
 }
 
@@ -169,7 +173,7 @@ impl Evaluator {
             let (decoded, _alone) = self.decode(&delivery, limits);
             evaluated.controls += decoded.controls;
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
-            let judge = |raw| self.judge(raw, source, owner, &ruled.rules, &mut scratch);
+            let judge = |raw| self.judge(raw, source, owner, &ruled, &mut scratch);
             evaluated.items.extend(decoded.events.into_iter().map(judge));
             let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
@@ -200,7 +204,15 @@ impl Evaluator {
         (self::decoded(delivery, limits), Some(alone))
     }
 
-    fn judge(&self, raw: RawEvent, source: usize, owner: Option<u64>, rules: &RuleSet, scratch: &mut Scratch) -> Item {
+    fn judge(
+        &self,
+        raw: RawEvent,
+        source: usize,
+        owner: Option<u64>,
+        ruled: &Arc<Ruled>,
+        scratch: &mut Scratch,
+    ) -> Item {
+        let rules = &ruled.rules;
         let text = match std::str::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
@@ -218,8 +230,9 @@ impl Evaluator {
         let (matches, own_matches) = self.matches(rules, matches, text, &key);
         let is_misplaced = matches!((owner, key.account()), (Some(owner), Some(account)) if owner != account);
         let misplaced = is_misplaced.then(|| raw.origin.clone());
+        let ruled = (!matches.is_empty()).then(|| Arc::clone(ruled));
         let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
-        Item::Event(Judged { key, kind, time, wanted, misplaced, own_matches, matches, findings, raw })
+        Item::Event(Judged { key, kind, time, wanted, misplaced, own_matches, matches, ruled, findings, raw })
     }
 
     /// The account of an event, if it is not wanted of its source. An event that names none is nobody else's.
