@@ -65,6 +65,11 @@ pub fn inflated(bytes: &Bytes, limits: &Limits) -> Result<Bytes, Reason> {
     stopped.map_or(Ok(bytes.into()), Err)
 }
 
+/// The bytes that a body says it inflates to; none, if it is no gzip. Several members, and liars, inflate to more.
+pub fn told_inflated_bytes(body: &Bytes) -> usize {
+    if body.starts_with(&gzip::MAGIC) { gzip::told_size(body) } else { 0 }
+}
+
 /// What one delivery may cost. The defaults leave ample room above anything that AWS sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {

@@ -32,6 +32,7 @@ mod evaluate;
 mod handle;
 mod sequencer;
 pub mod summary;
+mod weight;
 
 pub use accounts::Accounts;
 pub use clock::Clock;
@@ -111,7 +112,8 @@ pub trait Tap: Send {
 /// The bounds of the pipeline.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Bytes of deliveries that are on their way from the sources to their commit. A single larger batch goes alone.
+    /// Bytes of deliveries that are on their way from the sources to their commit, and of what they say they inflate to. A
+    /// single larger batch goes alone.
     pub bytes_in_flight: usize,
     /// Batches that wait between a source and the matcher.
     pub batches_waiting: usize,
@@ -186,14 +188,11 @@ struct Received {
 #[derive(Clone)]
 struct Way {
     sender: mpsc::Sender<Received>,
-    /// In units of [`WEIGHT_UNIT`].
+    /// In units of [`weight::UNIT`].
     room: Arc<Semaphore>,
     room_total: u32,
     stop: CancellationToken,
 }
-
-/// Room is given out by the kibibyte.
-const WEIGHT_UNIT: usize = 1 << 10;
 
 impl Pipeline {
     /// Runs to the end.
@@ -220,7 +219,7 @@ impl Pipeline {
         let keep = tap.as_ref().is_some_and(|tap| tap.wants_events());
         let evaluator = Arc::new(Evaluator::new(Arc::clone(&handle.rules), filter, of, limits, keep));
         let (sender, receiver) = mpsc::channel(bounds.batches_waiting);
-        let room_total = (bounds.bytes_in_flight / WEIGHT_UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
+        let room_total = (bounds.bytes_in_flight / weight::UNIT).clamp(1, Semaphore::MAX_PERMITS.min(1 << 30));
         let room = Arc::new(Semaphore::new(room_total));
         let way = Way { sender, room, room_total: room_total as u32, stop: stop.clone() };
         let mut readers = JoinSet::new();
@@ -365,8 +364,7 @@ async fn read(source_number: usize, source: Arc<dyn Source>, way: Way) -> Result
             batch = source.next() => batch.inspect_err(|_| way.stop.cancel())?,
         };
         let Some(batch) = batch else { return Ok(()) };
-        let bytes: usize = batch.iter().map(|delivery| delivery.body.len()).sum();
-        let units = u32::try_from(bytes.div_ceil(WEIGHT_UNIT)).unwrap_or(u32::MAX).clamp(1, way.room_total);
+        let units = weight::units(&batch, way.room_total);
         // The semaphore is never closed.
         let Ok(weight) = Arc::clone(&way.room).acquire_many_owned(units).await else { return Ok(()) };
         if way.sender.send(Received { source: source_number, batch, weight }).await.is_err() {

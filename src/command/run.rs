@@ -324,8 +324,7 @@ impl Daemon {
         let difference = Difference::between(status.handle.rules().rules(), renewed.rules.rules());
         let has_other_secrets = renewed.run.secrets != self.run.secrets;
         let routes: Vec<Route> = renewed.run.sinks.iter().map(|sink| sink.route.clone()).collect();
-        status.handle.replace_rules(renewed.rules);
-        status.handle.replace_routes(&routes);
+        status.handle.replace(renewed.rules, &routes);
         self.log.info(&format!("taken over: {difference}"));
         let mut later = reload::restart_needed(&self.effective, &renewed.effective);
         // Which one cannot be told: values of secrets are not among those that are compared.

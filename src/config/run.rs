@@ -258,6 +258,14 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
     section.tables("sources", |name, section| sources.extend(sources::source(name, section)));
     section.require("sinks", "[sinks.out]` with `type = \"stdout\"");
     section.tables("sinks", |name, section| sinks.extend(sinks::sink(name, &instance, section)));
+    // A host's name changes with each container, and findings that come back under an older one would go round.
+    #[cfg(feature = "aws")]
+    if sinks.iter().any(|sink| matches!(sink.kind, SinkKind::EventBridge(..))) {
+        section.require(
+            "instance",
+            "instance = \"prod-eu\"`, the name by which it knows what comes back from `eventbridge",
+        );
+    }
     section.finish();
     let state = state?;
     Some(Run {

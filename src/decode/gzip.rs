@@ -32,8 +32,12 @@ pub(super) fn inflate(compressed: &[u8], inflated_before: usize, limits: &Limits
 
 /// A first guess: the size that the last member gives itself, as far as logs usually inflate.
 fn likely_size(compressed: &[u8], out_max: usize) -> usize {
-    let told = compressed.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
-    told.min(compressed.len().saturating_mul(16)).min(out_max)
+    told_size(compressed).min(compressed.len().saturating_mul(16)).min(out_max)
+}
+
+/// The size that the last member gives itself, which may be a lie.
+pub(super) fn told_size(compressed: &[u8]) -> usize {
+    compressed.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize)
 }
 
 struct Inflating<'c> {

@@ -1,12 +1,12 @@
 //! Decoding and matching of a batch: pure work, done off the async threads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::accounts::{Accounts, Own};
-use super::handle::Current;
+use super::handle::{Current, Round};
 use crate::condition::{self, Condition};
 use crate::decode::{self, Decoded, Limits, Reason, Reject};
 use crate::delivery::{Delivery, Origin, Receipt};
@@ -59,6 +59,9 @@ impl Receipts {
 /// How many parts of one batch that did not decode are told one by one; garbage may hold millions.
 const REJECTS_TOLD_MAX: usize = 1_000;
 
+/// What any delivery may inflate to without having been weighed for it: payloads within others do not say what they hold.
+const UNWEIGHED_BYTES_MAX: usize = 8 << 20;
+
 /// One thing that was in a batch.
 pub enum Item {
     /// An event.
@@ -93,23 +96,27 @@ pub struct Judged {
     pub own_matches: u64,
     /// The rules that it matches, until it is known which of them are findings.
     pub matches: Vec<Match>,
+    /// What it matches by, if anything: its findings go where that says.
+    pub ruled: Option<Arc<Ruled>>,
     /// What it led to.
     pub findings: Vec<Arc<Finding>>,
     /// The event itself, if somebody watches.
     pub raw: Option<RawEvent>,
 }
 
-/// Rules, with the buffers that were used with them: what is remembered there is about these rules.
+/// Rules and where their findings go, which are replaced together. The buffers remember what is about these rules.
 pub struct Ruled {
     /// The rules.
     pub rules: Arc<RuleSet>,
+    /// The couriers.
+    pub rounds: Vec<Round>,
     scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Ruled {
     /// Rules that have not been used.
-    pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, scratches: Mutex::default() }
+    pub fn new(rules: Arc<RuleSet>, rounds: Vec<Round>) -> Self {
+        Self { rules, rounds, scratches: Mutex::default() }
     }
 }
 
@@ -126,6 +133,8 @@ pub struct Evaluator {
     /// For CloudTrail's own objects.
     strict: Limits,
     keep: bool,
+    /// Held by what inflates to more than it said, so that there is one of its kind in memory.
+    heavy: Mutex<()>,
 }
 
 impl Evaluator {
@@ -141,7 +150,7 @@ impl Evaluator {
         let strict = Limits { gzip_members_max: 1, ..limits.clone() };
         let own = accounts.own();
         let accounts = sources.iter().map(|source| accounts.of(&source.name())).collect();
-        Self { rules, whole, filter, accounts, own, limits, strict, keep }
+        Self { rules, whole, filter, accounts, own, limits, strict, keep, heavy: Mutex::default() }
     }
 
     /// Decodes and matches a batch.
@@ -158,13 +167,13 @@ impl Evaluator {
         };
         let mut rejects = 0;
         for delivery in batch {
-            let mut decoded = Decoded::default();
             let owner = owner(&delivery.origin);
             let limits = if owner.is_some() { &self.strict } else { &self.limits };
-            decode::decode(&delivery.body, &delivery.origin, limits, &mut decoded);
+            // Until what was in it is judged.
+            let (decoded, _alone) = self.decode(&delivery, limits);
             evaluated.controls += decoded.controls;
             let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
-            let judge = |raw| self.judge(raw, source, owner, &ruled.rules, &mut scratch);
+            let judge = |raw| self.judge(raw, source, owner, &ruled, &mut scratch);
             evaluated.items.extend(decoded.events.into_iter().map(judge));
             let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
@@ -181,7 +190,29 @@ impl Evaluator {
         evaluated
     }
 
-    fn judge(&self, raw: RawEvent, source: usize, owner: Option<u64>, rules: &RuleSet, scratch: &mut Scratch) -> Item {
+    /// Decodes a delivery; again, and with no other of its kind, if it holds more than it has been weighed for.
+    fn decode(&self, delivery: &Delivery, limits: &Limits) -> (Decoded, Option<MutexGuard<'_, ()>>) {
+        let weighed = decode::told_inflated_bytes(&delivery.body).max(UNWEIGHED_BYTES_MAX);
+        let light = Limits { inflated_bytes_max: weighed.min(limits.inflated_bytes_max), ..limits.clone() };
+        let decoded = decoded(delivery, &light);
+        let is_cut = |reject: &Reject| matches!(reject.reason, Reason::InflatedTooLarge { .. });
+        if light == *limits || !decoded.rejects.iter().any(is_cut) {
+            return (decoded, None);
+        }
+        drop(decoded);
+        let alone = self.heavy.lock().unwrap_or_else(PoisonError::into_inner);
+        (self::decoded(delivery, limits), Some(alone))
+    }
+
+    fn judge(
+        &self,
+        raw: RawEvent,
+        source: usize,
+        owner: Option<u64>,
+        ruled: &Arc<Ruled>,
+        scratch: &mut Scratch,
+    ) -> Item {
+        let rules = &ruled.rules;
         let text = match std::str::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
@@ -199,8 +230,9 @@ impl Evaluator {
         let (matches, own_matches) = self.matches(rules, matches, text, &key);
         let is_misplaced = matches!((owner, key.account()), (Some(owner), Some(account)) if owner != account);
         let misplaced = is_misplaced.then(|| raw.origin.clone());
+        let ruled = (!matches.is_empty()).then(|| Arc::clone(ruled));
         let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
-        Item::Event(Judged { key, kind, time, wanted, misplaced, own_matches, matches, findings, raw })
+        Item::Event(Judged { key, kind, time, wanted, misplaced, own_matches, matches, ruled, findings, raw })
     }
 
     /// The account of an event, if it is not wanted of its source. An event that names none is nobody else's.
@@ -248,6 +280,12 @@ impl Evaluator {
             Err(_) => (Vec::new(), 0),
         }
     }
+}
+
+fn decoded(delivery: &Delivery, limits: &Limits) -> Decoded {
+    let mut decoded = Decoded::default();
+    decode::decode(&delivery.body, &delivery.origin, limits, &mut decoded);
+    decoded
 }
 
 /// The account whose events an object of CloudTrail's should hold, by its key.

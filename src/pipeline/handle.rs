@@ -17,7 +17,6 @@ use crate::store::Outgoing;
 pub struct Handle {
     sources: Vec<Arc<dyn Source>>,
     pub(super) rules: Arc<Current<Ruled>>,
-    pub(super) routes: Arc<Current<Vec<Round>>>,
     summary: Arc<Mutex<Summary>>,
     trouble: Arc<Mutex<Option<String>>>,
 }
@@ -32,14 +31,8 @@ pub(super) struct Round {
 
 impl Handle {
     pub(super) fn new(sources: Vec<Arc<dyn Source>>, rules: Arc<RuleSet>, routes: Vec<Round>) -> Self {
-        let (rules, routes) = (Current::new(Ruled::new(rules)), Current::new(routes));
-        Self {
-            sources,
-            rules: Arc::new(rules),
-            routes: Arc::new(routes),
-            summary: Arc::default(),
-            trouble: Arc::default(),
-        }
+        let rules = Arc::new(Current::new(Ruled::new(rules, routes)));
+        Self { sources, rules, summary: Arc::default(), trouble: Arc::default() }
     }
 
     /// The counts so far; those of a group are added once it is dealt with.
@@ -59,38 +52,21 @@ impl Handle {
         Arc::clone(&self.rules.get().rules)
     }
 
-    /// Replaces all rules at once. A batch is matched with the old ones or with the new ones.
-    pub fn replace_rules(&self, rules: RuleSet) {
-        self.rules.set(Ruled::new(Arc::new(rules)));
-    }
-
-    /// Replaces what couriers are to have from now on. What is in the outbox stays there.
-    pub fn replace_routes(&self, routes: &[Route]) {
-        let mut rounds = Vec::clone(&self.routes.get());
+    /// Replaces all rules, and what couriers are to have, at once. A batch is matched with the old ones or with the new ones,
+    /// and its findings go where the same say. What is in the outbox stays there.
+    pub fn replace(&self, rules: RuleSet, routes: &[Route]) {
+        let mut rounds = self.rules.get().rounds.clone();
         for round in &mut rounds {
             if let Some(route) = routes.iter().find(|route| route.sink == round.route.sink) {
                 round.route = route.clone();
             }
         }
-        self.routes.set(rounds);
-    }
-
-    /// Which sinks are to have the findings.
-    pub(super) fn outgoing(&self, findings: &[Arc<Finding>]) -> Vec<Outgoing> {
-        let rounds = self.routes.get();
-        let mut outgoing = Vec::new();
-        for finding in findings {
-            let takers = rounds.iter().filter(|round| round.route.takes(finding));
-            outgoing.extend(
-                takers.map(|round| Outgoing { sink: Arc::clone(&round.route.sink), finding: Arc::clone(finding) }),
-            );
-        }
-        outgoing
+        self.rules.set(Ruled::new(Arc::new(rules), rounds));
     }
 
     /// Tells couriers that something is in the outbox.
     pub(super) fn ring(&self) {
-        self.routes.get().iter().for_each(|round| round.bell.notify_one());
+        self.rules.get().rounds.iter().for_each(|round| round.bell.notify_one());
     }
 
     pub(super) fn publish(&self, summary: &Summary) {
@@ -103,12 +79,23 @@ impl Handle {
 
     /// Adds what couriers and sources count themselves.
     pub(super) fn complete(&self, summary: &mut Summary) {
-        let rounds = self.routes.get();
+        let ruled = self.rules.get();
         summary.couriers =
-            rounds.iter().map(|round| (Arc::clone(&round.route.sink), lock(&round.report).clone())).collect();
+            ruled.rounds.iter().map(|round| (Arc::clone(&round.route.sink), lock(&round.report).clone())).collect();
         summary.couriers.sort_by(|one, other| one.0.cmp(&other.0));
         summary.sources = self.sources.iter().map(|source| (source.name(), source.report())).collect();
     }
+}
+
+/// Which sinks are to have the findings.
+pub(super) fn outgoing(rounds: &[Round], findings: &[Arc<Finding>]) -> Vec<Outgoing> {
+    let mut outgoing = Vec::new();
+    for finding in findings {
+        let takers = rounds.iter().filter(|round| round.route.takes(finding));
+        let to = |round: &Round| Outgoing { sink: Arc::clone(&round.route.sink), finding: Arc::clone(finding) };
+        outgoing.extend(takers.map(to));
+    }
+    outgoing
 }
 
 /// A value that is replaced whole while others use it.

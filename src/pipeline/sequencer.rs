@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::evaluate::{Evaluated, Foreign, Item, Judged, Receipts};
-use super::handle::Handle;
+use super::handle::{Handle, outgoing};
 use super::summary::Summary;
 use super::{Bounds, Clock, Suppression, Tap, acknowledge};
 use crate::decode::Reject;
@@ -21,7 +21,10 @@ use crate::finding::windows::Delta;
 use crate::finding::{Finding, Windows};
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
-use crate::store::{Store, Transaction};
+use crate::store::{Outgoing, Store, Transaction};
+
+#[cfg(test)]
+mod tests;
 
 /// Owns everything that has memory.
 pub struct Sequencer {
@@ -196,6 +199,7 @@ impl Sequencer {
     /// Makes the transaction of a group of which all is known.
     fn complete(&self, group: &mut Group, windows: Delta) {
         let Delta { changed, digests, ended_early } = windows;
+        let outgoing = self.outgoing(group, &digests);
         let findings = group.events.iter().flat_map(|event| event.findings.iter().cloned());
         let findings: Vec<_> = findings.chain(digests).collect();
         group.windows_ended_early = ended_early;
@@ -204,10 +208,19 @@ impl Sequencer {
         group.transaction = Transaction {
             checkpoints: checkpoints(&self.sources, &group.receipts),
             seen: group.events.iter().map(|event| event.key).chain(known).collect(),
-            outgoing: self.handle.outgoing(&findings),
+            outgoing,
             findings,
             windows: changed.into_iter().collect(),
         };
+    }
+
+    /// Which sinks are to have what: findings by the routes beside their rules, digests by those of now.
+    fn outgoing(&self, group: &Group, digests: &[Arc<Finding>]) -> Vec<Outgoing> {
+        let of_event = |event: &Judged| {
+            event.ruled.as_ref().map(|ruled| outgoing(&ruled.rounds, &event.findings)).unwrap_or_default()
+        };
+        let of_digests = outgoing(&self.handle.rules.get().rounds, digests);
+        group.events.iter().flat_map(of_event).chain(of_digests).collect()
     }
 
     /// Takes in a batch; `false` if there are enough events before its end.

@@ -5,7 +5,7 @@
 //! bytes mean is decided later, by decoding; here only lines are counted.
 //!
 //! Reading blocks, so it is done on threads of its own, which wait when nobody takes what they read. A few files are read,
-//! and inflated, at the same time; they are handed over in order all the same.
+//! and inflated, at the same time; they are handed over in order all the same. Of large documents there is one at a time.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,16 @@ use crate::delivery::Delivery;
 
 mod document;
 mod input;
+mod large;
 mod lines;
 mod walk;
 
-pub use super::progress::Progress;
+use large::Permit;
 use walk::Walk;
 
-/// Batches that wait to be taken; each is at most a chunk or a document. Each file that is being read holds two more.
+pub use super::progress::Progress;
+
+/// Batches that wait to be taken, each a chunk or a document; one of them at most is a large document. Each file that is being read holds two more.
 const BATCHES_MAX: usize = 2;
 
 /// The path that stands for standard input.
@@ -35,6 +38,8 @@ pub const STDIN: &str = "-";
 pub struct FileLimits {
     /// The bytes of a document, after decompression; 512 MiB. A larger one is not read.
     pub document_bytes_max: u64,
+    /// The bytes of a document, after decompression, up to which it is read ahead of its turn; 8 MiB.
+    pub document_bytes_ahead: u64,
     /// How many times its compressed size a gzip stream may inflate to, judged once more than 1 MiB is out; 200.
     pub ratio_max: u64,
     /// The bytes of a line; 64 MiB. A longer one is passed over. Single records are limited by decoding; this leaves
@@ -46,7 +51,13 @@ pub struct FileLimits {
 
 impl Default for FileLimits {
     fn default() -> Self {
-        Self { document_bytes_max: 512 << 20, ratio_max: 200, line_bytes_max: 64 << 20, chunk_bytes: 1 << 20 }
+        Self {
+            document_bytes_max: 512 << 20,
+            document_bytes_ahead: 8 << 20,
+            ratio_max: 200,
+            line_bytes_max: 64 << 20,
+            chunk_bytes: 1 << 20,
+        }
     }
 }
 
@@ -60,8 +71,12 @@ pub struct Files {
 
 enum Batches {
     NotBegun(Box<Walk>),
-    Coming(mpsc::Receiver<Vec<Delivery>>),
+    /// The permit is that of the batch which was taken last: once the next is asked for, there was room for it.
+    Coming(mpsc::Receiver<Batch>, Option<Permit>),
 }
+
+/// What was read, with leave to have it in memory if it is large.
+type Batch = (Vec<Delivery>, Option<Permit>);
 
 impl Files {
     /// Makes a source of paths: files, folders, and [`STDIN`]. Nothing is opened before the first `next`.
@@ -89,18 +104,19 @@ impl Files {
         let mut batches = self.batches.lock().await;
         if let Batches::NotBegun(walk) = &*batches {
             let coming = begin(walk).map_err(|error| SourceError::Io(format!("cannot start a thread: {error}")))?;
-            *batches = Batches::Coming(coming);
+            *batches = Batches::Coming(coming, None);
         }
-        match &mut *batches {
-            Batches::Coming(coming) => Ok(coming.recv().await),
-            Batches::NotBegun(_) => Ok(None),
-        }
+        let Batches::Coming(coming, permit) = &mut *batches else { return Ok(None) };
+        permit.take();
+        let Some((batch, next_permit)) = coming.recv().await else { return Ok(None) };
+        *permit = next_permit;
+        Ok(Some(batch))
     }
 }
 
 /// A plain thread, not one of the runtime's: a read of standard input that never ends must not keep the runtime from
 /// shutting down.
-fn begin(walk: &Walk) -> std::io::Result<mpsc::Receiver<Vec<Delivery>>> {
+fn begin(walk: &Walk) -> std::io::Result<mpsc::Receiver<Batch>> {
     let (sender, coming) = mpsc::channel(BATCHES_MAX);
     let walk = walk.clone();
     std::thread::Builder::new().name("read-files".to_owned()).spawn(move || walk.run(sender))?;

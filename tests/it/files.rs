@@ -183,6 +183,23 @@ async fn a_large_document_on_one_line_is_one_delivery() {
     assert_eq!(deliveries[0].body, text.as_bytes());
 }
 
+/// Each waits for its turn, and for the one before it to be taken.
+#[tokio::test]
+async fn large_documents_come_in_order_among_small_ones_and_broken_ones() {
+    let lab = Lab::new();
+    for number in 10..40 {
+        let elements = if number % 3 == 0 { 1 } else { 200 };
+        let document = gzip(format!("[\n{}1]", "1,\n".repeat(elements)).as_bytes());
+        let kept = if number % 5 == 0 { document.len() - 9 } else { document.len() };
+        lab.write(&format!("{number}.json.gz"), &document[..kept]);
+    }
+    let limits = FileLimits { document_bytes_ahead: 100, ..FileLimits::default() };
+    let files = lab.files(&[lab.folder.path()], limits);
+    let deliveries = all(&files).await;
+    assert!(deliveries.is_sorted_by_key(|delivery| delivery.origin.source.clone()), "{deliveries:?}");
+    assert_eq!((deliveries.len(), files.report().unreadable), (30, 6));
+}
+
 #[tokio::test]
 async fn what_a_broken_gzip_gave_before_it_broke_is_used() {
     let lab = Lab::new();

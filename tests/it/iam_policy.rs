@@ -304,7 +304,7 @@ fn configuration(folder: &std::path::Path, url: &str) -> String {
     let path = folder.join("trailwatch.toml");
     let reach = format!("region = \"{REGION}\"\nendpoint_url = \"{url}\"");
     let text = format!(
-        "state = \"state\"\n[sources.trail]\ntype = \"cloudwatch-logs\"\nlog_group = \"{GROUP}\"\n\
+        "state = \"state\"\ninstance = \"test\"\n[sources.trail]\ntype = \"cloudwatch-logs\"\nlog_group = \"{GROUP}\"\n\
          role_arn = [\"{OUTER}\", \"{INNER}\"]\n{reach}\n\
          [sources.local]\ntype = \"files\"\npaths = [\"x\"]\n\
          [sinks.out]\ntype = \"stdout\"\n[sinks.bus]\ntype = \"eventbridge\"\nbus = \"findings\"\nsource = \"ours\"\n{reach}\n"

@@ -70,23 +70,48 @@ fn check_expressions(samples: &BTreeMap<String, BTreeSet<String>>) {
     }
 }
 
-/// The names in the table of metrics in docs/operating.md.
-fn documented() -> BTreeSet<String> {
+/// The names of the metrics that alerts ask for.
+fn alarmed(samples: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let alerts = std::fs::read_to_string(path(ALERTS)).unwrap();
+    let metric = Regex::new(r"trailwatch_\w+").unwrap();
+    let expressions = crate::cloudformation::yaml(&alerts)["groups"][0]["rules"].as_array().unwrap().clone();
+    let expressions: String = expressions.iter().map(|rule| rule["expr"].to_string()).collect();
+    let names = metric.find_iter(&expressions).map(|found| found.as_str().to_owned());
+    names.filter(|name| samples.contains_key(name)).map(|name| metric_of(&name)).collect()
+}
+
+/// The metric that a sample belongs to: a histogram has several.
+fn metric_of(sample: &str) -> String {
+    let of_histogram = ["_bucket", "_count", "_sum"].iter().find_map(|part| sample.strip_suffix(part));
+    of_histogram.unwrap_or(sample).to_owned()
+}
+
+/// The names in the table of metrics in docs/operating.md, each with when it is worth an alarm.
+fn documented() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(path("docs/operating.md")).unwrap();
     let (_, table) = text.split_once("| metric, after `trailwatch_` |").unwrap();
     let rows = table.split("\n\n").next().unwrap().lines().skip(2);
     let names = Regex::new(r"`(\w+)`").unwrap();
-    let first_cells: String = rows.filter_map(|row| row.split('|').nth(1)).collect();
-    names.captures_iter(&first_cells).map(|found| format!("trailwatch_{}", &found[1])).collect()
+    let mut documented = BTreeMap::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let metrics = names.captures_iter(cells[1]).map(|found| format!("trailwatch_{}", &found[1]));
+        documented.extend(metrics.map(|metric| (metric, cells[3].to_owned())));
+    }
+    documented
 }
 
 /// All of it, over what `/metrics` of a run answers that has a source and a sink and has found something.
 pub fn check(metrics: &str) {
     let samples = samples(metrics);
     check_expressions(&samples);
-    let of_histogram =
-        |name: &str| ["_bucket", "_count", "_sum"].iter().find_map(|part| name.strip_suffix(part).map(str::to_owned));
-    let told: BTreeSet<String> =
-        samples.keys().map(|name| of_histogram(name).unwrap_or_else(|| name.clone())).collect();
-    assert_eq!(told, documented(), "docs/operating.md has a table of all metrics");
+    let told: BTreeSet<String> = samples.keys().map(|name| metric_of(name)).collect();
+    let documented = documented();
+    assert_eq!(told, documented.keys().cloned().collect(), "docs/operating.md has a table of all metrics");
+    let worth_an_alarm = documented.into_iter().filter(|(_, when)| !when.is_empty()).map(|(metric, _)| metric);
+    let without_alert: Vec<String> = worth_an_alarm.filter(|metric| !alarmed(&samples).contains(metric)).collect();
+    assert!(
+        without_alert.is_empty(),
+        "{ALERTS} has no rule for what docs/operating.md calls an alarm: {without_alert:?}"
+    );
 }

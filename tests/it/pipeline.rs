@@ -354,6 +354,12 @@ fn one_by_one(bodies: impl IntoIterator<Item = Bytes>) -> Vec<Step> {
     bodies.into_iter().map(|body| Step::Batch(vec![body])).collect()
 }
 
+/// So many bytes that hold nothing, and do not inflate beyond all measure.
+fn spaces(bytes: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(1);
+    std::iter::repeat_with(|| *random.choice(b" \t").unwrap()).take(bytes).collect()
+}
+
 fn gzip(text: &[u8]) -> Bytes {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(text).unwrap();
@@ -1007,6 +1013,18 @@ async fn every_limit_of_decoding_is_reached_and_told() {
         let is_whole = events > 0 && !reasons.iter().any(|reason| reason.leaves_the_rest());
         let dealt_with = log.of(if is_whole { "committed a" } else { "undecodable a" });
         assert_eq!(dealt_with, ["0"], "{name}");
+    }
+}
+
+/// Only the last of several members tells its size, and a payload within another tells none.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_inflates_to_more_than_it_tells_is_read_to_its_end_too() {
+    let padded = [&quiet(0)[..], b"\n", &spaces(9 << 20), b"\n", &quiet(1), b"\n"].concat();
+    let several = Bytes::from([&gzip(&padded)[..], &gzip(&quiet(2))].concat());
+    for (name, body, events) in [("several members", several, 3), ("two layers", gzip(&gzip(&padded)), 2)] {
+        let log = Log::default();
+        let ran = Run::new(&log).of([Script::new("a", &log, one_by_one([body.clone(), body]))]).await;
+        assert_eq!((ran.summary.events(), ran.summary.rejects), (events, 0), "{name}");
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! So files are inflated on several cores, and what comes out is in the same order at every run, complaints included. A
-//! file that is ahead of its turn waits with a part or two.
+//! file that is ahead of its turn waits with a part or two, or with the beginning of a large document.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,8 +21,9 @@ use tokio::sync::mpsc;
 use walkdir::WalkDir;
 
 use super::document::{Form, Start, read_some, sniff};
+use super::large::{Permit, Permits};
 use super::lines::{Chunk, Lines};
-use super::{FileLimits, STDIN, input, lock};
+use super::{Batch, FileLimits, STDIN, input, lock};
 use crate::delivery::{Delivery, Origin, Receipt};
 use crate::source::progress::Progress;
 use crate::source::{Notice, NoticeLevel, Notify, SourceReport};
@@ -45,8 +46,10 @@ const FILES_AT_ONCE_MAX: usize = 4;
 
 /// What comes out of a file, in order.
 enum Part {
-    /// A document, or whole lines.
-    Body(Bytes, Origin),
+    /// A document, or whole lines; with leave to be in memory, if it is large.
+    Body(Bytes, Origin, Option<Permit>),
+    /// A document is large, and whoever reads it waits for leave to go on.
+    Large(SyncSender<Permit>),
     /// Something that could not be read, or several.
     Loss { count: u64, text: String },
 }
@@ -75,7 +78,7 @@ impl Walk {
     }
 
     /// Reads everything, until the end or until nobody takes it.
-    pub(super) fn run(self, batches: mpsc::Sender<Vec<Delivery>>) {
+    pub(super) fn run(self, batches: mpsc::Sender<Batch>) {
         self.measure();
         let at_once = thread::available_parallelism().map_or(1, usize::from).min(FILES_AT_ONCE_MAX);
         // One file has its turn, the others are in the queue.
@@ -84,14 +87,15 @@ impl Walk {
         if let Err(error) = spawn(move || _ = walk.walk_all(&turns)) {
             return self.lose(1, format!("cannot start a thread: {error}"));
         }
-        let mut receipt = 0;
+        let (mut receipt, permits) = (0, Permits::new());
         for part in files.into_iter().flatten() {
             match part {
                 Part::Loss { count, text } => self.lose(count, text),
-                Part::Body(body, origin) => {
+                Part::Large(leave) => _ = leave.send(permits.next()),
+                Part::Body(body, origin, permit) => {
                     receipt += 1;
                     let delivery = Delivery { body, origin, receipt: Receipt(receipt) };
-                    if self.hand_over(delivery, &batches).is_err() {
+                    if self.hand_over(delivery, permit, &batches).is_err() {
                         return;
                     }
                 }
@@ -99,13 +103,18 @@ impl Walk {
         }
     }
 
-    fn hand_over(&self, delivery: Delivery, batches: &mpsc::Sender<Vec<Delivery>>) -> Result<(), Closed> {
+    fn hand_over(
+        &self,
+        delivery: Delivery,
+        permit: Option<Permit>,
+        batches: &mpsc::Sender<Batch>,
+    ) -> Result<(), Closed> {
         {
             let mut report = lock(&self.report);
             report.deliveries += 1;
             report.bytes += delivery.body.len() as u64;
         }
-        batches.blocking_send(vec![delivery]).map_err(|_| Closed)
+        batches.blocking_send((vec![delivery], permit)).map_err(|_| Closed)
     }
 
     /// Begins to read one file after the other, each on a thread of its own; waits where too many are ahead.
@@ -199,12 +208,14 @@ impl Walk {
     }
 
     /// Hands a document over whole. What a broken stream gave before it broke is handed over too.
-    fn read_document(&self, name: &Arc<str>, start: Start, input: Box<dyn Read>, out: &Out) -> Result<(), Closed> {
-        let (mut body, mut broken) = (start.bytes, start.broken);
+    fn read_document(&self, name: &Arc<str>, start: Start, mut input: Box<dyn Read>, out: &Out) -> Result<(), Closed> {
+        let (mut body, mut broken, mut permit) = (start.bytes, start.broken, None);
         let bytes_max = self.limits.document_bytes_max;
-        if broken.is_none() {
-            let room = bytes_max.saturating_add(1).saturating_sub(body.len() as u64);
-            broken = input.take(room).read_to_end(&mut body).err();
+        let bytes_ahead = self.limits.document_bytes_ahead.min(bytes_max);
+        read_past(bytes_ahead, &mut *input, &mut body, &mut broken);
+        if body.len() as u64 > bytes_ahead {
+            permit = Some(leave(out)?);
+            read_past(bytes_max, &mut *input, &mut body, &mut broken);
         }
         if body.len() as u64 > bytes_max {
             let text = format!("`{name}` is a document of more than {bytes_max} bytes and is left out (split it)");
@@ -214,7 +225,7 @@ impl Walk {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        send(out, Part::Body(Bytes::from(body), Origin::whole(Arc::clone(name))))
+        send(out, Part::Body(Bytes::from(body), Origin::whole(Arc::clone(name)), permit))
     }
 
     /// Hands lines over in chunks; from a live stream, as soon as they are whole.
@@ -275,12 +286,27 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("read-file".to_owned()).spawn(work).map(drop)
 }
 
+/// Reads on until there is a byte more than that, to the end, or until the stream breaks.
+fn read_past(bytes_max: u64, input: &mut dyn Read, body: &mut Vec<u8>, broken: &mut Option<io::Error>) {
+    let room = bytes_max.saturating_add(1).saturating_sub(body.len() as u64);
+    if broken.is_none() {
+        *broken = input.take(room).read_to_end(body).err();
+    }
+}
+
+/// Waits for the file's turn, and for leave to read a large document.
+fn leave(out: &Out) -> Result<Permit, Closed> {
+    let (asking, answer) = sync_channel(1);
+    send(out, Part::Large(asking))?;
+    answer.recv().map_err(|_| Closed)
+}
+
 fn send(out: &Out, part: Part) -> Result<(), Closed> {
     out.send(part).map_err(|_| Closed)
 }
 
 fn send_lines(name: &Arc<str>, chunk: Chunk, out: &Out) -> Result<(), Closed> {
-    send(out, Part::Body(chunk.body, Origin::line(Arc::clone(name), chunk.first_line)))
+    send(out, Part::Body(chunk.body, Origin::line(Arc::clone(name), chunk.first_line), None))
 }
 
 fn lost(out: &Out, count: u64, text: String) -> Result<(), Closed> {

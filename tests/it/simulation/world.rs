@@ -283,8 +283,7 @@ impl World {
         let controls = self.controls.lock().unwrap().clone();
         let Some((handle, stop)) = controls else { return };
         if self.strikes(Fault::Reload, at) {
-            handle.replace_rules(plan::rules(self));
-            handle.replace_routes(&plan::routes());
+            handle.replace(plan::rules(self), &plan::routes());
         }
         if self.strikes(Fault::BrokenReload, at) {
             self.hold(plan::are_broken_rules_refused(), || "broken rules are taken".to_owned());
