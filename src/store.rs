@@ -19,7 +19,7 @@ mod outbox;
 pub(crate) use blocking::blocking;
 pub use disk::{Choice, DiskStore, Inspector, Limits, Medium, Opened, Overview, Repaired, Salvaged, Shelf, repair};
 pub use memory::MemoryStore;
-pub use outbox::{Due, Entry, Outbox, Outgoing, PutOut, Settlement, Unreadable, Waiting};
+pub use outbox::{Due, Entry, Outbox, Outgoing, Overflow, PutOut, Settlement, Unreadable, Waiting};
 
 /// How far a source has got, in the source's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,12 +101,6 @@ pub enum StoreError {
     Missing {
         /// The folder.
         folder: String,
-    },
-    /// Sinks have not taken what was there before.
-    #[error("the outbox is full: {waiting} findings wait for their sinks")]
-    OutboxFull {
-        /// How many.
-        waiting: u64,
     },
     /// Another store cannot write.
     #[error("cannot write state: {0}")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::Notify as Bell;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Clock;
@@ -16,9 +17,12 @@ use crate::finding::Finding;
 use crate::rule::Severity;
 use crate::sink::{Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify};
-use crate::store::{Due, Entry, Outbox, PutOut, Settlement, StoreError, blocking};
+use crate::store::{Due, Entry, Outbox, Overflow, PutOut, Settlement, StoreError, blocking};
 
+mod age;
 mod several;
+
+use age::Age;
 
 /// Which findings a sink is to have.
 #[derive(Debug, Clone)]
@@ -60,7 +64,7 @@ impl Default for Patience {
         Self {
             batch_max: 50,
             wait_min: Duration::from_secs(1),
-            wait_max: Duration::from_secs(300),
+            wait_max: Duration::from_secs(30),
             deadline: Duration::from_secs(24 * 3_600),
             spacing: Duration::ZERO,
         }
@@ -114,11 +118,15 @@ pub(super) struct Courier {
     clock: Clock,
     /// Rounds in a row in which the sink took nothing.
     failures: usize,
+    /// Until then the sink has asked to be left alone.
+    asked_until: Option<Instant>,
+    /// What gave way when it was last asked.
+    overflow: Overflow,
+    age: Age,
 }
 
-/// How often the wait of a single finding doubles: to half a minute at most by default. What a sink that is away is spared, all its
-/// findings are; and among others that it takes, one should not wait for minutes.
-const DOUBLINGS_MAX: usize = 4;
+/// The longest that a sink can ask to be left alone.
+const ASKED_MAX: Duration = Duration::from_secs(3_600);
 
 /// The longest sleep, since a clock may be set back.
 const NAP_MAX: Duration = Duration::from_secs(60);
@@ -126,26 +134,71 @@ const NAP_MAX: Duration = Duration::from_secs(60);
 impl Courier {
     /// A courier before its first round.
     pub fn new(delivery: Delivery, outbox: Arc<dyn Outbox>, ending: CancellationToken, clock: Clock) -> Self {
-        let (bell, report) = (Arc::default(), Arc::default());
-        Self { delivery, outbox, bell, ending, report, notify: Arc::new(|_| {}), clock, failures: 0 }
+        Self {
+            delivery,
+            outbox,
+            bell: Arc::default(),
+            ending,
+            report: Arc::default(),
+            notify: Arc::new(|_| {}),
+            failures: 0,
+            asked_until: None,
+            overflow: Overflow::default(),
+            age: Age::begin(clock.now().as_millisecond()),
+            clock,
+        }
     }
 
     /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
     pub async fn run(mut self, notify: Notify) -> Result<(), Gone> {
         self.notify = notify;
+        self.remember_asked().await;
         let one_by_one = self.delivery.sink.one_by_one().filter(|_| self.delivery.patience.spacing.is_zero());
         if let Some(bring) = one_by_one {
             self.run_several(&bring).await;
             return Ok(());
         }
         loop {
-            match self.round().await {
+            let next = match self.asked_to_wait() {
+                Some(left) => Ok(Next::held(left)),
+                None => self.round().await,
+            };
+            match next {
                 Ok(Next::Again) => self.pace().await,
                 Ok(Next::Rest(_)) if self.ending.is_cancelled() => return Ok(()),
                 Ok(Next::Rest(nap)) => self.rest(nap).await,
                 Err(gone) => return Err(gone),
             }
         }
+    }
+
+    /// Leaves the sink alone as it asked an earlier process to. A clock that was set does not make it longer than can be
+    /// asked for. If the state cannot be read, nothing else can, which is told there.
+    async fn remember_asked(&mut self) {
+        let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
+        if let Ok(Some(until_ms)) = blocking(move || outbox.held_until_ms(&sink)).await {
+            let wait = Duration::from_millis(since(self.now_ms(), until_ms));
+            self.asked_until = (wait <= ASKED_MAX).then(|| Instant::now() + wait);
+        }
+    }
+
+    /// Leaves the sink alone for as long as it asks to be, also over a restart. If that cannot be kept, only a restart
+    /// forgets it.
+    async fn asked(&mut self, wait: Option<Duration>) {
+        let until = wait.filter(|wait| !wait.is_zero()).map(|wait| Instant::now() + wait.min(ASKED_MAX));
+        if until <= self.asked_until {
+            return;
+        }
+        self.asked_until = until;
+        let until_ms = self.now_ms().saturating_add(wait.unwrap_or_default().min(ASKED_MAX).as_millis() as i64);
+        let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
+        let _ = blocking(move || outbox.hold(&sink, until_ms)).await;
+    }
+
+    /// How long the sink is to be left alone, as it asked.
+    fn asked_to_wait(&self) -> Option<Duration> {
+        let left = self.asked_until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.filter(|left| !left.is_zero())
     }
 
     async fn rest(&mut self, nap: Nap) {
@@ -187,6 +240,7 @@ impl Courier {
         let outcomes = self.delivery.sink.deliver(&findings).await?;
         let got_no_further = outcomes.len() < due.entries.len();
         let asked_for = outcomes.last().and_then(Outcome::asked_for);
+        self.asked(asked_for).await;
         let settlements = self.settlements(&due.entries, outcomes, Duration::ZERO);
         let took_nothing = settlements.iter().all(|settlement| matches!(settlement, Settlement::Again { .. }));
         if let Err(error) = self.settle(settlements.clone()).await {
@@ -242,14 +296,15 @@ impl Courier {
 
     fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
         self.too_late(entry, &reason).unwrap_or_else(|| {
-            let wait = self.wait((entry.tries as usize).min(DOUBLINGS_MAX)).max(after.unwrap_or_default());
-            let due_ms = self.now_ms().saturating_add(wait.as_millis() as i64);
-            Settlement::Again { number: entry.number, due_ms, reason }
+            let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
+            let tried_ms = self.now_ms();
+            let due_ms = tried_ms.saturating_add(wait.as_millis() as i64);
+            Settlement::Again { number: entry.number, tried_ms, due_ms, reason }
         })
     }
 
     fn too_late(&self, entry: &Entry, reason: &str) -> Option<Settlement> {
-        let is_late = since(entry.since_ms, self.now_ms()) >= self.delivery.patience.deadline.as_millis() as u64;
+        let is_late = self.age.has_reached(self.delivery.patience.deadline, entry.since_ms, self.now_ms());
         let reason = format!("not taken in time; at last: {reason}");
         is_late.then_some(Settlement::Dead { number: entry.number, reason })
     }
@@ -293,7 +348,9 @@ impl Courier {
         let Patience { batch_max, spacing, .. } = self.delivery.patience;
         let batch_max = if spacing.is_zero() { batch_max } else { 1 };
         let now_ms = self.now_ms();
-        blocking(move || outbox.due(&sink, now_ms, batch_max + known)).await
+        let due = blocking(move || outbox.due(&sink, now_ms, batch_max + known)).await?;
+        self.tell_overflow(due.overflow);
+        Ok(due)
     }
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
@@ -313,6 +370,27 @@ impl Courier {
         };
         let text = format!("sink `{sink}`: dead letter {number}, {what}, is kept no longer, for there are too many");
         self.tell(NoticeLevel::Error, text);
+    }
+
+    /// Says that the oldest findings had to give way: once, while it goes on.
+    fn tell_overflow(&mut self, overflow: Overflow) {
+        let known = std::mem::replace(&mut self.overflow, overflow);
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.dead += overflow.given_up;
+        report.put_out += overflow.put_out;
+        drop(report);
+        let sink = &self.delivery.route.sink;
+        if overflow.given_up > 0 && known.given_up == 0 {
+            let text = format!(
+                "sink `{sink}`: more findings wait than there is room for, and the oldest are given up \
+                 (`trailwatch outbox list --dead` shows them)"
+            );
+            self.tell(NoticeLevel::Error, text);
+        }
+        if overflow.put_out > 0 && known.put_out == 0 {
+            let text = format!("sink `{sink}`: the oldest dead letters are kept no longer, for there are too many");
+            self.tell(NoticeLevel::Error, text);
+        }
     }
 
     fn now_ms(&self) -> i64 {
@@ -398,6 +476,14 @@ mod tests {
 
         fn settle(&self, _: &str, _: &[Settlement]) -> Result<Vec<PutOut>, StoreError> {
             Err(StoreError::Other("disk full".to_owned()))
+        }
+
+        fn hold(&self, _: &str, _: i64) -> Result<(), StoreError> {
+            Err(StoreError::Other("disk full".to_owned()))
+        }
+
+        fn held_until_ms(&self, _: &str) -> Result<Option<i64>, StoreError> {
+            Ok(None)
         }
 
         fn waiting(&self, _: &str) -> Result<Waiting, StoreError> {

@@ -4,7 +4,7 @@
 //! as if there had been none. After an error of the disk redb wants to be opened again, so every use opens the file if
 //! it is not open, and closes it when something failed: a disk that has room again is enough to go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,23 +16,25 @@ use redb::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::outbox::{Due, Entry, Outbox, PutOut, Settlement, Waiting};
+use super::outbox::{Due, Entry, Outbox, Overflow, PutOut, Settlement, Waiting};
 use super::{Checkpoint, Store, StoreError, Transaction, blocking};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::finding::{Finding, GroupKey};
 
+mod counts;
 mod inspector;
 mod medium;
 mod repair;
 
+use counts::{Count, Counts};
 pub use inspector::{Choice, Inspector, Overview, Shelf};
 use medium::Machine;
 pub use medium::Medium;
 pub use repair::{Repaired, Salvaged, repair};
 
 /// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one, what tells the
-/// newest transaction from others.
+/// newest transaction from others, until when sinks are to be left alone.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 /// By source: its position.
 const POSITIONS: TableDefinition<&str, &str> = TableDefinition::new("positions");
@@ -54,6 +56,8 @@ const FORMAT: u64 = 1;
 const FILE: &str = "trailwatch.redb";
 /// Entries looked at in search of those that are due.
 const ENTRIES_LOOKED_AT_MAX: usize = 10_000;
+/// Files that are set aside under the same time.
+const SET_ASIDE_AT_ONCE_MAX: u32 = 100;
 /// Bytes of the file that redb keeps in memory.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -62,11 +66,10 @@ const CACHE_BYTES: usize = 16 << 20;
 pub struct Limits {
     /// Events that are remembered at most, in two generations: two million.
     pub keys_max: u64,
-    /// Findings that wait for sinks, over all sinks: 100,000. When there are so many, nothing more is committed until
-    /// some are gone.
+    /// Findings that wait for each sink: 100,000. Of more, the oldest are given up.
     pub outbox_entries_max: u64,
     /// Dead letters that are kept for each sink: 10,000. The oldest go first.
-    pub dead_letters_max: usize,
+    pub dead_letters_max: u64,
 }
 
 impl Default for Limits {
@@ -172,7 +175,17 @@ struct StateFile {
     medium: Box<dyn Medium>,
     path: PathBuf,
     limits: Limits,
-    database: Mutex<Option<Database>>,
+    open: Mutex<Option<Open>>,
+    /// By sink: what gave way, and was not told yet.
+    overflow: Mutex<BTreeMap<String, Overflow>>,
+}
+
+/// An open file.
+#[derive(Debug)]
+struct Open {
+    database: Database,
+    /// What each sink has; `None` until somebody wants to know.
+    counts: Option<Counts>,
 }
 
 impl StateFile {
@@ -183,7 +196,7 @@ impl StateFile {
 
     /// A file, not open yet.
     fn at(path: PathBuf, limits: Limits) -> Self {
-        Self { medium: Box::new(Machine), path, limits, database: Mutex::new(None) }
+        Self { medium: Box::new(Machine), path, limits, open: Mutex::new(None), overflow: Mutex::default() }
     }
 
     /// Opens the file, and sets it aside if it is none of ours or damaged. A disk that is full or fails is no reason to:
@@ -199,12 +212,19 @@ impl StateFile {
         Ok(Opened { set_aside: Some((aside, reason)), ..Opened::default() })
     }
 
-    /// Gives the file another name.
+    /// Gives the file another name, which no other has.
     fn set_aside(&self) -> Result<PathBuf, StoreError> {
-        let now = self.medium.now().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
-        let aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
-        self.medium.rename(&self.path, &aside).map_err(|error| self.failed(error.into()))?;
-        Ok(aside)
+        let now = self.medium.now().strftime("%Y%m%dT%H%M%S.%3fZ");
+        let mut aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}"));
+        for number in 2..=SET_ASIDE_AT_ONCE_MAX {
+            match self.medium.rename(&self.path, &aside) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    aside = self.path.with_file_name(format!("{FILE}.corrupt-{now}-{number}"));
+                }
+                renamed => return renamed.map(|()| aside).map_err(|error| self.failed(error.into())),
+            }
+        }
+        Err(self.failed(redb::Error::Io(ErrorKind::AlreadyExists.into())))
     }
 
     fn failed(&self, error: redb::Error) -> StoreError {
@@ -218,12 +238,27 @@ impl StateFile {
 
     /// Does something with the open database; closes it if that fails, so that the next use opens it again.
     fn with<T>(&self, act: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        let mut open = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let database = match &mut *open {
-            Some(database) => database,
-            closed => closed.insert(self.open()?),
+        self.with_open(|open| act(&open.database))
+    }
+
+    /// The same, with the counts: they are as `act` leaves them, if all goes well.
+    fn with_counts<T>(
+        &self,
+        act: impl FnOnce(&Database, &mut Counts) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.with_open(|Open { database, counts }| match counts {
+            Some(counts) => act(database, counts),
+            unknown => act(database, unknown.insert(Counts::of(database)?)),
+        })
+    }
+
+    fn with_open<T>(&self, act: impl FnOnce(&mut Open) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut *open {
+            Some(file) => file,
+            closed => closed.insert(Open { database: self.open()?, counts: None }),
         };
-        act(database).map_err(|error| {
+        act(file).map_err(|error| {
             *open = None;
             self.failed(error)
         })
@@ -233,7 +268,7 @@ impl StateFile {
     /// in the middle of a run.
     fn open_checked(&self) -> Result<(), StoreError> {
         let database = self.open_by(builder().set_check_integrity_on_open(true))?;
-        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(Open { database, counts: None });
         Ok(())
     }
 
@@ -246,23 +281,34 @@ impl StateFile {
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<(), StoreError> {
-        if !transaction.outgoing.is_empty() {
-            let waiting = self.with(|database| Ok(database.begin_read()?.open_table(OUTBOX)?.len()?))?;
-            if waiting >= self.limits.outbox_entries_max {
-                return Err(StoreError::OutboxFull { waiting });
-            }
-        }
-        self.with(|database| {
-            let write = database.begin_write()?;
+        let overflow = self.with_counts(|database, counts| {
+            let (write, mut overflow) = (database.begin_write()?, BTreeMap::new());
             if is_newest(&write, transaction)? {
-                return Ok(write.commit()?);
+                write.commit()?;
+                return Ok(overflow);
             }
             put_checkpoints(&write, &transaction.checkpoints)?;
             put_seen(&write, &transaction.seen, (self.limits.keys_max / 2).max(1))?;
             put_windows(&write, &transaction.windows)?;
-            put_outgoing(&write, transaction, self.medium.now().as_millisecond())?;
-            Ok(write.commit()?)
-        })
+            put_outgoing(&write, transaction, self.medium.now().as_millisecond(), counts)?;
+            let sinks: BTreeSet<&str> = transaction.outgoing.iter().map(|outgoing| &*outgoing.sink).collect();
+            for sink in sinks {
+                let gave_way = make_way(&write, sink, counts.count(sink), &self.limits)?;
+                overflow.insert(sink.to_owned(), gave_way);
+            }
+            write.commit()?;
+            Ok(overflow)
+        })?;
+        let mut untold = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+        for (sink, more) in overflow {
+            untold.entry(sink).or_default().add(more);
+        }
+        Ok(())
+    }
+
+    /// What gave way for a sink since this was last asked.
+    fn take_overflow(&self, sink: &str) -> Overflow {
+        self.overflow.lock().unwrap_or_else(PoisonError::into_inner).remove(sink).unwrap_or_default()
     }
 }
 
@@ -278,8 +324,9 @@ impl Outbox for StateFile {
                     due.unreadable.push(number);
                     continue;
                 };
+                let is_due = row.is_due(now_ms);
                 let entry = row.entry(sink, number);
-                if entry.due_ms > now_ms {
+                if !is_due {
                     due.next_ms = Some(due.next_ms.map_or(entry.due_ms, |next| next.min(entry.due_ms)));
                 } else if due.entries.len() < entries_max {
                     due.entries.push(entry);
@@ -288,18 +335,34 @@ impl Outbox for StateFile {
                     break;
                 }
             }
+            due.overflow = self.take_overflow(sink);
             Ok(due)
         })
     }
 
     fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<Vec<PutOut>, StoreError> {
-        self.with(|database| {
+        self.with_counts(|database, counts| {
             let (write, mut put_out) = (database.begin_write()?, Vec::new());
             for settlement in settlements {
-                put_out.extend(settle(&write, sink, settlement, self.limits.dead_letters_max)?);
+                put_out.extend(settle(&write, sink, settlement, counts.count(sink), self.limits.dead_letters_max)?);
             }
             write.commit()?;
             Ok(put_out)
+        })
+    }
+
+    fn hold(&self, sink: &str, until_ms: i64) -> Result<(), StoreError> {
+        self.with(|database| {
+            let write = database.begin_write()?;
+            write.open_table(NUMBERS)?.insert(&*held(sink), u64::try_from(until_ms).unwrap_or_default())?;
+            Ok(write.commit()?)
+        })
+    }
+
+    fn held_until_ms(&self, sink: &str) -> Result<Option<i64>, StoreError> {
+        self.with(|database| {
+            let until_ms = database.begin_read()?.open_table(NUMBERS)?.get(&*held(sink))?.map(|number| number.value());
+            Ok(until_ms.and_then(|until_ms| i64::try_from(until_ms).ok()))
         })
     }
 
@@ -316,6 +379,11 @@ impl Outbox for StateFile {
             Ok(Waiting { entries, oldest_ms, dead })
         })
     }
+}
+
+/// The number that says until when a sink is to be left alone.
+fn held(sink: &str) -> String {
+    format!("held:{sink}")
 }
 
 fn builder() -> Builder {
@@ -475,7 +543,12 @@ fn put_windows(write: &WriteTransaction, windows: &[(WindowKey, Option<Window>)]
     Ok(())
 }
 
-fn put_outgoing(write: &WriteTransaction, transaction: &Transaction, now_ms: i64) -> Result<(), redb::Error> {
+fn put_outgoing(
+    write: &WriteTransaction,
+    transaction: &Transaction,
+    now_ms: i64,
+    counts: &mut Counts,
+) -> Result<(), redb::Error> {
     if transaction.outgoing.is_empty() {
         return Ok(());
     }
@@ -486,16 +559,31 @@ fn put_outgoing(write: &WriteTransaction, transaction: &Transaction, now_ms: i64
         number += 1;
         let row = Row::new(&outgoing.finding, now_ms);
         outbox.insert((&*outgoing.sink, number), row.write().as_slice())?;
+        counts.count(&outgoing.sink).waiting += 1;
     }
     numbers.insert("entries", number)?;
     Ok(())
+}
+
+/// Gives up the oldest entries of a sink for which more wait than there is room for.
+fn make_way(write: &WriteTransaction, sink: &str, count: &mut Count, limits: &Limits) -> Result<Overflow, redb::Error> {
+    let mut overflow = Overflow::default();
+    while count.waiting > limits.outbox_entries_max {
+        let Some(number) = oldest(&write.open_table(OUTBOX)?, sink)? else { break };
+        let reason = "it was the oldest of more than the outbox holds for a sink".to_owned();
+        let put_out = settle(write, sink, &Settlement::Dead { number, reason }, count, limits.dead_letters_max)?;
+        overflow.given_up += 1;
+        overflow.put_out += u64::from(put_out.is_some());
+    }
+    Ok(overflow)
 }
 
 fn settle(
     write: &WriteTransaction,
     sink: &str,
     settlement: &Settlement,
-    dead_letters_max: usize,
+    count: &mut Count,
+    dead_letters_max: u64,
 ) -> Result<Option<PutOut>, redb::Error> {
     let number = match settlement {
         Settlement::Delivered { number } | Settlement::Again { number, .. } | Settlement::Dead { number, .. } => {
@@ -506,16 +594,22 @@ fn settle(
     // It may have been dropped by hand.
     let Some(bytes) = outbox.remove((sink, number))?.map(|value| value.value().to_vec()) else { return Ok(None) };
     match settlement {
-        Settlement::Delivered { .. } => {}
-        Settlement::Again { due_ms, reason, .. } => {
-            let again = |row: Row| Row { due_ms: *due_ms, tries: row.tries + 1, reason: reason.clone(), ..row };
+        Settlement::Delivered { .. } => count.waiting -= 1,
+        Settlement::Again { tried_ms, due_ms, reason, .. } => {
+            let (tried_ms, due_ms, reason) = (*tried_ms, *due_ms, reason.clone());
+            let again = |row: Row| Row { tried_ms, due_ms, tries: row.tries + 1, reason, ..row };
             outbox.insert((sink, number), changed(bytes, again).as_slice())?;
         }
         Settlement::Dead { reason, .. } => {
             let dead = |row: Row| Row { tries: row.tries + 1, reason: reason.clone(), ..row };
             let mut letters = write.open_table(DEAD)?;
             letters.insert((sink, number), changed(bytes, dead).as_slice())?;
-            return make_room(&mut letters, sink, dead_letters_max);
+            count.waiting -= 1;
+            count.dead += 1;
+            if count.dead > dead_letters_max {
+                count.dead -= 1;
+                return put_out_oldest(&mut letters, sink);
+            }
         }
     }
     Ok(None)
@@ -529,17 +623,21 @@ fn changed(bytes: Vec<u8>, change: impl FnOnce(Row) -> Row) -> Vec<u8> {
     }
 }
 
-/// Puts out the oldest dead letter of a sink that has too many.
-fn make_room(
+/// The number of the oldest entry of a sink.
+fn oldest(
+    rows: &impl ReadableTable<(&'static str, u64), &'static [u8]>,
+    sink: &str,
+) -> Result<Option<u64>, redb::Error> {
+    let oldest = rows.range((sink, 0)..=(sink, u64::MAX))?.next().transpose()?;
+    Ok(oldest.map(|(key, _)| key.value().1))
+}
+
+/// Puts out the oldest dead letter of a sink.
+fn put_out_oldest(
     letters: &mut redb::Table<'_, (&'static str, u64), &'static [u8]>,
     sink: &str,
-    letters_max: usize,
 ) -> Result<Option<PutOut>, redb::Error> {
-    if letters.range((sink, 0)..=(sink, u64::MAX))?.count() <= letters_max {
-        return Ok(None);
-    }
-    let oldest = letters.range((sink, 0)..)?.next().transpose()?.map(|(key, _)| key.value().1);
-    let Some(number) = oldest else { return Ok(None) };
+    let Some(number) = oldest(letters, sink)? else { return Ok(None) };
     let bytes = letters.remove((sink, number))?.map(|value| value.value().to_vec()).unwrap_or_default();
     let finding = Row::read(&bytes).ok().map(|row| Arc::new(row.finding));
     Ok(Some(PutOut { number, finding }))
@@ -551,13 +649,30 @@ struct Row {
     finding: Finding,
     since_ms: i64,
     due_ms: i64,
+    /// When it was tried last. Rows of older programs do not say.
+    #[serde(default)]
+    tried_ms: i64,
     tries: u32,
     reason: String,
 }
 
 impl Row {
     fn new(finding: &Finding, now_ms: i64) -> Self {
-        Self { finding: finding.clone(), since_ms: now_ms, due_ms: now_ms, tries: 0, reason: String::new() }
+        Self {
+            finding: finding.clone(),
+            since_ms: now_ms,
+            due_ms: now_ms,
+            tried_ms: 0,
+            tries: 0,
+            reason: String::new(),
+        }
+    }
+
+    /// Whether it is to be tried. A time before the last try, or before it came, says that the clock was set back, and
+    /// nothing of the wait.
+    fn is_due(&self, now_ms: i64) -> bool {
+        let touched_ms = if self.tried_ms == 0 { self.since_ms } else { self.tried_ms };
+        self.due_ms <= now_ms || now_ms < touched_ms
     }
 
     fn read(bytes: &[u8]) -> serde_json::Result<Self> {
@@ -570,7 +685,7 @@ impl Row {
     }
 
     fn entry(self, sink: &str, number: u64) -> Entry {
-        let Self { finding, since_ms, due_ms, tries, reason } = self;
+        let Self { finding, since_ms, due_ms, tries, reason, .. } = self;
         Entry { number, sink: sink.into(), finding: Arc::new(finding), since_ms, due_ms, tries, reason }
     }
 }

@@ -45,6 +45,25 @@ pub struct Due {
     pub next_ms: Option<i64>,
     /// Entries that cannot be read. What is settled as dead is kept with its bytes.
     pub unreadable: Vec<u64>,
+    /// What had to give way since this was last asked, for more waited than the outbox holds for a sink.
+    pub overflow: Overflow,
+}
+
+/// Entries that had to give way to newer ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overflow {
+    /// Entries that were given up, the oldest first.
+    pub given_up: u64,
+    /// Dead letters that are kept no longer, for there were too many of these as well.
+    pub put_out: u64,
+}
+
+impl Overflow {
+    /// Adds what gave way later.
+    pub fn add(&mut self, more: Self) {
+        self.given_up += more.given_up;
+        self.put_out += more.put_out;
+    }
 }
 
 /// What became of an entry.
@@ -59,7 +78,9 @@ pub enum Settlement {
     Again {
         /// The entry.
         number: u64,
-        /// When, in milliseconds since 1970.
+        /// When it was tried, in milliseconds since 1970.
+        tried_ms: i64,
+        /// When it is due, in milliseconds since 1970.
         due_ms: i64,
         /// What the sink said.
         reason: String,
@@ -112,11 +133,18 @@ pub struct Waiting {
 /// so no entry is handed out to two. What a call has settled is durable when it returns; after `Err` nothing of it
 /// holds, and the sink may be brought the same findings again.
 pub trait Outbox: Send + Sync {
-    /// The entries of a sink that are due, the oldest first, at most `entries_max`.
+    /// The entries of a sink that are due, the oldest first, at most `entries_max`. One that was tried later than now is
+    /// due: the clock was set back, and its wait cannot be told.
     fn due(&self, sink: &str, now_ms: i64, entries_max: usize) -> Result<Due, StoreError>;
 
     /// Notes what became of entries of a sink. Returns the dead letters that made room for newer ones.
     fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<Vec<PutOut>, StoreError>;
+
+    /// Keeps until when a sink has asked to be left alone, in milliseconds since 1970.
+    fn hold(&self, sink: &str, until_ms: i64) -> Result<(), StoreError>;
+
+    /// What was kept of that, by an earlier process too.
+    fn held_until_ms(&self, sink: &str) -> Result<Option<i64>, StoreError>;
 
     /// How much waits for a sink.
     fn waiting(&self, sink: &str) -> Result<Waiting, StoreError>;

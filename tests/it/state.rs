@@ -23,7 +23,7 @@ use trailwatch::sink::{Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
 use trailwatch::source::{Source, SourceError, SourceReport};
 use trailwatch::store::{
-    Checkpoint, Choice, DiskStore, Inspector, Limits, Medium, Outgoing, Settlement, Shelf, Store, StoreError,
+    Checkpoint, Choice, DiskStore, Inspector, Limits, Medium, Outgoing, Overflow, Settlement, Shelf, Store, StoreError,
     Transaction, Waiting, repair,
 };
 
@@ -127,7 +127,7 @@ async fn entries_leave_the_outbox_as_they_are_settled() {
             "pager",
             &[
                 Settlement::Delivered { number: numbers[0] },
-                Settlement::Again { number: numbers[1], due_ms: i64::MAX - 1, reason: "busy".to_owned() },
+                Settlement::Again { number: numbers[1], tried_ms: 0, due_ms: i64::MAX - 1, reason: "busy".to_owned() },
                 Settlement::Dead { number: numbers[2], reason: "no such channel".to_owned() },
             ],
         )
@@ -135,7 +135,7 @@ async fn entries_leave_the_outbox_as_they_are_settled() {
     drop((outbox, store));
 
     let store = open(folder.path());
-    let later = store.outbox().due("pager", 0, 10).unwrap();
+    let later = store.outbox().due("pager", i64::MAX - 2, 10).unwrap();
     assert_eq!((later.entries.len(), later.next_ms), (0, Some(i64::MAX - 1)));
     let entry = &store.outbox().due("pager", i64::MAX, 10).unwrap().entries[0];
     assert_eq!((entry.tries, entry.reason.as_str()), (1, "busy"));
@@ -145,22 +145,38 @@ async fn entries_leave_the_outbox_as_they_are_settled() {
 }
 
 #[tokio::test]
-async fn a_full_outbox_commits_nothing_until_there_is_room() {
+async fn what_waits_for_a_sink_is_bounded_by_itself_and_the_oldest_give_way() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut store, _) = DiskStore::open(folder.path(), Limits { outbox_entries_max: 2, ..Limits::default() }).unwrap();
-    let transaction = |number: u64| Transaction {
+    let limits = Limits { outbox_entries_max: 2, dead_letters_max: 3, ..Limits::default() };
+    let mut store = DiskStore::open(folder.path(), limits).unwrap().0;
+    let transaction = |sink: &str, number: u64| Transaction {
         checkpoints: vec![checkpoint("a", &number.to_string())],
-        outgoing: vec![outgoing("pager", number)],
+        outgoing: vec![outgoing(sink, number)],
         ..Transaction::default()
     };
-    store.commit(&transaction(1)).await.unwrap();
-    store.commit(&transaction(2)).await.unwrap();
-    assert_eq!(store.commit(&transaction(3)).await, Err(StoreError::OutboxFull { waiting: 2 }));
-    assert_eq!(store.checkpoints()[0].position, "2");
+    for number in 1..=4 {
+        store.commit(&transaction("pager", number)).await.unwrap();
+    }
+    store.commit(&transaction("chat", 5)).await.unwrap();
+    assert_eq!(
+        (due(&store, "pager"), due(&store, "chat")),
+        (vec!["3".to_owned(), "4".to_owned()], vec!["5".to_owned()])
+    );
+    // What was counted by an earlier process counts, and what is settled does no longer.
+    drop(store);
+    let mut store = DiskStore::open(folder.path(), limits).unwrap().0;
     let number = store.outbox().due("pager", i64::MAX, 1).unwrap().entries[0].number;
     store.outbox().settle("pager", &[Settlement::Delivered { number }]).unwrap();
-    store.commit(&transaction(3)).await.unwrap();
-    assert_eq!(due(&store, "pager"), ["2", "3"]);
+    for number in 6..=8 {
+        store.commit(&transaction("pager", number)).await.unwrap();
+    }
+    let asked = [(); 2].map(|()| store.outbox().due("pager", i64::MAX, 10).unwrap());
+    assert_eq!(asked[0].overflow, Overflow { given_up: 2, put_out: 1 });
+    assert_eq!(asked[1].overflow, Overflow::default(), "it is told once");
+    assert_eq!(due(&store, "pager"), ["7", "8"]);
+    assert_eq!(store.checkpoints()[0].position, "8");
+    let waiting = store.outbox().waiting("pager").unwrap();
+    assert_eq!((waiting.entries, waiting.dead), (2, 3));
 }
 
 #[tokio::test]
@@ -236,7 +252,7 @@ async fn a_person_may_look_at_state_send_again_and_drop() {
     };
     store.commit(&transaction).await.unwrap();
     let dead = |number| Settlement::Dead { number, reason: "no such channel".to_owned() };
-    let later = Settlement::Again { number: 3, due_ms: i64::MAX - 1, reason: "busy".to_owned() };
+    let later = Settlement::Again { number: 3, tried_ms: 0, due_ms: i64::MAX - 1, reason: "busy".to_owned() };
     store.outbox().settle("pager", &[dead(1), dead(2), later]).unwrap();
     drop(store);
 
@@ -775,6 +791,45 @@ fn asking_for_an_hour() -> Pager {
         0 => Outcome::Delivered,
         _ => Outcome::Retry { reason: "enough".to_owned(), after: Some(Duration::from_secs(3_600)) },
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_is_left_alone_as_it_asked_also_by_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    run_with(folder.path(), 1..=6, Box::new(Tired(2)), HASTY, everything(), Duration::from_secs(20)).await;
+    let pager = Pager::new(|_, _| Outcome::Delivered);
+    run(folder.path(), 7..=8, &pager, HASTY, everything()).await;
+    assert_eq!(pager.brought(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_holds_up_no_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    store.commit(&Transaction { outgoing: vec![outgoing("pager", 1)], ..Transaction::default() }).await.unwrap();
+    let (outbox, now_ms) = (store.outbox(), Timestamp::now().as_millisecond() + 60_000);
+    let number = outbox.due("pager", now_ms, 1).unwrap().entries[0].number;
+    let again = Settlement::Again { number, tried_ms: now_ms, due_ms: now_ms + 1_000, reason: "busy".to_owned() };
+    outbox.settle("pager", &[again]).unwrap();
+    for (what, at_ms, is_due) in [
+        ("at once", now_ms, false),
+        ("when it is due", now_ms + 1_000, true),
+        ("by a clock six hours behind", now_ms - 6 * 3_600_000, true),
+    ] {
+        assert_eq!(outbox.due("pager", at_ms, 1).unwrap().entries.len(), usize::from(is_due), "{what}");
+    }
+}
+
+#[test]
+fn what_is_set_aside_is_written_over_by_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trailwatch.redb");
+    for number in 0..10 {
+        fs::write(&file, format!("no database, {number}").repeat(1_000)).unwrap();
+        assert!(DiskStore::open(folder.path(), Limits::default()).unwrap().1.set_aside.is_some());
+    }
+    let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.contains(".corrupt-")).count(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,7 @@ impl Courier {
     /// Sends out as many as may be, and says until when there is nothing to send.
     async fn start(&mut self, way: &mut UnderWay, bring: &Bring) -> Nap {
         loop {
-            if let Some(left) = way.left_alone_for() {
+            if let Some(left) = way.left_alone_for().max(self.asked_to_wait()) {
                 return Nap::Held(left);
             }
             if way.brought.len() >= if self.failures > 0 { AT_ONCE_AWAY } else { AT_ONCE_MAX } {
@@ -159,6 +159,7 @@ impl Courier {
     async fn take(&mut self, way: &mut UnderWay, entries: &[Entry], outcomes: Vec<Outcome>) {
         let asked_for = outcomes.iter().filter_map(Outcome::asked_for).max();
         let failed = |outcome: &Outcome| matches!(outcome, Outcome::Retry { .. });
+        self.asked(asked_for).await;
         let mut hold = asked_for;
         if outcomes.iter().all(failed) {
             way.failures += outcomes.len();

@@ -9,7 +9,9 @@ use std::sync::PoisonError;
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::{DEAD, Limits, OUTBOX, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows};
+use super::{
+    DEAD, Limits, OUTBOX, Open, Row, Rows, SEEN, StateFile, prepare, read_checkpoints, read_seen, read_windows,
+};
 use crate::event::EventKey;
 use crate::finding::windows::{Window, WindowKey};
 use crate::store::outbox::Unreadable;
@@ -111,7 +113,7 @@ impl Inspector {
 
     /// Checks the whole file, and returns how many entries of its outbox, and windows, cannot be read. `Err` if the file is damaged.
     pub fn verify(&self) -> Result<u64, StoreError> {
-        if let Some(database) = self.file.database.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(Open { database, .. }) = self.file.open.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             database.check_integrity().map_err(|error| self.file.failed(error.into()))?;
         }
         let (_, mut unreadable) = self.file.with(read_windows)?;

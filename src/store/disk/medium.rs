@@ -16,7 +16,7 @@ pub trait Medium: Debug + Send + Sync {
     /// Opens the file, which is made if there is none.
     fn open(&self, file: &Path, builder: &Builder) -> Result<Database, DatabaseError>;
 
-    /// Gives the file another name.
+    /// Gives the file another name. `AlreadyExists` says that something else has it, which stays as it is.
     fn rename(&self, file: &Path, aside: &Path) -> io::Result<()>;
 
     /// What time it is.
@@ -46,6 +46,8 @@ impl Medium for Machine {
     }
 
     fn rename(&self, file: &Path, aside: &Path) -> io::Result<()> {
+        // Who makes the name has it, so that nothing is written over.
+        fs::File::create_new(aside)?;
         fs::rename(file, aside)
     }
 

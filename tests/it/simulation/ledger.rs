@@ -50,6 +50,8 @@ struct Known {
     occasion: Occasion,
     is_settled: bool,
     due_ms: i64,
+    /// When it was tried; a clock that is set back ends its wait.
+    tried_ms: i64,
 }
 
 /// What a finding is about.
@@ -140,11 +142,17 @@ impl Ledger {
             .iter()
             .find(|(other, known)| other.0 == key.0 && other.1 != key.1 && known.occasion == occasion);
         hold(twin.is_none(), || format!("{occasion:?} is twice in the outbox for {}", key.0))?;
-        let known =
-            self.entries.entry(key).or_insert(Known { occasion: occasion.clone(), is_settled: false, due_ms: 0 });
+        let known = self.entries.entry(key).or_insert(Known {
+            occasion: occasion.clone(),
+            is_settled: false,
+            due_ms: 0,
+            tried_ms: 0,
+        });
         hold(known.occasion == occasion, || format!("the number of {:?} is used again", known.occasion))?;
         hold(!known.is_settled, || format!("{occasion:?} was settled for {}, and comes again", entry.sink))?;
-        hold(known.due_ms <= now_ms, || format!("{occasion:?} comes before it is due"))
+        let touched_ms = if known.tried_ms == 0 { entry.since_ms } else { known.tried_ms };
+        let is_due = known.due_ms <= now_ms || now_ms < touched_ms;
+        hold(is_due, || format!("{occasion:?} comes before it is due"))
     }
 
     /// What became of entries is on the disk.
@@ -157,8 +165,8 @@ impl Ledger {
                 Settlement::Again { number, .. } => (*number, None),
             };
             let known = self.entries.get_mut(&(sink.to_owned(), number)).ok_or("a settlement of nothing")?;
-            if let Settlement::Again { due_ms, .. } = settlement {
-                known.due_ms = *due_ms;
+            if let Settlement::Again { tried_ms, due_ms, .. } = settlement {
+                (known.tried_ms, known.due_ms) = (*tried_ms, *due_ms);
             }
             let Some(end) = end else { continue };
             known.is_settled = true;

@@ -60,9 +60,8 @@ async fn live(world: &Arc<World>) -> End {
 }
 
 async fn work(world: &Arc<World>, life: u64) -> End {
-    let limits = Limits { outbox_entries_max: world.plan.outbox_entries_max, ..Limits::default() };
     let disk = Disk { world: Arc::clone(world), life };
-    let Ok((store, opened)) = DiskStore::open_on(Box::new(disk), Path::new("/simulated"), limits) else {
+    let Ok((store, opened)) = DiskStore::open_on(Box::new(disk), Path::new("/simulated"), Limits::default()) else {
         world.note(|| "the state cannot be opened".to_owned());
         return End::Restart;
     };

@@ -26,11 +26,10 @@ impl Receiver {
         Self { world: Arc::clone(world), name, alone_until: Duration::ZERO }
     }
 
-    /// The rate limit, and what it asked for itself. While a run ends it is spoken to once more all the same.
+    /// The rate limit, and what it asked for itself.
     fn mind(&mut self, findings: usize) {
         let (world, spacing, now) = (&self.world, self.world.plan.patience.spacing, self.world.elapsed());
-        let is_minded = now >= self.alone_until || world.is_stopping();
-        world.hold(is_minded, || format!("{} is spoken to before {:?}", self.name, self.alone_until));
+        world.hold(now >= self.alone_until, || format!("{} is spoken to before {:?}", self.name, self.alone_until));
         world.hold(spacing.is_zero() || findings == 1, || format!("{} is brought {findings} at once", self.name));
         self.alone_until = now + spacing;
     }

@@ -83,6 +83,14 @@ impl Outbox for WatchedOutbox {
         result
     }
 
+    fn hold(&self, sink: &str, until_ms: i64) -> Result<(), StoreError> {
+        self.outbox.hold(sink, until_ms)
+    }
+
+    fn held_until_ms(&self, sink: &str) -> Result<Option<i64>, StoreError> {
+        self.outbox.held_until_ms(sink)
+    }
+
     fn waiting(&self, sink: &str) -> Result<Waiting, StoreError> {
         self.outbox.waiting(sink)
     }

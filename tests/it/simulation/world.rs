@@ -100,6 +100,8 @@ impl Fault {
 const PATIENCE: Duration = Duration::from_secs(2 * 3_600);
 /// Steps after which a run goes round in circles.
 const STEPS_MAX: u64 = 400_000;
+/// How far the clock is set at most.
+const DAY_MS: i64 = 24 * 3_600_000;
 /// Lines of the record that a failure shows.
 const LINES_SHOWN: usize = 60;
 
@@ -130,6 +132,8 @@ struct Core {
     /// The time of the lives before.
     elapsed: Duration,
     clock_off_ms: i64,
+    /// Whether the clock has gone a day ahead. It does not come back: windows of that time would be open for a day.
+    is_day_ahead: bool,
     steps: u64,
     /// Faults as they came.
     schedule: Vec<String>,
@@ -162,6 +166,7 @@ impl World {
             begun: None,
             elapsed: Duration::ZERO,
             clock_off_ms: 0,
+            is_day_ahead: false,
             steps: 0,
             schedule: Vec::new(),
             met: BTreeMap::new(),
@@ -269,16 +274,10 @@ impl World {
         is_alive
     }
 
-    /// Whether the run was told to stop.
-    pub fn is_stopping(&self) -> bool {
-        self.controls.lock().unwrap().as_ref().is_some_and(|(_, stop)| stop.is_cancelled())
-    }
-
     /// What people do to a run, at any step.
     fn meddle(&self, at: &str) {
         if self.strikes(Fault::ClockSet, at) {
-            let mut core = self.core();
-            core.clock_off_ms = core.rng.i64(-600_000..=600_000);
+            self.core().set_clock();
         }
         let controls = self.controls.lock().unwrap().clone();
         let Some((handle, stop)) = controls else { return };
@@ -374,6 +373,13 @@ impl World {
 impl Core {
     fn elapsed(&self) -> Duration {
         self.elapsed + self.begun.map_or(Duration::ZERO, |begun| begun.elapsed())
+    }
+
+    /// Sets the clock by minutes, and once by a day.
+    fn set_clock(&mut self) {
+        self.is_day_ahead |= self.rng.u8(0..4) == 0;
+        let day_ms = if self.is_day_ahead { DAY_MS } else { 0 };
+        self.clock_off_ms = day_ms + self.rng.i64(-600_000..=600_000);
     }
 
     fn is_calm(&self) -> bool {
