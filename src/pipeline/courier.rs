@@ -120,6 +120,8 @@ pub(super) struct Courier {
     failures: usize,
     /// Until then the sink has asked to be left alone.
     asked_until: Option<Instant>,
+    /// Until then the rate limit lets nothing pass.
+    paced_until: Option<Instant>,
     /// What gave way when it was last asked.
     overflow: Overflow,
     age: Age,
@@ -143,6 +145,7 @@ impl Courier {
             notify: Arc::new(|_| {}),
             failures: 0,
             asked_until: None,
+            paced_until: None,
             overflow: Overflow::default(),
             age: Age::begin(clock.now().as_millisecond()),
             clock,
@@ -164,7 +167,7 @@ impl Courier {
                 None => self.round().await,
             };
             match next {
-                Ok(Next::Again) => self.pace().await,
+                Ok(Next::Again) => {}
                 Ok(Next::Rest(_)) if self.ending.is_cancelled() => return Ok(()),
                 Ok(Next::Rest(nap)) => self.rest(nap).await,
                 Err(gone) => return Err(gone),
@@ -219,8 +222,8 @@ impl Courier {
 
     /// Keeps to the rate limit, also while it is ending: the receiver's limit does not end with us.
     async fn pace(&mut self) {
-        if !self.delivery.patience.spacing.is_zero() {
-            tokio::time::sleep(self.delivery.patience.spacing).await;
+        if let Some(until) = self.paced_until {
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -237,7 +240,9 @@ impl Courier {
             return Ok(Next::Rest(self.until_due(due.next_ms)));
         }
         let findings: Vec<Arc<Finding>> = due.entries.iter().map(|entry| Arc::clone(&entry.finding)).collect();
+        self.pace().await;
         let outcomes = self.delivery.sink.deliver(&findings).await?;
+        self.paced_until = Instant::now().checked_add(self.delivery.patience.spacing);
         let got_no_further = outcomes.len() < due.entries.len();
         let asked_for = outcomes.last().and_then(Outcome::asked_for);
         self.asked(asked_for).await;
