@@ -183,8 +183,8 @@ fn by_severity(summary: &Summary) -> Vec<(&str, Severity, u64)> {
 
 /// How long after they happened events were here.
 fn lag(summary: &Summary) -> Option<String> {
-    let median = summary.lag.median_ms()?;
-    Some(format!("half within {}, all within {}", duration(median), duration(summary.lag.max_ms())))
+    let lag = summary.lag();
+    Some(format!("half within {}, all within {}", duration(lag.median_ms()?), duration(lag.max_ms())))
 }
 
 /// A duration to two parts: `3m 20s`.

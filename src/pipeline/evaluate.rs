@@ -82,6 +82,8 @@ pub struct Foreign {
 
 /// An event that was held against the rules.
 pub struct Judged {
+    /// The number of the source that brought it.
+    pub source: usize,
     /// What makes it the same as another.
     pub key: EventKey,
     /// What it is.
@@ -232,7 +234,7 @@ impl Evaluator {
         let misplaced = is_misplaced.then(|| raw.origin.clone());
         let ruled = (!matches.is_empty()).then(|| Arc::clone(ruled));
         let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
-        Item::Event(Judged { key, kind, time, wanted, misplaced, own_matches, matches, ruled, findings, raw })
+        Item::Event(Judged { source, key, kind, time, wanted, misplaced, own_matches, matches, ruled, findings, raw })
     }
 
     /// The account of an event, if it is not wanted of its source. An event that names none is nobody else's.

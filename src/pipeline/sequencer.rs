@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::evaluate::{Evaluated, Foreign, Item, Judged, Receipts};
 use super::handle::{Handle, outgoing};
-use super::summary::Summary;
+use super::summary::{Summary, Tally};
 use super::{Bounds, Clock, Suppression, Tap, acknowledge};
 use crate::decode::Reject;
 use crate::delivery::Origin;
@@ -66,13 +66,17 @@ struct Group {
     /// Matches that are counted on a finding.
     held_back: Vec<Arc<Finding>>,
     windows_ended_early: u64,
-    foreign: Vec<Foreign>,
-    rejects: Vec<Reject>,
+    /// Each with the number of its source.
+    foreign: Vec<(usize, Foreign)>,
+    /// Each with the number of its source.
+    rejects: Vec<(usize, Reject)>,
     keys: HashSet<EventKey>,
     /// Given back when the group is dealt with.
     weights: Vec<OwnedSemaphorePermit>,
-    more_rejects: u64,
-    duplicates: u64,
+    /// By source: what did not decode and is not among the rejects.
+    more_rejects: Vec<u64>,
+    /// By source.
+    duplicates: Vec<u64>,
     restated: u64,
     controls: u64,
 }
@@ -88,7 +92,9 @@ impl Sequencer {
         stop: CancellationToken,
     ) -> Self {
         let Outputs { sinks, tap, handle, clock } = outputs;
-        let (mut seen, mut summary) = (Seen::new(bounds.keys_remembered), Summary::default());
+        let tallies = sources.iter().map(|source| (source.name().into(), Tally::default())).collect();
+        let mut summary = Summary { tallies, ..Summary::default() };
+        let mut seen = Seen::new(bounds.keys_remembered);
         seen.remember(&store.seen(), &mut summary);
         // What an earlier run forgot is not this one's to tell.
         summary.keys_forgotten = 0;
@@ -160,7 +166,13 @@ impl Sequencer {
     }
 
     fn group(&self) -> Group {
-        Group { receipts: vec![Receipts::default(); self.sources.len()], ..Group::default() }
+        let count = self.sources.len();
+        Group {
+            receipts: vec![Receipts::default(); count],
+            more_rejects: vec![0; count],
+            duplicates: vec![0; count],
+            ..Group::default()
+        }
     }
 
     fn gather(&self, batches: Vec<Evaluated>) -> Group {
@@ -227,14 +239,14 @@ impl Sequencer {
     fn gather_batch(&self, batch: Evaluated, group: &mut Group) -> bool {
         group.weights.push(batch.weight);
         group.controls += batch.controls;
-        group.more_rejects += batch.more_rejects;
+        group.more_rejects[batch.source] += batch.more_rejects;
         for item in batch.items {
             match item {
-                Item::Reject(reject) => group.rejects.push(reject),
+                Item::Reject(reject) => group.rejects.push((batch.source, reject)),
                 // Not remembered: another source may bring it, of which it is wanted.
-                Item::Foreign(foreign) => group.foreign.push(foreign),
+                Item::Foreign(foreign) => group.foreign.push((batch.source, foreign)),
                 Item::Event(event) if self.seen.has(&event.key) || group.keys.contains(&event.key) => {
-                    group.duplicates += 1;
+                    group.duplicates[batch.source] += 1;
                 }
                 Item::Event(_) if self.summary.events() + group.events.len() as u64 >= self.bounds.events_max => {
                     return false;
@@ -292,18 +304,29 @@ impl Sequencer {
 
     fn count(&mut self, group: &Group) {
         let now = self.clock.now();
-        self.summary.duplicates += group.duplicates;
+        for (source, (duplicates, rejects)) in group.duplicates.iter().zip(&group.more_rejects).enumerate() {
+            self.summary.duplicates += duplicates;
+            self.summary.rejects += rejects;
+            let tally = self.summary.tally(source);
+            tally.duplicates += duplicates;
+            tally.rejects += rejects;
+        }
+        for (source, receipts) in group.receipts.iter().enumerate() {
+            if !receipts.good.is_empty() || !receipts.undecodable.is_empty() {
+                self.summary.tally(source).committed = Some(now);
+            }
+        }
         self.summary.restated += group.restated;
         self.summary.controls += group.controls;
-        self.summary.rejects += group.more_rejects;
         for event in &group.events {
-            self.summary.count_event(event.kind, event.time, event.wanted, now);
+            self.summary.count_event(event, now);
             self.summary.own_matches += event.own_matches;
             if let Some(origin) = &event.misplaced {
                 self.take_misplaced(origin, event.key.account().unwrap_or_default());
             }
         }
-        for foreign in &group.foreign {
+        for (source, foreign) in &group.foreign {
+            self.summary.tally(*source).foreign += 1;
             self.take_foreign(foreign);
         }
         for finding in &group.transaction.findings {
@@ -316,8 +339,8 @@ impl Sequencer {
             self.summary.count_held_back(&finding.rule.id);
         }
         self.summary.windows_ended_early += group.windows_ended_early;
-        for reject in &group.rejects {
-            self.summary.count_reject(reject);
+        for (source, reject) in &group.rejects {
+            self.summary.count_reject(*source, reject);
         }
     }
 
@@ -354,7 +377,7 @@ impl Sequencer {
             for digest in group.transaction.findings.iter().filter(|finding| finding.digest.is_some()) {
                 tap.digest(digest)?;
             }
-            for reject in &group.rejects {
+            for (_, reject) in &group.rejects {
                 tap.reject(reject)?;
             }
             tap.flush()

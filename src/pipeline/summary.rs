@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::CourierReport;
+use super::evaluate::Judged;
 use crate::decode::Reject;
 use crate::event::EventKind;
 use crate::rule::Severity;
@@ -66,8 +67,8 @@ pub struct Summary {
     pub uncommitted: u64,
     /// Event keys that were forgotten since the memory for them is bounded.
     pub keys_forgotten: u64,
-    /// How long after it happened an event was here.
-    pub lag: Lag,
+    /// What came by each source.
+    pub tallies: Vec<(Arc<str>, Tally)>,
     /// The earliest and the latest event time.
     pub times: Option<(Timestamp, Timestamp)>,
     /// What became of the outbox, by sink.
@@ -85,6 +86,13 @@ impl Summary {
         self.records + self.insights + self.aggregated + self.findings_as_events + self.others
     }
 
+    /// How long after it happened an event was here, by whatever source.
+    pub fn lag(&self) -> Lag {
+        let mut lag = Lag::default();
+        self.tallies.iter().for_each(|(_, tally)| lag.add(&tally.lag));
+        lag
+    }
+
     /// All findings.
     pub fn findings_total(&self) -> u64 {
         self.findings.values().map(|(_, count)| count).sum()
@@ -100,7 +108,13 @@ impl Summary {
         self.findings.values().filter(|(found, _)| *found >= severity).map(|(_, count)| count).sum()
     }
 
-    pub(super) fn count_event(&mut self, kind: EventKind, time: Option<Timestamp>, wanted: bool, now: Timestamp) {
+    pub(super) fn count_event(&mut self, event: &Judged, now: Timestamp) {
+        let Judged { source, kind, time, wanted, .. } = *event;
+        let tally = self.tally(source);
+        tally.events[kind as usize] += 1;
+        if let Some(time) = time {
+            tally.lag.note(now.duration_since(time).as_millis());
+        }
         match kind {
             EventKind::CloudTrail => self.records += 1,
             EventKind::Insight => self.insights += 1,
@@ -115,11 +129,15 @@ impl Summary {
             self.timeless += u64::from(kind == EventKind::CloudTrail);
             return;
         };
-        self.lag.note(now.duration_since(time).as_millis());
         self.times = Some(match self.times {
             None => (time, time),
             Some((first, last)) => (first.min(time), last.max(time)),
         });
+    }
+
+    /// What came by a source, by its number.
+    pub(super) fn tally(&mut self, source: usize) -> &mut Tally {
+        &mut self.tallies[source].1
     }
 
     pub(super) fn count_finding(&mut self, rule: &str, severity: Severity) {
@@ -138,11 +156,35 @@ impl Summary {
         }
     }
 
-    pub(super) fn count_reject(&mut self, reject: &Reject) {
+    pub(super) fn count_reject(&mut self, source: usize, reject: &Reject) {
         self.rejects += 1;
+        self.tally(source).rejects += 1;
         if self.first_rejects.len() < Self::REJECTS_KEPT {
             self.first_rejects.push(reject.clone());
         }
+    }
+}
+
+/// What came by one source.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    events: [u64; 5],
+    /// Events that had come before, by this or another source.
+    pub duplicates: u64,
+    /// Parts that did not decode.
+    pub rejects: u64,
+    /// Events of accounts that are not wanted of it.
+    pub foreign: u64,
+    /// How long after it happened an event was here.
+    pub lag: Lag,
+    /// When something of it was last committed.
+    pub committed: Option<Timestamp>,
+}
+
+impl Tally {
+    /// Events of a kind, each once.
+    pub fn events(&self, kind: EventKind) -> u64 {
+        self.events[kind as usize]
     }
 }
 
@@ -155,6 +197,12 @@ pub struct Lag {
 }
 
 impl Lag {
+    fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
+        self.max_ms = self.max_ms.max(other.max_ms);
+        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
+    }
+
     fn note(&mut self, ms: i128) {
         let ms = u64::try_from(ms).unwrap_or(0);
         let bucket = (64 - ms.leading_zeros() as usize).min(self.counts.len() - 1);

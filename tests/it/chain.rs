@@ -177,7 +177,7 @@ impl Lab {
     /// Waits until the second has had so many events, and its bus so many findings of it, so many refused.
     async fn wait_for_second(&self, events: usize, delivered: usize, given_up: usize) {
         let expected = [
-            format!("trailwatch_events_total{{kind=\"other\"}} {events}"),
+            format!("trailwatch_source_events_total{{source=\"findings\",kind=\"other\"}} {events}"),
             format!("trailwatch_sink_deliveries_total{{sink=\"bus\",result=\"delivered\"}} {delivered}"),
             format!("trailwatch_sink_deliveries_total{{sink=\"bus\",result=\"given_up\"}} {given_up}"),
         ];

@@ -767,13 +767,16 @@ async fn the_admin_listener_tells_how_the_run_fares() {
     })
     .await;
     for expected in [
-        "trailwatch_events_total{kind=\"cloudtrail\"} 4",
+        "trailwatch_source_events_total{source=\"trail\",kind=\"cloudtrail\"} 4",
         "trailwatch_rule_matches_total{rule=\"fire\",severity=\"high\"} 2",
         "trailwatch_rule_held_back_total{rule=\"smoke\"} 1",
         "trailwatch_sink_queue_length{sink=\"pager\"} 2.0",
         "trailwatch_source_deliveries_total{source=\"trail\"} 4",
         "trailwatch_config_last_reload_successful 1.0",
-        "trailwatch_lag_seconds_count 4",
+        "trailwatch_source_lag_seconds_count{source=\"trail\"} 4",
+        "trailwatch_source_parse_errors_total{source=\"trail\"} 0",
+        "trailwatch_events_dropped_total{source=\"trail\",reason=\"duplicate\"} 0",
+        "trailwatch_checkpoint_age_seconds{source=\"trail\"} ",
         "trailwatch_rules 2.0",
         "# EOF",
     ] {

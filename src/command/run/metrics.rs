@@ -15,8 +15,9 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 use super::status::{Status, Told, age};
+use crate::event::EventKind;
 use crate::pipeline::Summary;
-use crate::pipeline::summary::Lag;
+use crate::pipeline::summary::{Lag, Tally};
 use crate::source::SourceReport;
 use crate::store::Waiting;
 
@@ -29,6 +30,7 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
     let summary = status.handle.summary();
     metrics.run(status, &summary);
     metrics.events(&summary);
+    metrics.tallies(&summary.tallies);
     metrics.sources(&summary.sources);
     metrics.sinks(&summary, &status.waiting().await);
     metrics.told(&status.told());
@@ -64,6 +66,15 @@ const SOURCE_COUNTS: [SourceCount; 22] = [
     ("source_too_large", "Requests whose body was too large", |report| report.too_large),
     ("source_limited", "Requests over the rate", |report| report.limited),
     ("source_postponed", "Requests that were told to come again", |report| report.postponed),
+];
+
+/// What an event may be, in the words of the label.
+const KINDS: [(EventKind, &str); 5] = [
+    (EventKind::CloudTrail, "cloudtrail"),
+    (EventKind::Insight, "insight"),
+    (EventKind::Aggregated, "aggregated"),
+    (EventKind::Finding, "finding"),
+    (EventKind::Other, "other"),
 ];
 
 /// A time of a source, in milliseconds since 1970.
@@ -119,21 +130,9 @@ impl Metrics {
     }
 
     fn events(&mut self, summary: &Summary) {
-        let kinds = [
-            ("cloudtrail", summary.records),
-            ("insight", summary.insights),
-            ("aggregated", summary.aggregated),
-            ("finding", summary.findings_as_events),
-            ("other", summary.others),
-        ];
-        let kinds = kinds.map(|(kind, count)| (vec![("kind", kind.to_owned())], count));
-        self.counters("events", "Events, each once", kinds);
-        self.counter("duplicates", "Events that came again", summary.duplicates);
-        self.counter("rejects", "Parts that did not decode", summary.rejects);
         self.counter("own_matches", "Matches that are no findings, since the call was our own", summary.own_matches);
         self.counter("restated", "Findings about events stated anew that had been made before", summary.restated);
         self.counter("misplaced", "Events in the object of another account", summary.misplaced);
-        self.counter("foreign", "Events of accounts that are not wanted of their source", summary.foreign);
         let rules = summary.findings.iter();
         let rules = rules.map(|(rule, (severity, count))| {
             (vec![("rule", rule.clone()), ("severity", severity.as_str().to_owned())], *count)
@@ -148,8 +147,29 @@ impl Metrics {
             "Windows that ended before their time, for there were too many",
             summary.windows_ended_early,
         );
-        let lag = LagHistogram(summary.lag.clone());
-        self.0.register("lag_seconds", "The time from an event's own time until it was here", lag);
+    }
+
+    /// What came by each source.
+    fn tallies(&mut self, tallies: &[(Arc<str>, Tally)]) {
+        let of_kinds = tallies.iter().flat_map(|(source, tally)| {
+            KINDS.map(|(kind, name)| (labels_with(source, "kind", name), tally.events(kind)))
+        });
+        self.counters("source_events", "Events, each once", of_kinds);
+        let parse_errors = tallies.iter().map(|(source, tally)| (labels("source", source), tally.rejects));
+        self.counters("source_parse_errors", "Parts that did not decode", parse_errors);
+        let dropped = tallies.iter().flat_map(|(source, tally)| {
+            [("duplicate", tally.duplicates), ("foreign", tally.foreign)]
+                .map(|(reason, count)| (labels_with(source, "reason", reason), count))
+        });
+        self.counters("events_dropped", "Events that were left out, as they are meant to be", dropped);
+        let now_ms = Timestamp::now().as_millisecond();
+        let ages = tallies.iter().filter_map(|(source, tally)| {
+            Some((labels("source", source), age(tally.committed?.as_millisecond(), now_ms).as_secs_f64()))
+        });
+        self.gauges("checkpoint_age_seconds", "How long ago something of a source was last committed", ages);
+        let lags = tallies.iter().map(|(source, tally)| (labels("source", source), tally.lag.clone()));
+        let help = "The time from an event's own time until it was here";
+        self.0.register("source_lag_seconds", help, LagHistograms(lags.collect()));
     }
 
     fn sources(&mut self, sources: &[(Arc<str>, SourceReport)]) {
@@ -210,6 +230,10 @@ impl Metrics {
     }
 }
 
+fn labels_with(source: &Arc<str>, name: &'static str, value: &str) -> Labels {
+    vec![("source", source.to_string()), (name, value.to_owned())]
+}
+
 fn labels(name: &'static str, value: &Arc<str>) -> Labels {
     vec![(name, value.to_string())]
 }
@@ -218,19 +242,23 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_millisecond() as f64 / 1e3
 }
 
-/// A lag as a histogram.
+/// Lags as histograms.
 #[derive(Debug)]
-struct LagHistogram(Lag);
+struct LagHistograms(Vec<(Labels, Lag)>);
 
-impl EncodeMetric for LagHistogram {
+impl EncodeMetric for LagHistograms {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut buckets: Vec<(f64, u64)> = self.0.buckets().map(|(ms, count)| (ms as f64 / 1e3, count)).collect();
-        // What is over the last bound has none.
-        if let Some(last) = buckets.last_mut() {
-            last.0 = f64::MAX;
+        for (labels, lag) in &self.0 {
+            let mut buckets: Vec<(f64, u64)> = lag.buckets().map(|(ms, count)| (ms as f64 / 1e3, count)).collect();
+            // What is over the last bound has none.
+            if let Some(last) = buckets.last_mut() {
+                last.0 = f64::MAX;
+            }
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            let mut of_source = encoder.encode_family(labels)?;
+            of_source.encode_histogram::<NoLabelSet>(lag.sum_ms() as f64 / 1e3, count, &buckets, None)?;
         }
-        let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(self.0.sum_ms() as f64 / 1e3, count, &buckets, None)
+        Ok(())
     }
 
     fn metric_type(&self) -> MetricType {
@@ -238,6 +266,6 @@ impl EncodeMetric for LagHistogram {
     }
 }
 
-impl TypedMetric for LagHistogram {
+impl TypedMetric for LagHistograms {
     const TYPE: MetricType = MetricType::Histogram;
 }
