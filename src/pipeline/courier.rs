@@ -48,7 +48,7 @@ impl Route {
 pub struct Patience {
     /// Findings brought at once at most.
     pub batch_max: usize,
-    /// The wait after a first failure; it doubles from try to try.
+    /// The wait after a first failure; it doubles with every third.
     pub wait_min: Duration,
     /// The longest wait between two tries.
     pub wait_max: Duration,
@@ -72,15 +72,25 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// The wait after so many failures, with jitter, so that many couriers do not come at once.
+    /// The wait after so many failures, with jitter, so that many couriers do not come at once. It grows slowly: a receiver
+    /// that fails now and then is to have each finding soon.
     fn wait(&self, failures: usize) -> Duration {
         let Self { wait_min, wait_max, .. } = *self;
         // Jitter adds as much again at most.
         let longest = (wait_max / 2).max(Duration::from_millis(1));
         let waits = ExponentialBuilder::default().with_min_delay(wait_min.min(longest)).with_max_delay(longest);
-        waits.without_max_times().with_jitter().build().nth(failures.min(32)).unwrap_or(wait_max).min(wait_max)
+        waits
+            .without_max_times()
+            .with_jitter()
+            .build()
+            .nth((failures / TRIES_ALIKE).min(32))
+            .unwrap_or(wait_max)
+            .min(wait_max)
     }
 }
+
+/// Tries after each of which the wait is the same.
+const TRIES_ALIKE: usize = 3;
 
 /// A sink with what it is to have, and how long to try.
 pub struct Delivery {
@@ -116,8 +126,10 @@ pub(super) struct Courier {
     pub report: Arc<Mutex<CourierReport>>,
     notify: Notify,
     clock: Clock,
-    /// Rounds in a row in which the sink took nothing.
+    /// Times in a row that the sink was left alone since it took nothing.
     failures: usize,
+    /// Whether it was said that the sink takes nothing.
+    is_told: bool,
     /// Until then the sink has asked to be left alone.
     asked_until: Option<Instant>,
     /// Until then the rate limit lets nothing pass.
@@ -144,6 +156,7 @@ impl Courier {
             report: Arc::default(),
             notify: Arc::new(|_| {}),
             failures: 0,
+            is_told: false,
             asked_until: None,
             paced_until: None,
             overflow: Overflow::default(),
@@ -265,7 +278,7 @@ impl Courier {
 
     /// The sink takes findings, which is said if it did not before.
     fn over(&mut self) {
-        if self.failures > 0 {
+        if std::mem::take(&mut self.is_told) {
             self.tell(NoticeLevel::Info, format!("sink `{}` takes findings again", self.delivery.route.sink));
         }
         self.failures = 0;
@@ -273,13 +286,17 @@ impl Courier {
 
     /// Says a failure once, and how long to leave the sink alone.
     fn failed(&mut self, reason: &str) -> Duration {
-        if self.failures == 0 {
+        self.tell_failure(reason);
+        self.failures += 1;
+        self.wait(self.failures - 1).max(self.delivery.patience.spacing)
+    }
+
+    fn tell_failure(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_told, true) {
             let text =
                 format!("sink `{}`: {reason} (it is tried again, and nothing is lost)", self.delivery.route.sink);
             self.tell(NoticeLevel::Warn, text);
         }
-        self.failures += 1;
-        self.wait(self.failures - 1).max(self.delivery.patience.spacing)
     }
 
     fn wait(&self, failures: usize) -> Duration {
@@ -456,7 +473,7 @@ mod tests {
 
     #[test]
     fn couriers_do_not_wait_alike() {
-        let waits: BTreeSet<Duration> = (0..10).map(|_| Patience::default().wait(3)).collect();
+        let waits: BTreeSet<Duration> = (0..10).map(|_| Patience::default().wait(3 * TRIES_ALIKE)).collect();
         assert!(waits.len() > 1, "{waits:?}");
         assert!(waits.iter().all(|wait| (8..=16).contains(&wait.as_secs())), "{waits:?}");
     }

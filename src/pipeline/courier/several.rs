@@ -19,7 +19,7 @@ use crate::store::{Entry, Settlement};
 /// Findings on their way at the same time, while the sink takes any.
 const AT_ONCE_MAX: usize = 16;
 
-/// And while it takes none. More than one, since it may be a single finding that a receiver stumbles over.
+/// And while it seems to be away. More than one, since it may be a single finding that a receiver stumbles over.
 const AT_ONCE_AWAY: usize = 3;
 
 /// What is on its way, and what is next.
@@ -28,7 +28,7 @@ struct UnderWay {
     brought: FuturesUnordered<BoxFuture<'static, (Entry, Outcome)>>,
     numbers: HashSet<u64>,
     ready: VecDeque<Entry>,
-    /// Failures since the sink last took anything, as far as they have not been told as one.
+    /// Failures in a row since the sink took anything, or was last left alone.
     failures: usize,
     /// Until then the sink is left alone.
     held_until: Option<Instant>,
@@ -84,7 +84,7 @@ impl Courier {
             if let Some(left) = way.left_alone_for().max(self.asked_to_wait()) {
                 return Nap::Held(left);
             }
-            if way.brought.len() >= if self.failures > 0 { AT_ONCE_AWAY } else { AT_ONCE_MAX } {
+            if way.brought.len() >= self.at_once_max() {
                 return Nap::Held(NAP_MAX);
             }
             match way.ready.pop_front() {
@@ -95,6 +95,11 @@ impl Courier {
                 },
             }
         }
+    }
+
+    /// So many are under way at most; and if so many fail in a row, the sink is left alone.
+    fn at_once_max(&self) -> usize {
+        if self.failures > 0 { AT_ONCE_AWAY } else { AT_ONCE_MAX }
     }
 
     /// Gets more of what is due.
@@ -163,10 +168,12 @@ impl Courier {
         let mut hold = asked_for;
         if outcomes.iter().all(failed) {
             way.failures += outcomes.len();
-            if way.brought.is_empty() || way.failures >= AT_ONCE_MAX {
+            let reason = outcomes.iter().find_map(Outcome::reason).unwrap_or_default();
+            if way.failures >= self.at_once_max() {
                 way.failures = 0;
-                let reason = outcomes.iter().find_map(Outcome::reason).unwrap_or_default().to_owned();
-                hold = hold.max(Some(self.failed(&reason)));
+                hold = hold.max(Some(self.failed(reason)));
+            } else if way.brought.is_empty() {
+                self.tell_failure(reason);
             }
         } else {
             way.failures = 0;
