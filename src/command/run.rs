@@ -58,6 +58,9 @@ pub struct RunArgs {
 /// How often sources are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is kept what is usual of each source.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+
 /// How long work on other threads may go on after the end.
 const THREADS_END: Duration = Duration::from_secs(2);
 
@@ -267,12 +270,24 @@ impl Daemon {
         Exit::Incomplete
     }
 
+    /// A watch for each source, which knows what was usual in an earlier run.
+    async fn watches(&self, status: &Status) -> Vec<Watch> {
+        let names = self.run.sources.iter().map(|source| Arc::clone(&source.name)).collect();
+        let usual = status.usual_gaps(names).await;
+        usual.into_iter().map(|usual| Watch::new(self.run.silence, usual)).collect()
+    }
+
+    fn usual_gaps(&self, watches: &[Watch]) -> Vec<(Arc<str>, Duration)> {
+        let named = self.run.sources.iter().zip(watches);
+        named.filter_map(|(source, watch)| Some((Arc::clone(&source.name), watch.usual()?))).collect()
+    }
+
     /// Looks at the sources now and then, and tells the service manager that all is well.
     async fn look_after(&self, status: &Status) -> Infallible {
         let begun = Instant::now();
         let live = |name: &str| self.run.sources.iter().any(|source| *source.name == *name && source.kind.is_live());
         let mut backlog = Backlog::default();
-        let mut watches: Vec<Watch> = self.run.sources.iter().map(|_| Watch::new(self.run.silence)).collect();
+        let (mut watches, mut kept) = (self.watches(status).await, Instant::now());
         let every = supervisor::watchdog().map_or(LOOK_EVERY, |watchdog| LOOK_EVERY.min(watchdog / 2));
         loop {
             supervisor::alive();
@@ -283,6 +298,9 @@ impl Daemon {
                 silent.push((Arc::clone(name), watch.silent_for(now)));
             }
             status.tell_silence(silent);
+            if kept.elapsed() >= KEEP_EVERY {
+                (kept, _) = (Instant::now(), status.keep_usual_gaps(self.usual_gaps(&watches)).await);
+            }
             for change in backlog.look(&status.waiting().await, Timestamp::now().as_millisecond()) {
                 (self.log.notify())(change);
             }

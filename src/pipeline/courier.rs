@@ -191,9 +191,9 @@ impl Courier {
     /// Leaves the sink alone as it asked an earlier process to. A clock that was set does not make it longer than can be
     /// asked for. If the state cannot be read, nothing else can, which is told there.
     async fn remember_asked(&mut self) {
-        let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
-        if let Ok(Some(until_ms)) = blocking(move || outbox.held_until_ms(&sink)).await {
-            let wait = Duration::from_millis(since(self.now_ms(), until_ms));
+        let (outbox, name) = (Arc::clone(&self.outbox), self.asked_name());
+        if let Ok(Some(until_ms)) = blocking(move || outbox.kept(&name)).await {
+            let wait = Duration::from_millis(since(self.now_ms(), i64::try_from(until_ms).unwrap_or(0)));
             self.asked_until = (wait <= ASKED_MAX).then(|| Instant::now() + wait);
         }
     }
@@ -207,8 +207,13 @@ impl Courier {
         }
         self.asked_until = until;
         let until_ms = self.now_ms().saturating_add(wait.unwrap_or_default().min(ASKED_MAX).as_millis() as i64);
-        let (outbox, sink) = (Arc::clone(&self.outbox), Arc::clone(&self.delivery.route.sink));
-        let _ = blocking(move || outbox.hold(&sink, until_ms)).await;
+        let (outbox, name) = (Arc::clone(&self.outbox), self.asked_name());
+        let _ = blocking(move || outbox.keep(&name, u64::try_from(until_ms).unwrap_or(0))).await;
+    }
+
+    /// What is kept under it: until when the sink has asked to be left alone, in milliseconds since 1970.
+    fn asked_name(&self) -> String {
+        format!("sink {} asked until", self.delivery.route.sink)
     }
 
     /// How long the sink is to be left alone, as it asked.
@@ -500,11 +505,11 @@ mod tests {
             Err(StoreError::Other("disk full".to_owned()))
         }
 
-        fn hold(&self, _: &str, _: i64) -> Result<(), StoreError> {
+        fn keep(&self, _: &str, _: u64) -> Result<(), StoreError> {
             Err(StoreError::Other("disk full".to_owned()))
         }
 
-        fn held_until_ms(&self, _: &str) -> Result<Option<i64>, StoreError> {
+        fn kept(&self, _: &str) -> Result<Option<u64>, StoreError> {
             Ok(None)
         }
 

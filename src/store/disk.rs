@@ -34,7 +34,7 @@ pub use medium::Medium;
 pub use repair::{Repaired, Salvaged, repair};
 
 /// Numbers: the version of the format, the next entry's number, which table of seen events is the newer one, what tells the
-/// newest transaction from others, until when sinks are to be left alone.
+/// newest transaction from others, what was kept by name.
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
 /// By source: its position.
 const POSITIONS: TableDefinition<&str, &str> = TableDefinition::new("positions");
@@ -351,18 +351,18 @@ impl Outbox for StateFile {
         })
     }
 
-    fn hold(&self, sink: &str, until_ms: i64) -> Result<(), StoreError> {
+    fn keep(&self, name: &str, number: u64) -> Result<(), StoreError> {
         self.with(|database| {
             let write = database.begin_write()?;
-            write.open_table(NUMBERS)?.insert(&*held(sink), u64::try_from(until_ms).unwrap_or_default())?;
+            write.open_table(NUMBERS)?.insert(&*kept(name), number)?;
             Ok(write.commit()?)
         })
     }
 
-    fn held_until_ms(&self, sink: &str) -> Result<Option<i64>, StoreError> {
+    fn kept(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.with(|database| {
-            let until_ms = database.begin_read()?.open_table(NUMBERS)?.get(&*held(sink))?.map(|number| number.value());
-            Ok(until_ms.and_then(|until_ms| i64::try_from(until_ms).ok()))
+            let number = database.begin_read()?.open_table(NUMBERS)?.get(&*kept(name))?;
+            Ok(number.map(|number| number.value()))
         })
     }
 
@@ -381,9 +381,9 @@ impl Outbox for StateFile {
     }
 }
 
-/// The number that says until when a sink is to be left alone.
-fn held(sink: &str) -> String {
-    format!("held:{sink}")
+/// What a kept number is called in the file, where it is among others.
+fn kept(name: &str) -> String {
+    format!("kept:{name}")
 }
 
 fn builder() -> Builder {

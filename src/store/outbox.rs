@@ -140,11 +140,11 @@ pub trait Outbox: Send + Sync {
     /// Notes what became of entries of a sink. Returns the dead letters that made room for newer ones.
     fn settle(&self, sink: &str, settlements: &[Settlement]) -> Result<Vec<PutOut>, StoreError>;
 
-    /// Keeps until when a sink has asked to be left alone, in milliseconds since 1970.
-    fn hold(&self, sink: &str, until_ms: i64) -> Result<(), StoreError>;
+    /// Keeps a number under a name, for a later process.
+    fn keep(&self, name: &str, number: u64) -> Result<(), StoreError>;
 
-    /// What was kept of that, by an earlier process too.
-    fn held_until_ms(&self, sink: &str) -> Result<Option<i64>, StoreError>;
+    /// The number that was last kept under a name.
+    fn kept(&self, name: &str) -> Result<Option<u64>, StoreError>;
 
     /// How much waits for a sink.
     fn waiting(&self, sink: &str) -> Result<Waiting, StoreError>;

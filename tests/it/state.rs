@@ -802,6 +802,17 @@ async fn a_sink_is_left_alone_as_it_asked_also_by_the_next_run() {
     assert_eq!(pager.brought(), [""; 0]);
 }
 
+#[test]
+fn what_is_kept_by_name_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, known) in [(7, None), (8, Some(7))] {
+        let outbox = open(folder.path()).outbox();
+        assert_eq!((outbox.kept("a").unwrap(), outbox.kept("b").unwrap()), (known, None));
+        outbox.keep("a", number).unwrap();
+        assert_eq!(outbox.kept("a").unwrap(), Some(number));
+    }
+}
+
 #[tokio::test]
 async fn a_clock_that_is_set_back_holds_up_no_entry() {
     let folder = tempfile::tempdir().unwrap();

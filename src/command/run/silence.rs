@@ -33,9 +33,14 @@ pub enum Change {
 }
 
 impl Watch {
-    /// A watch from the start of a run.
-    pub fn new(settings: Silence) -> Self {
-        Self { settings, count: 0, heard: Duration::ZERO, usual: None, silent: false }
+    /// A watch from the start of a run, to which an earlier one may have told the usual gap.
+    pub fn new(settings: Silence, usual: Option<Duration>) -> Self {
+        Self { settings, count: 0, heard: Duration::ZERO, usual, silent: false }
+    }
+
+    /// The usual gap, as far as it is known.
+    pub fn usual(&self) -> Option<Duration> {
+        self.usual
     }
 
     /// Takes in how much the source has handed over by now.
@@ -76,7 +81,7 @@ mod tests {
 
     /// Looks every five seconds; the source hands something over every `gap` until `end`. When alarms begin and end.
     fn alarms(gap: u64, end: u64, then: u64) -> Vec<(u64, Change)> {
-        let mut watch = Watch::new(SETTINGS);
+        let mut watch = Watch::new(SETTINGS, None);
         let count = |now: u64| now.min(end) / gap + u64::from(now >= then);
         let looks = (0..=then + 10).step_by(5);
         looks.filter_map(|now| Some((now, watch.look(seconds(now), count(now))?))).collect()
@@ -103,8 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_run_knew_is_the_patience_of_the_next() {
+        for (usual, is_silent) in [(None, true), (Some(seconds(300)), false)] {
+            let mut watch = Watch::new(SETTINGS, usual);
+            assert_eq!(watch.look(seconds(2_000), 0).is_some(), is_silent, "{usual:?}");
+            assert_eq!(watch.look(seconds(3_001), 0).is_some(), !is_silent, "{usual:?}");
+        }
+    }
+
+    #[test]
     fn patience_has_an_end() {
-        let mut watch = Watch::new(SETTINGS);
+        let mut watch = Watch::new(SETTINGS, None);
         watch.look(seconds(100_000), 1);
         assert_eq!(watch.look(seconds(100_000 + 86_400), 1), None);
         assert_eq!(watch.look(seconds(100_000 + 86_401), 1), Some(Change::Silent(seconds(86_401))));

@@ -70,6 +70,28 @@ impl Status {
         waiting.await.unwrap_or_default()
     }
 
+    /// The usual gap between two deliveries of each source, as an earlier run has kept it; `None` where none has, or it
+    /// cannot be read.
+    pub async fn usual_gaps(&self, sources: Vec<Arc<str>>) -> Vec<Option<Duration>> {
+        let (outbox, count) = (Arc::clone(&self.outbox), sources.len());
+        let kept = move || {
+            let of = |source: &Arc<str>| outbox.kept(&usual_gap_of(source)).ok().flatten().map(Duration::from_millis);
+            sources.iter().map(of).collect()
+        };
+        tokio::task::spawn_blocking(kept).await.unwrap_or_else(|_| vec![None; count])
+    }
+
+    /// Keeps them for the next run. What cannot be kept is learned anew there.
+    pub async fn keep_usual_gaps(&self, gaps: Vec<(Arc<str>, Duration)>) {
+        let outbox = Arc::clone(&self.outbox);
+        let keep = move || {
+            for (source, gap) in gaps {
+                let _ = outbox.keep(&usual_gap_of(&source), u64::try_from(gap.as_millis()).unwrap_or(u64::MAX));
+            }
+        };
+        let _ = tokio::task::spawn_blocking(keep).await;
+    }
+
     /// Why the run is not as it should be.
     pub async fn reasons(&self) -> Vec<String> {
         let mut reasons: Vec<String> = self.handle.trouble().into_iter().collect();
@@ -85,6 +107,11 @@ impl Status {
             .extend(self.waiting().await.iter().filter_map(|(sink, waiting)| backlog::behind(sink, waiting, now_ms)));
         reasons
     }
+}
+
+/// What the usual gap of a source is kept under, in milliseconds.
+fn usual_gap_of(source: &str) -> String {
+    format!("usual gap of source {source}")
 }
 
 /// The time from one moment to a later one.

@@ -83,12 +83,12 @@ impl Outbox for WatchedOutbox {
         result
     }
 
-    fn hold(&self, sink: &str, until_ms: i64) -> Result<(), StoreError> {
-        self.outbox.hold(sink, until_ms)
+    fn keep(&self, name: &str, number: u64) -> Result<(), StoreError> {
+        self.outbox.keep(name, number)
     }
 
-    fn held_until_ms(&self, sink: &str) -> Result<Option<i64>, StoreError> {
-        self.outbox.held_until_ms(sink)
+    fn kept(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        self.outbox.kept(name)
     }
 
     fn waiting(&self, sink: &str) -> Result<Waiting, StoreError> {
