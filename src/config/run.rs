@@ -257,7 +257,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
     section.require("sources", "[sources.trail]` with a `type` and what it reads; also `[sources.files]");
     section.tables("sources", |name, section| sources.extend(sources::source(name, section)));
     section.require("sinks", "[sinks.out]` with `type = \"stdout\"");
-    section.tables("sinks", |name, section| sinks.extend(sinks::sink(name, &instance, section)));
+    section.tables("sinks", |name, section| sinks.extend(sinks::sink(name, &instance, &sources, section)));
     // A host's name changes with each container, and findings that come back under an older one would go round.
     #[cfg(feature = "aws")]
     if sinks.iter().any(|sink| matches!(sink.kind, SinkKind::EventBridge(..))) {

@@ -1,13 +1,17 @@
 //! The tables below `sinks`.
 
+#[cfg(all(feature = "listen", feature = "webhook"))]
+use std::net::{IpAddr, SocketAddr};
 #[cfg(feature = "aws")]
 use std::sync::Arc;
 #[cfg(any(feature = "aws", feature = "webhook"))]
 use std::time::Duration;
 
+#[cfg(all(feature = "listen", feature = "webhook"))]
+use super::SourceKind;
 #[cfg(feature = "aws")]
 use super::access;
-use super::{SinkKind, SinkSettings};
+use super::{SinkKind, SinkSettings, SourceSettings};
 use crate::config::section::Section;
 use crate::pipeline::{Patience, Route};
 use crate::rule::Severity;
@@ -35,9 +39,16 @@ const SINK_TYPES: &[(&str, SinkType)] = &[
     ("eventbridge", SinkType::EventBridge),
 ];
 
-pub(super) fn sink(name: &str, instance: &str, mut section: Section<'_, '_>) -> Option<SinkSettings> {
+pub(super) fn sink(
+    name: &str,
+    instance: &str,
+    sources: &[SourceSettings],
+    mut section: Section<'_, '_>,
+) -> Option<SinkSettings> {
     #[cfg(not(feature = "aws"))]
     let _ = instance;
+    #[cfg(not(all(feature = "listen", feature = "webhook")))]
+    let _ = sources;
     section.require("type", "type = \"stdout\"");
     let Some(kind) = section.choice("type", SINK_TYPES) else {
         section.give_up();
@@ -57,7 +68,11 @@ pub(super) fn sink(name: &str, instance: &str, mut section: Section<'_, '_>) -> 
             Some(SinkKind::Stdout(section.choice_or("format", &words, 0)))
         }
         #[cfg(feature = "webhook")]
-        SinkType::Webhook => webhook_sink(name, &mut section).map(|settings| SinkKind::Webhook(Box::new(settings))),
+        SinkType::Webhook => webhook_sink(name, &mut section).map(|settings| {
+            #[cfg(feature = "listen")]
+            refuse_circle(sources, &settings.url, &mut section);
+            SinkKind::Webhook(Box::new(settings))
+        }),
         #[cfg(feature = "aws")]
         SinkType::EventBridge => eventbridge_sink(name, instance, &mut section),
     };
@@ -145,6 +160,32 @@ fn webhook_sink(name: &str, section: &mut Section<'_, '_>) -> Option<webhook::Se
         section.complain(error.setting, error.problem);
     }
     Some(settings)
+}
+
+/// Findings that a source of this run takes in would be events, and lead to findings.
+#[cfg(all(feature = "listen", feature = "webhook"))]
+fn refuse_circle(sources: &[SourceSettings], url: &str, section: &mut Section<'_, '_>) {
+    let listens_there = |source: &&SourceSettings| match &source.kind {
+        SourceKind::Http(settings) => leads_to(url, settings.address),
+        _ => false,
+    };
+    if let Some(source) = sources.iter().find(listens_there) {
+        let text =
+            format!("there `sources.{}` listens: findings would come back as events (name another)", source.name);
+        section.complain("url", text);
+    }
+}
+
+/// Whether a URL is that of an address of this machine. Names are not looked up, but for the one that all machines have.
+#[cfg(all(feature = "listen", feature = "webhook"))]
+fn leads_to(url: &str, address: SocketAddr) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = match host.parse::<IpAddr>() {
+        Ok(host) => host == address.ip() || address.ip().is_unspecified() && host.is_loopback(),
+        Err(_) => host == "localhost" && (address.ip().is_loopback() || address.ip().is_unspecified()),
+    };
+    is_here && url.port_or_known_default() == Some(address.port())
 }
 
 #[cfg(feature = "webhook")]
