@@ -92,7 +92,7 @@ impl Sequencer {
         stop: CancellationToken,
     ) -> Self {
         let Outputs { sinks, tap, handle, clock } = outputs;
-        let tallies = sources.iter().map(|source| (source.name().into(), Tally::default())).collect();
+        let tallies = sources.iter().map(|source| (source.name(), Tally::default())).collect();
         let mut summary = Summary { tallies, ..Summary::default() };
         let mut seen = Seen::new(bounds.keys_remembered);
         seen.remember(&store.seen(), &mut summary);
