@@ -6,6 +6,10 @@ use std::time::SystemTime;
 
 use clap::Args;
 
+mod place;
+
+pub use place::GroupPlace;
+
 use super::time::Moment;
 use super::{Exit, notify, say, source_failed};
 use crate::config::run::AwsAccess;
@@ -165,11 +169,13 @@ impl AwsArgs {
         let caller = self.caller(region).await.map_err(source_failed)?;
         for Place { group, region, trail } in places.clone() {
             let name = name_apart(&group, &region, &places);
+            let kept_at = GroupPlace::of(None, &group, &region, &self.role_arn);
+            let older = name.clone().unwrap_or_else(|| name_of(&group).to_owned());
             let quota = quotas.of(&caller, &region);
             let access = Access { region: Some(region.clone()), ..self.access() };
             let other_endpoint = self.has_other_endpoint();
             let settings = Settings { name, other_endpoint, trail, ..settings(wanted, group, region) };
-            let settings = resumed(settings, wanted.checkpoints);
+            let settings = resumed(settings, &kept_at, &older, wanted.checkpoints);
             match CloudWatchLogs::new(settings, quota, connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
                 Err(error) => {
@@ -261,12 +267,10 @@ pub fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings 
     }
 }
 
-/// Settings that go on from where an earlier run got to.
-pub fn resumed(settings: Settings, checkpoints: &[Checkpoint]) -> Settings {
-    let name = settings.name.as_deref().unwrap_or(name_of(&settings.group));
-    let found = checkpoints.iter().find(|checkpoint| *checkpoint.source == *name);
-    let resume = found.map(|checkpoint| checkpoint.position.clone());
-    Settings { resume, ..settings }
+/// Settings that go on from where an earlier run got to. That may have kept it under an older name.
+pub fn resumed(settings: Settings, kept_at: &GroupPlace, older: &str, checkpoints: &[Checkpoint]) -> Settings {
+    let resume = kept_at.kept(checkpoints, &[older]).map(|checkpoint| checkpoint.position.clone());
+    Settings { resume, position_key: Some(kept_at.key()), ..settings }
 }
 
 /// A name that tells a group from others of the same name, in other regions or accounts; `None` where none is needed.

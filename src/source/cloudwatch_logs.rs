@@ -81,9 +81,11 @@ pub struct Settings {
     pub group: String,
     /// The region of the log group; that of the clients which `Connect` gives.
     pub region: String,
-    /// The name for origins and checkpoints; the group's name where it is `None`. Give one to tell groups of the same
-    /// name in several regions apart.
+    /// The name for origins and reports; the group's name where it is `None`. Give one to tell groups of the same name in
+    /// several regions apart.
     pub name: Option<String>,
+    /// What the position is kept under; the name where it is `None`.
+    pub position_key: Option<String>,
     /// The first timestamp wanted, inclusive, in milliseconds since 1970; `None` is now.
     pub start_ms: Option<i64>,
     /// The last timestamp wanted, inclusive, in milliseconds since 1970. When following, reading stops 30 seconds after
@@ -128,6 +130,7 @@ impl Settings {
             group: group.into(),
             region: region.into(),
             name: None,
+            position_key: None,
             start_ms: None,
             end_ms: None,
             follow: false,
@@ -183,6 +186,7 @@ pub struct CloudWatchLogs {
     settings: Settings,
     group: Group,
     name: Arc<str>,
+    position_key: Arc<str>,
     quota: Arc<Quota>,
     connect: Connect,
     notify: Notify,
@@ -230,9 +234,11 @@ impl CloudWatchLogs {
             return Err(SettingsError::Region { group: group.name, theirs, ours });
         }
         let reader = Reader::new(&settings, &group, &quota)?;
+        let name = settings.name.as_ref().unwrap_or(&group.name);
         let report = SourceReport { quota_calls_per_second: Some(quota.calls_per_second()), ..Default::default() };
         Ok(Self {
-            name: settings.name.as_deref().unwrap_or(&group.name).into(),
+            position_key: settings.position_key.as_ref().unwrap_or(name).as_str().into(),
+            name: name.as_str().into(),
             settings,
             group,
             quota,
@@ -514,7 +520,7 @@ impl CloudWatchLogs {
     }
 
     fn checkpoint_at(&self, position: Position) -> Checkpoint {
-        Checkpoint { source: Arc::clone(&self.name), position: position.write() }
+        Checkpoint { source: Arc::clone(&self.position_key), position: position.write() }
     }
 }
 

@@ -788,6 +788,37 @@ async fn the_admin_listener_tells_how_the_run_fares() {
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
 }
 
+/// The old position is later than the event, which would never come by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_reads_another_group_goes_on_from_no_position_of_the_first() {
+    const OTHER: &str = "other-logs";
+    let lab = Lab::new().await;
+    lab.configure("[sinks.out]\ntype = \"stdout\"\nformat = \"json\"\n");
+    lab.edit("region =", "since = \"3h\"\nregion =");
+    let mut positions = Vec::new();
+    for (group, number) in [(GROUP, 1), (OTHER, 2), (GROUP, 3)] {
+        lab.endpoint.logs().create_group(group);
+        let two_hours_ago_ms = jiff::Timestamp::now().as_millisecond() - 7_200_000;
+        let event = LogEvent { timestamp_ms: two_hours_ago_ms, message: event_json("Fire", number) };
+        lab.endpoint.logs().put(group, "stream", event);
+        lab.edit("log_group = \"", &format!("log_group = \"{group}\" # \""));
+        let mut daemon = lab.start();
+        if number < 3 {
+            let mut line = String::new();
+            BufReader::new(daemon.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            assert!(line.contains(&event_id(number)), "{line}");
+        } else {
+            wait("a start", || lab.log().matches(" follows ").count() == 3).await;
+        }
+        assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+        let state = Inspector::open(&lab.path("state")).unwrap().overview().unwrap();
+        positions.push(state.checkpoints.iter().map(|kept| kept.source.to_string()).collect::<Vec<_>>());
+    }
+    let (first, other) = (format!("trail/us-east-1::{GROUP}"), format!("trail/us-east-1::{OTHER}"));
+    assert_eq!(positions, [vec![first.clone()], vec![first.clone(), other.clone()], vec![first, other]]);
+    assert_eq!(lab.log().matches("reads another log group than before").count(), 1, "{}", lab.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_up_is_listed_and_sent_again() {
     let lab = Lab::new().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::future::join_all;
 
-use crate::command::aws::{AwsArgs, Place, Quotas, Wanted, resumed, settings};
+use crate::command::aws::{AwsArgs, GroupPlace, Place, Quotas, Wanted, resumed, settings};
 use crate::command::reach;
 use crate::command::time::Moment;
 use crate::config::Run;
@@ -47,13 +47,19 @@ pub async fn log_group(
         args.places(&wanted, notify).await?.into_iter().next().context("there is no log group")?;
     let quota = quotas.of(&args.caller(&region).await?, &region);
     let access = Access { region: Some(region.clone()), ..args.access() };
+    let kept_at = GroupPlace::of(Some(name), &group, &region, &access.roles);
     let settings = Settings {
         name: Some(name.to_owned()),
         other_endpoint: args.has_other_endpoint(),
         trail,
         ..settings(&wanted, group, region)
     };
-    let source = CloudWatchLogs::new(resumed(settings, checkpoints), quota, connector(access), Arc::clone(notify))?;
+    if kept_at.is_another(checkpoints) {
+        let text = format!("source `{name}` reads another log group than before, and begins by `since`");
+        notify(Notice { level: NoticeLevel::Info, text });
+    }
+    let settings = resumed(settings, &kept_at, name, checkpoints);
+    let source = CloudWatchLogs::new(settings, quota, connector(access), Arc::clone(notify))?;
     Ok(Arc::new(source))
 }
 
