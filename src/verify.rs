@@ -42,6 +42,7 @@ pub struct Verifier {
     archive: Arc<dyn Archive>,
     keys: Keys,
     range: Range,
+    now: Timestamp,
     only: Only,
 }
 
@@ -61,6 +62,8 @@ struct View {
     named: HashMap<String, Named>,
     /// When the time ends that the last digest is about.
     last_end: Option<Timestamp>,
+    /// Why none of the digests could be held against a key.
+    locked: Option<SourceError>,
 }
 
 /// A log file that a good digest names.
@@ -75,9 +78,10 @@ struct Named {
 }
 
 impl Verifier {
-    /// What an archive holds of a stretch of time, to be held against public keys.
-    pub fn new(archive: Arc<dyn Archive>, keys: Keys, range: Range) -> Self {
-        Self { archive, keys, range, only: Only::default() }
+    /// What an archive holds of a stretch of time, to be held against public keys. What time it is tells what may be still
+    /// to come.
+    pub fn new(archive: Arc<dyn Archive>, keys: Keys, range: Range, now: Timestamp) -> Self {
+        Self { archive, keys, range, now, only: Only::default() }
     }
 
     /// The same of some accounts and regions.
@@ -86,11 +90,18 @@ impl Verifier {
     }
 
     /// Verifies what lies below a folder, which ends in a slash or is empty. `told` is told of each place that is done with.
+    /// A place whose keys cannot be had is a problem of its own, and an error if there is no other.
     pub async fn verify(&self, prefix: &str, told: impl Fn(&Place, &Report)) -> Result<Report, SourceError> {
-        let mut report = Report::default();
-        for place in self.places(prefix).await? {
-            self.verify_place(&place, &mut report).await?;
-            told(&place, &report);
+        let (mut report, mut locked) = (Report::default(), Vec::new());
+        let places = self.places(prefix).await?;
+        for place in &places {
+            locked.extend(self.verify_place(place, &mut report).await?);
+            told(place, &report);
+        }
+        if locked.len() == places.len()
+            && let Some(error) = locked.pop()
+        {
+            return Err(error);
         }
         report.problems.sort();
         Ok(report)
@@ -106,13 +117,18 @@ impl Verifier {
         Ok(places)
     }
 
-    async fn verify_place(&self, place: &Place, report: &mut Report) -> Result<(), SourceError> {
+    /// Verifies a place; returns why that is not possible, if it is not.
+    async fn verify_place(&self, place: &Place, report: &mut Report) -> Result<Option<SourceError>, SourceError> {
         let mut view = self.view(place, report).await?;
+        if view.locked.is_some() {
+            return Ok(view.locked);
+        }
+        self.look_for_end(place, &view, report);
         let logs = self.archive.keys(&place.logs(), self.range.log_days()).await?;
         self.look_for_unnamed(place, &view, &logs, report);
         self.verify_logs(&mut view, report).await;
         report.chains.append(&mut view.chains);
-        Ok(())
+        Ok(None)
     }
 
     /// Tells which log files nobody vouches for.
@@ -126,12 +142,34 @@ impl Verifier {
             return;
         }
         for key in unnamed {
-            match view.is_pending(key) {
+            match self.is_pending(view, key) {
                 true => report.logs_pending += 1,
                 false => {
                     report.problem(ProblemKind::LogUnnamed, self.archive.place(key), "no digest that is good names it");
                 }
             }
+        }
+    }
+
+    /// Whether a digest that names a log file may still be to come.
+    fn is_pending(&self, view: &View, key: &str) -> bool {
+        let (Some(end), Some(delivered)) = (view.last_end, delivered(key)) else { return false };
+        // Names tell the minute.
+        let since_end = delivered.duration_since(end);
+        let is_behind = since_end > SignedDuration::from_mins(-1) && since_end <= PENDING_MAX;
+        is_behind && self.now.duration_since(end) <= PENDING_MAX
+    }
+
+    /// Tells that digests end before the time that was asked for does: whoever deletes the last ones leaves no other trace. A
+    /// copy is as old as it is.
+    fn look_for_end(&self, place: &Place, view: &View, report: &mut Report) {
+        let (Some(end), Some(_)) = (view.last_end, self.archive.bucket()) else { return };
+        let asked = self.range.until.map_or(self.now, |until| until.min(self.now));
+        if asked.duration_since(end) > PENDING_MAX {
+            let text = format!(
+                "no digest is about the time after {end} (was the trail or its validation ended? then ask with `--until`)"
+            );
+            report.problem(ProblemKind::ChainEnds, self.archive.place(&place.digests()), text);
         }
     }
 
@@ -173,15 +211,5 @@ impl Verifier {
                 Err(changed(format!("its content was changed: it has not the hash that {digest} names")))
             }
         }
-    }
-}
-
-impl View {
-    /// Whether a digest that names a log file may still be to come.
-    fn is_pending(&self, key: &str) -> bool {
-        let (Some(end), Some(delivered)) = (self.last_end, delivered(key)) else { return false };
-        // Names tell the minute.
-        let since_end = delivered.duration_since(end);
-        since_end > SignedDuration::from_mins(-1) && since_end <= PENDING_MAX
     }
 }

@@ -108,7 +108,7 @@ impl Verify {
         let (archive, prefix) = self.archive().await?;
         let OnlyArgs { account, event_region } = self.only.clone();
         let only = Only { accounts: account, regions: event_region };
-        let verifier = Verifier::new(archive, keys, range(self.since, self.until)).only(only);
+        let verifier = Verifier::new(archive, keys, range(self.since, self.until), Timestamp::now()).only(only);
         verifier.verify(&prefix, |place, report| self.tell(place, report)).await
     }
 

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use jiff::civil::Date;
 
 use super::SourceError;
+use super::layout::TrailFile;
 
 mod folder;
 
@@ -64,11 +65,21 @@ pub trait Archive: Send + Sync {
     /// The folders right below a prefix that ends in a slash, or is empty, by their whole names; in their order.
     fn folders<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, SourceError>>;
 
-    /// The keys of CloudTrail's files below the folder of a region, of certain days; in their order.
+    /// The keys of CloudTrail's files below the folder of a region, of certain days; in their order. With them those that
+    /// lie in no day's folder, as far as they are met.
     fn keys<'a>(&'a self, prefix: &'a str, days: Days) -> BoxFuture<'a, Result<Vec<String>, SourceError>>;
 
     /// Reads a file.
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Stored, Unreadable>>;
+}
+
+/// Whether a key that is below the folder of a region is of certain days. Of those in no day's folder only what somebody may
+/// take for events.
+pub(super) fn is_asked_for(key: &str, days: Days) -> bool {
+    match TrailFile::of(key) {
+        Some(file) => days.has(file.day),
+        None => key.ends_with(".gz") || key.ends_with(".json"),
+    }
 }
 
 /// The key that a path has below a root.

@@ -53,7 +53,11 @@ impl Verifier {
                 .buffered(READ_AT_ONCE)
                 .collect()
                 .await;
-            self.judge_chain(place, &chain[0].1.chain, reads, &mut view, report).await?;
+            if let Err(error) = self.judge_chain(place, &chain[0].1.chain, reads, &mut view, report).await {
+                let text = format!("none of its digests can be checked: {error}");
+                report.problem(ProblemKind::KeyUnavailable, self.archive.place(&place.digests()), text);
+                return Ok(View { locked: Some(error), ..View::default() });
+            }
         }
         Ok(view)
     }
@@ -103,6 +107,7 @@ impl Verifier {
         report: &mut Report,
     ) -> Result<Vec<Standing>, SourceError> {
         let mut standings = vec![Standing::Bad; reads.len()];
+        let home = self.archive.bucket().map(str::to_owned).or_else(|| newest_bucket(reads));
         for at in (0..reads.len()).rev() {
             let (upto, after) = reads.split_at_mut(at + 1);
             let read = &mut upto[at];
@@ -111,7 +116,7 @@ impl Verifier {
                 self.take_signature(place, read, next);
             }
             let is_forsaken = after.first().is_some_and(|next| self.begins_anew(place, next));
-            match self.standing(place, read).await? {
+            match self.standing(place, read, home.as_deref()).await? {
                 // Whoever forges a copy leaves out what would have to be signed.
                 Ok(Standing::Unsigned) if is_forsaken => {
                     let text = "no digest after it says what its signature was".to_owned();
@@ -143,11 +148,12 @@ impl Verifier {
         place.key_in(&*self.archive, bucket, digest.previous_digest_s3_object.as_deref()?)
     }
 
-    /// Whether a digest is what was delivered, by its signature.
+    /// Whether a digest is what was delivered to its bucket, by its signature.
     async fn standing(
         &self,
         place: &Place,
         read: &Read,
+        home: Option<&str>,
     ) -> Result<Result<Standing, (ProblemKind, String)>, SourceError> {
         let content = match &read.content {
             Ok(content) => content,
@@ -155,7 +161,7 @@ impl Verifier {
         };
         let digest = &content.digest;
         let at = place.key_in(&*self.archive, &digest.digest_s3_bucket, &digest.digest_s3_object);
-        if at.as_deref() != Some(&*read.key) {
+        if at.as_deref() != Some(&*read.key) || home.is_some_and(|home| home != digest.digest_s3_bucket) {
             let from = format!("s3://{}/{}", digest.digest_s3_bucket, digest.digest_s3_object);
             return Ok(Err((ProblemKind::DigestMoved, format!("it was delivered to {from}"))));
         }
@@ -262,6 +268,12 @@ fn parsed(stored: &Stored) -> Result<Content, (ProblemKind, String)> {
     let generated = stored.generated.as_deref().and_then(|time| time.parse().ok());
     let (sha256, signature) = (sha256(&bytes), stored.signature.clone());
     Ok(Content { digest, start, end, sha256, signature, generated })
+}
+
+/// The bucket that the newest digest was delivered to. A copy is of one bucket.
+fn newest_bucket(reads: &[Read]) -> Option<String> {
+    let newest = reads.iter().rev().find_map(|read| read.content.as_ref().ok())?;
+    Some(newest.digest.digest_s3_bucket.clone())
 }
 
 /// Whether a digest is the one that the next one names, by hash and signature.

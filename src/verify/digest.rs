@@ -13,6 +13,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
+use crate::source::layout::TrailFile;
+
 /// A digest: the log files that were delivered in an hour or so, and the digest before it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,10 +115,14 @@ impl DigestName {
     }
 }
 
-/// When a log file was delivered, to the minute, by its key.
+/// When a log file was delivered, to the minute, by its key; `None` if the name has another form, or says a time that is not
+/// of the day of the folder, give or take one. Anybody can give a file a name.
 pub fn delivered(key: &str) -> Option<Timestamp> {
     let (name, _unique) = file_name(key)?.rsplit_once('_')?;
-    time(name.rsplit_once('_')?.1, "%Y%m%dT%H%MZ")
+    let time = time(name.rsplit_once('_')?.1, "%Y%m%dT%H%MZ")?;
+    let (day, of_name) = (TrailFile::of(key)?.day, time.to_zoned(TimeZone::UTC).date());
+    let is_near = [Some(day), day.yesterday().ok(), day.tomorrow().ok()].contains(&Some(of_name));
+    is_near.then_some(time)
 }
 
 fn file_name(key: &str) -> Option<&str> {
@@ -159,7 +165,18 @@ mod tests {
     fn names_of_log_files_say_when_they_were_delivered() {
         let key = "a/AWSLogs/1/CloudTrail/eu-west-1/2026/01/05/1_CloudTrail_eu-west-1_20260105T0305Z_abc.json.gz";
         assert_eq!(delivered(key), Some(at("2026-01-05T03:05:00Z")));
-        assert_eq!(delivered("a/b.json.gz"), None);
+        for (name, key) in [
+            ("another form", "AWSLogs/1/CloudTrail/eu-west-1/2026/01/05/b.json.gz"),
+            ("no day", "AWSLogs/1/CloudTrail/eu-west-1/1_CloudTrail_eu-west-1_20260105T0305Z_abc.json.gz"),
+            (
+                "another day",
+                "AWSLogs/1/CloudTrail/eu-west-1/2026/01/05/1_CloudTrail_eu-west-1_20200101T0305Z_abc.json.gz",
+            ),
+        ] {
+            assert_eq!(delivered(key), None, "{name}");
+        }
+        let at_midnight = "AWSLogs/1/CloudTrail/eu-west-1/2026/01/05/1_CloudTrail_eu-west-1_20260104T2359Z_abc.json.gz";
+        assert_eq!(delivered(at_midnight), Some(at("2026-01-04T23:59:00Z")));
     }
 
     /// The example of AWS's documentation, shortened.

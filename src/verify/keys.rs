@@ -1,6 +1,6 @@
 //! The public keys that digests are held against: given in a file, or asked for as they are met.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -26,9 +26,14 @@ pub struct Keys {
 #[derive(Default)]
 struct Found {
     keys: HashMap<(String, String), Arc<[u8]>>,
-    /// What was asked for and is not there.
-    unknown: HashSet<(String, String)>,
+    /// What was asked for and is not there, with the times for which it was.
+    unknown: HashMap<(String, String), Vec<i64>>,
+    /// Regions whose keys cannot be had.
+    refused: HashMap<String, SourceError>,
 }
+
+/// Times for which a key is asked for in vain before it counts as unknown at any. A digest may say a false time.
+const TIMES_ASKED_MAX: usize = 16;
 
 /// What `aws cloudtrail list-public-keys` prints.
 #[derive(Deserialize)]
@@ -67,7 +72,8 @@ impl Keys {
         Self { given: HashMap::new(), find: Some(find), found: Mutex::default() }
     }
 
-    /// The key of a fingerprint that a digest of a region was signed with at some time; `None` if there is none.
+    /// The key of a fingerprint that a digest of a region was signed with at some time; `None` if there is none. A region
+    /// that gives none is not asked again.
     pub(super) async fn key(
         &self,
         region: &str,
@@ -76,17 +82,24 @@ impl Keys {
     ) -> Result<Option<Arc<[u8]>>, SourceError> {
         let Some(find) = &self.find else { return Ok(self.given.get(fingerprint).cloned()) };
         let name = (region.to_owned(), fingerprint.to_owned());
-        if let Some(known) = self.found().known(&name) {
-            return Ok(known);
-        }
         let when = when.as_second();
-        let keys = find(region.to_owned(), when - AROUND_SECONDS, when + AROUND_SECONDS).await?;
+        if let Some(known) = self.found().known(&name, when) {
+            return known;
+        }
+        let asked = find(region.to_owned(), when - AROUND_SECONDS, when + AROUND_SECONDS).await;
         let mut found = self.found();
+        let keys = match asked {
+            Ok(keys) => keys,
+            Err(error) => {
+                found.refused.insert(region.to_owned(), error.clone());
+                return Err(error);
+            }
+        };
         for key in keys {
             found.keys.insert((region.to_owned(), key.fingerprint), key.der.into());
         }
         if !found.keys.contains_key(&name) {
-            found.unknown.insert(name.clone());
+            found.unknown.entry(name.clone()).or_default().push(when);
         }
         Ok(found.keys.get(&name).cloned())
     }
@@ -97,9 +110,18 @@ impl Keys {
 }
 
 impl Found {
-    fn known(&self, name: &(String, String)) -> Option<Option<Arc<[u8]>>> {
-        let is_unknown = self.unknown.contains(name);
-        self.keys.get(name).cloned().map(Some).or(is_unknown.then_some(None))
+    /// What a question for a key would be answered, if that is known.
+    fn known(&self, name: &(String, String), when: i64) -> Option<Result<Option<Arc<[u8]>>, SourceError>> {
+        if let Some(key) = self.keys.get(name) {
+            return Some(Ok(Some(Arc::clone(key))));
+        }
+        if let Some(error) = self.refused.get(&name.0) {
+            return Some(Err(error.clone()));
+        }
+        let asked = self.unknown.get(name)?;
+        let is_unknown =
+            asked.len() >= TIMES_ASKED_MAX || asked.iter().any(|at| at.abs_diff(when) <= AROUND_SECONDS as u64);
+        is_unknown.then_some(Ok(None))
     }
 }
 

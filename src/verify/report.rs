@@ -19,10 +19,14 @@ pub enum ProblemKind {
     SignatureWrong,
     /// Nobody knows the key that a digest names.
     KeyUnknown,
+    /// The keys of a region cannot be had, and none of its digests be held against them.
+    KeyUnavailable,
     /// A digest is not the one that the next one names.
     ChainBroken,
     /// No digest is about a stretch of time.
     Gap,
+    /// No digest is about the last hours of the time that was asked for.
+    ChainEnds,
     /// There are log files and no digests.
     NoDigests,
     /// A log file that a digest names is not there.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -25,6 +26,8 @@ pub struct Watch {
     prefix: String,
     notify: Notify,
     places: tokio::sync::Mutex<Places>,
+    /// Log files that were delivered after the last digest.
+    pending: AtomicU64,
 }
 
 #[derive(Default)]
@@ -37,7 +40,13 @@ struct Places {
 impl Watch {
     /// Watches the reading of all below a folder of the archive, which ends in a slash or is empty.
     pub fn new(verifier: Verifier, prefix: &str, notify: Notify) -> Self {
-        Self { verifier, prefix: prefix.to_owned(), notify, places: tokio::sync::Mutex::default() }
+        Self {
+            verifier,
+            prefix: prefix.to_owned(),
+            notify,
+            places: tokio::sync::Mutex::default(),
+            pending: AtomicU64::new(0),
+        }
     }
 
     /// What the digests of a place say. What is wrong with them is told when they are read.
@@ -72,7 +81,12 @@ impl Watch {
         let view = self.view(&place).await.map_err(|error| format!("its digests cannot be read: {error}"))?;
         match view.named.get(key) {
             Some(named) => self.verifier.judge_content(body.clone(), named).await.map_err(|(_, text)| text),
-            None if view.is_pending(key) || !self.verifier.range.has(delivered(key)) => Ok(()),
+            None if let Some(error) = &view.locked => Err(format!("its digests cannot be checked: {error}")),
+            None if self.verifier.is_pending(&view, key) => {
+                self.pending.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            None if !self.verifier.range.has(delivered(key)) => Ok(()),
             None => Err("no digest that is good names it".to_owned()),
         }
     }
@@ -96,6 +110,10 @@ impl Witness for Watch {
     fn finish(&self) -> BoxFuture<'_, u64> {
         Box::pin(async {
             let rest = self.look_at_the_rest().await;
+            if let pending @ 1.. = self.pending.swap(0, Ordering::Relaxed) {
+                let text = format!("log files that no digest names as yet, delivered after the last one: {pending}");
+                (self.notify)(Notice { level: NoticeLevel::Info, text });
+            }
             let problems = &mut self.places.lock().await.problems;
             if let Err(error) = rest {
                 let text = format!("not all digests could be looked at: {error}");
@@ -112,6 +130,9 @@ impl Verifier {
     async fn look_for_missing(&self, place: &Place, view: &View, report: &mut Report) -> Result<(), SourceError> {
         let logs = self.archive.keys(&place.logs(), self.range.log_days()).await?;
         let logs: BTreeSet<String> = logs.into_iter().collect();
+        if view.locked.is_some() {
+            return Ok(());
+        }
         for (key, named) in view.named.iter().filter(|(key, _)| self.range.has(delivered(key))) {
             if key.starts_with(&place.logs()) && !logs.contains(key) {
                 let text = format!("it is not there; {} names it", self.archive.place(&named.digest));

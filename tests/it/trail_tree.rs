@@ -221,7 +221,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn gunzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut decoder = flate2::write::GzDecoder::new(Vec::new());
     decoder.write_all(bytes).unwrap();
     decoder.finish().unwrap()

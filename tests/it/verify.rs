@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use trailwatch::sim::{Endpoint, Fault, REGION, Trails};
+use trailwatch::source::SourceError;
 use trailwatch::source::archive::{Archive, Copy};
+use trailwatch::source::aws::public_keys::FindKeys;
 use trailwatch::source::s3::{Bucket, Settings, local_connector};
 use trailwatch::verify::report::{ChainReport, Problem, Report};
 use trailwatch::verify::{Keys, Range, Verifier};
 
 use super::sqs::patiently;
-use super::trail_tree::{ACCOUNT, BUCKET, File, OTHER, SIGNER, Tree, at, gzip};
+use super::trail_tree::{ACCOUNT, BUCKET, File, OTHER, SIGNER, Tree, at, gunzip, gzip};
 
 /// Four hours of a trail, with the keys of what is in it.
 #[derive(Clone)]
@@ -46,8 +48,13 @@ fn day_in(mut tree: Tree) -> Day {
     Day { tree, logs, digests }
 }
 
+/// What is found an hour after the last digest.
 async fn verified(archive: Arc<dyn Archive>, keys: Keys, range: Range, prefix: &str) -> Report {
-    patiently(Verifier::new(archive, keys, range).verify(prefix, |_, _| {})).await.unwrap()
+    verified_at("2026-01-05T05:00:00Z", archive, keys, range, prefix).await
+}
+
+async fn verified_at(now: &str, archive: Arc<dyn Archive>, keys: Keys, range: Range, prefix: &str) -> Report {
+    patiently(Verifier::new(archive, keys, range, at(now)).verify(prefix, |_, _| {})).await.unwrap()
 }
 
 async fn bucket(endpoint: &Endpoint) -> Arc<dyn Archive> {
@@ -215,9 +222,49 @@ const TAMPERINGS: &[Tampering] = &[
     (
         "the last digests were deleted",
         |day| day.digests[1..].iter().for_each(|key| drop(day.tree.files.remove(key))),
-        // Up to two hours after the last one, the next may be still to come.
-        &["log-unnamed log30", "log-unnamed log31"],
-        Some(&["log-unnamed log30", "log-unnamed log31", "signature-missing 20260105T010507Z"]),
+        &["chain-ends ", "log-unnamed log10", "log-unnamed log11", "log-unnamed log30", "log-unnamed log31"],
+        Some(&[
+            "log-unnamed log10",
+            "log-unnamed log11",
+            "log-unnamed log30",
+            "log-unnamed log31",
+            "signature-missing 20260105T010507Z",
+        ]),
+    ),
+    (
+        "the last digests were deleted, and the log files with them",
+        |day| {
+            day.digests[2..].iter().chain(&day.logs[4..]).for_each(|key| drop(day.tree.files.remove(key)));
+        },
+        &["chain-ends "],
+        // A copy is as old as it is.
+        Some(&[]),
+    ),
+    (
+        "a log file was put there under a name of another day",
+        |day| {
+            let key = day.tree.log("01:40", "forged", &[record(99)]);
+            let file = day.tree.files.remove(&key).unwrap();
+            day.tree.files.insert(key.replace("20260105T", "20200101T"), file);
+        },
+        &["log-unnamed forged"],
+        None,
+    ),
+    (
+        "a log file was put into no day's folder",
+        |day| {
+            let key = day.tree.log("01:40", "forged", &[record(99)]);
+            let file = day.tree.files.remove(&key).unwrap();
+            day.tree.files.insert(key.replace("2026/01/05/", ""), file);
+        },
+        &["log-unnamed forged"],
+        None,
+    ),
+    (
+        "a digest of another bucket was put into the place of one",
+        |day| day.tree.change(&day.digests[1].clone(), |text| text.replace(BUCKET, "other-bucket")),
+        &["digest-moved 20260105T020507Z", "log-unnamed log10", "log-unnamed log11"],
+        None,
     ),
     (
         "everything was forged, and no digest names one before it",
@@ -331,6 +378,55 @@ async fn only_the_time_that_is_asked_for_is_verified() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_file_waits_for_its_digest_two_hours_and_no_longer() {
+    let mut day = day();
+    day.tree.log("04:30", "new", &[record(99)]);
+    let endpoint = Endpoint::start().await.unwrap();
+    day.tree.deliver(endpoint.buckets());
+    let archive = bucket(&endpoint).await;
+    for (now, pending, expected) in
+        [("05:00", 1, &[][..]), ("06:05", 1, &[]), ("06:06", 0, &["chain-ends ", "log-unnamed new"])]
+    {
+        let keys = Keys::given(vec![SIGNER.known()]);
+        let now = format!("2026-01-05T{now}:00Z");
+        let report = verified_at(&now, Arc::clone(&archive), keys, Range::default(), "").await;
+        assert_eq!(
+            (report.logs_pending, told(&report)),
+            (pending, expected.iter().map(|told| (*told).to_owned()).collect()),
+            "{now}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_whose_keys_cannot_be_had_is_no_end_for_others() {
+    let endpoint = Endpoint::start().await.unwrap();
+    day().tree.deliver(endpoint.buckets());
+    let planted = "AWSLogs/111122223333/CloudTrail-Digest/zz-nowhere-9/2026/01/05/\
+                   111122223333_CloudTrail-Digest_zz-nowhere-9_main_us-east-1_20260105T010507Z.json.gz";
+    let real = day().tree.files.into_iter().find(|(key, _)| key.contains("-Digest")).unwrap().1;
+    let text = String::from_utf8(gunzip(&real.bytes)).unwrap();
+    let digest: Value = serde_json::from_str(&text).unwrap();
+    let text = text.replace(digest["digestS3Object"].as_str().unwrap(), planted);
+    endpoint.buckets().put(BUCKET, planted, gzip(text.as_bytes()));
+    let find: FindKeys = Arc::new(|region, _, _| {
+        Box::pin(async move {
+            match &*region {
+                "eu-west-1" => Ok(vec![SIGNER.known()]),
+                _ => Err(SourceError::Refused("no such region".to_owned())),
+            }
+        })
+    });
+    let archive = bucket(&endpoint).await;
+    let report = verified(Arc::clone(&archive), Keys::asked_for(Arc::clone(&find)), Range::default(), "").await;
+    assert_eq!((told(&report), report.chains), (vec!["key-unavailable ".to_owned()], vec![chain()]));
+    let only = Verifier::new(archive, Keys::asked_for(find), Range::default(), at("2026-01-05T05:00:00Z"));
+    let prefix = "AWSLogs/111122223333/CloudTrail-Digest/zz-nowhere-9/";
+    let nothing = only.verify(prefix, |_, _| {}).await.unwrap_err();
+    assert_eq!(nothing, SourceError::Refused("no such region".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn accounts_regions_and_prefixes_are_told_apart() {
     let endpoint = Endpoint::start().await.unwrap();
     let archive = bucket(&endpoint).await;
@@ -415,11 +511,11 @@ async fn keys_are_asked_for_by_region_and_time() {
     day.tree.deliver(endpoint.buckets());
     let url = format!("s3://{BUCKET}/");
     keys.put_public_key(SIGNER.of_day(5));
-    let (code, out, _) = trailwatch(&endpoint, &["verify", &url]).await;
+    let (code, out, _) = trailwatch(&endpoint, &["verify", &url, "--until", "2026-01-05T04:05:00Z"]).await;
     assert!(code == Some(1) && out.contains("nobody knows the public key `00000000000000000000000000000000`"), "{out}");
     keys.put_public_key(OTHER.of_day(7));
     let before = endpoint.logs().calls("ListPublicKeys");
-    let (code, out, err) = trailwatch(&endpoint, &["verify", &url]).await;
+    let (code, out, err) = trailwatch(&endpoint, &["verify", &url, "--until", "2026-01-05T04:05:00Z"]).await;
     assert_eq!((code, endpoint.logs().calls("ListPublicKeys") - before), (Some(0), 2), "{out}{err}");
     insta::assert_snapshot!(out, @r"
     111122223333 eu-west-1 main: 4 of 4 digests good; 6 of 6 log files good; 2026-01-05T00:05:07Z to 2026-01-05T04:05:07Z
@@ -440,7 +536,8 @@ async fn the_binary_tells_what_is_wrong_for_people_and_for_programs() {
     let keys = folder.path().join("keys.json");
     std::fs::write(&keys, SIGNER.listed()).unwrap();
     let (url, keys) = (format!("s3://{BUCKET}/AWSLogs"), keys.to_str().unwrap());
-    let (code, out, _) = trailwatch(&endpoint, &["verify", &url, "--public-keys", keys]).await;
+    let (code, out, _) =
+        trailwatch(&endpoint, &["verify", &url, "--until", "2026-01-05T04:05:00Z", "--public-keys", keys]).await;
     assert_eq!((code, endpoint.logs().calls("ListPublicKeys")), (Some(1), 0));
     let out =
         out.replace("s3://trail-bucket/AWSLogs/111122223333", "…").replace("/eu-west-1/2026/01/05/111122223333", "");
@@ -453,7 +550,11 @@ async fn the_binary_tells_what_is_wrong_for_people_and_for_programs() {
     …/CloudTrail/us-east-1/: there is no digest for any of 1 log files (is validation switched on?)
     111122223333 eu-west-1 main: 3 of 3 digests good; 4 of 6 log files good; 2026-01-05T00:05:07Z to 2026-01-05T04:05:07Z
     ");
-    let (code, out, _) = trailwatch(&endpoint, &["verify", &url, "--public-keys", keys, "--format", "json"]).await;
+    let (code, out, _) = trailwatch(
+        &endpoint,
+        &["verify", &url, "--until", "2026-01-05T04:05:00Z", "--public-keys", keys, "--format", "json"],
+    )
+    .await;
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, report["problems"].as_array().unwrap().len()), (Some(1), 4));
     assert_eq!(report["problems"][0]["kind"], "digest-missing");

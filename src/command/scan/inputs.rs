@@ -126,7 +126,7 @@ mod objects {
             let (prefix, range) = (as_folder(&settings.prefix), delivered(&settings));
             let only = Only { accounts: settings.accounts.clone(), regions: settings.regions.clone() };
             let bucket = s3::Bucket::new(settings, &connect).await.map_err(source_failed)?;
-            let verifier = Verifier::new(Arc::new(bucket), keys, range).only(only);
+            let verifier = Verifier::new(Arc::new(bucket), keys, range, Timestamp::now()).only(only);
             Ok(objects.witnessed_by(Arc::new(Watch::new(verifier, &prefix, notify()))))
         }
     }

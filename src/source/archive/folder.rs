@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
 
-use super::{Archive, Days, Stored, Unreadable, key_of, path_of};
+use super::{Archive, Days, Stored, Unreadable, is_asked_for, key_of, path_of};
 use crate::source::SourceError;
-use crate::source::layout::TrailFile;
 
 /// The bytes of a file; a larger one is not read.
 const FILE_BYTES_MAX: u64 = 512 << 20;
@@ -80,7 +79,7 @@ impl Copy {
             for (is_folder, key) in self.entries(&folder)? {
                 match is_folder {
                     true => folders.push(key + "/"),
-                    false if TrailFile::of(&key).is_some_and(|file| days.has(file.day)) => keys.push(key),
+                    false if is_asked_for(&key, days) => keys.push(key),
                     false => {}
                 }
             }

@@ -12,7 +12,7 @@ use super::object::{Calls, Terms, Whole, bucket_region, fetch};
 use super::refuse::{object_hint, refused};
 use super::{Connect, Settings, TRIES_MAX};
 use crate::source::SourceError;
-use crate::source::archive::{Archive, Days, Stored, Unreadable};
+use crate::source::archive::{Archive, Days, Stored, Unreadable, is_asked_for};
 use crate::source::aws::lock;
 use crate::source::aws::trouble::{Failure, FailureKind, backoff};
 use crate::source::layout::{TrailFile, before_day};
@@ -109,7 +109,7 @@ impl Bucket {
                 match TrailFile::of(&key).map(|file| file.day) {
                     // Keys are in the order of days.
                     Some(day) if days.last.is_some_and(|last| day > last) => return Ok(keys),
-                    Some(day) if days.has(day) => keys.push(key),
+                    _ if is_asked_for(&key, days) => keys.push(key),
                     _ => {}
                 }
             }
