@@ -8,7 +8,7 @@
 //! Walk ─keys─▶ fetching, several at once ─▶ in order ─▶ Delivery ─▶ next()
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_sdk_s3::Client;
@@ -141,31 +141,35 @@ pub trait Witness: Send + Sync {
     fn finish(&self) -> BoxFuture<'_, u64>;
 }
 
-/// Objects that were handed over and are not committed, in the order of the walk.
+/// Objects that were handed over, in the order of the walk, from the first on that is not committed.
 #[derive(Debug, Default)]
-struct OnTheWay(VecDeque<(Receipt, String, bool)>);
+struct OnTheWay {
+    objects: VecDeque<(Receipt, String)>,
+    /// Those of them that are committed.
+    done: HashSet<Receipt>,
+}
 
 impl OnTheWay {
     /// The key up to which everything is committed once these are, if that is further than before.
     fn position(&self, receipts: &[Receipt]) -> Option<&str> {
-        let is_done = |(receipt, _, done): &&(Receipt, String, bool)| *done || receipts.contains(receipt);
-        self.0.iter().take_while(is_done).last().map(|(_, key, _)| key.as_str())
+        let is_done = |(receipt, _): &&(Receipt, String)| self.done.contains(receipt) || receipts.contains(receipt);
+        self.objects.iter().take_while(is_done).last().map(|(_, key)| key.as_str())
     }
 
     fn add(&mut self, receipt: Receipt, key: String) {
         // What waits behind an object that cannot be read is remembered up to a bound.
-        let is_full = self.0.len() >= ON_THE_WAY_MAX;
-        if let Some((UNREAD, _, done)) = self.0.front_mut().filter(|_| is_full) {
-            *done = true;
+        let is_full = self.objects.len() >= ON_THE_WAY_MAX;
+        if is_full && self.objects.front().is_some_and(|(receipt, _)| *receipt == UNREAD) {
+            self.objects.pop_front();
             self.commit(&[]);
         }
-        self.0.push_back((receipt, key, false));
+        self.objects.push_back((receipt, key));
     }
 
     fn commit(&mut self, receipts: &[Receipt]) {
-        self.0.iter_mut().filter(|(receipt, ..)| receipts.contains(receipt)).for_each(|(_, _, done)| *done = true);
-        while self.0.front().is_some_and(|(_, _, done)| *done) {
-            self.0.pop_front();
+        self.done.extend(receipts);
+        while self.objects.front().is_some_and(|(receipt, _)| self.done.remove(receipt)) {
+            self.objects.pop_front();
         }
     }
 }
@@ -445,7 +449,7 @@ mod tests {
         for number in 4..ON_THE_WAY_MAX as u64 + 4 {
             on_the_way.add(Receipt(number), "e".into());
         }
-        assert!(on_the_way.0.len() < ON_THE_WAY_MAX + 2);
+        assert!(on_the_way.objects.len() < ON_THE_WAY_MAX + 2);
         assert_eq!(on_the_way.position(&[Receipt(3)]), Some("d"), "there is a bound");
     }
 }

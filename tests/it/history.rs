@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use trailwatch::event::EventKey;
 use trailwatch::sim::{Endpoint, Fault, LogEvent, REGION, Trail};
 use trailwatch::source::file::{FileLimits, Files};
 use trailwatch::source::s3::{Objects, Settings, local_connector};
 use trailwatch::source::{Source, cloudwatch_logs};
+use trailwatch::store::{DiskStore, Limits, Store as _, Transaction};
 
 use super::notices::Notices;
 use super::s3::{run, run_all};
@@ -289,10 +291,37 @@ async fn a_scan_ends_after_so_many_events_and_goes_on_from_there() {
     std::fs::write(shared.path().join("lists.toml"), lists.replace('7', "8")).unwrap();
     assert_eq!(trailwatch(&endpoint, &[&args[..], &with_list[..]].concat()).await.0, Some(2));
     std::fs::remove_file(rules.path().join("few.toml")).unwrap();
-    let other = ["7", "--since", "2026-01-05T00:00:00Z", "--state", state.path().to_str().unwrap()];
-    let (code, out, err) = trailwatch(&endpoint, &[&args[..], &other[..]].concat()).await;
-    assert_eq!((code, out.as_str()), (Some(2), ""));
-    assert!(err.contains("is of another scan: its rules, `--since`"), "{err}");
+    let other_rules = self::rules();
+    std::fs::write(other_rules.path().join("fire.toml"), list.replace("few", "other").replace("|in", "")).unwrap();
+    for other in [
+        ["--since", "2026-01-05T00:00:00Z"],
+        ["--account", ACCOUNT],
+        ["--event-region", "eu-west-1"],
+        ["--rules", other_rules.path().to_str().unwrap()],
+    ] {
+        let state = ["7", "--state", state.path().to_str().unwrap()];
+        let (code, out, err) = trailwatch(&endpoint, &[&args[..], &state[..], &other[..]].concat()).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{other:?}");
+        assert!(err.contains("is of another scan: its rules, `--since`"), "{other:?}: {err}");
+    }
+}
+
+/// As an older program left it, which did not write down what it had been asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_has_seen_events_and_does_not_say_what_for_is_refused() {
+    let endpoint = Endpoint::start().await.unwrap();
+    put(&endpoint, &key(ACCOUNT, "eu-west-1", 5, 0), &[record(0)]);
+    let (rules, state) = (rules(), tempfile::tempdir().unwrap());
+    for (seen, expected) in [(0, Some(0)), (1, Some(2))] {
+        let folder = state.path().join(seen.to_string());
+        let seen = (0..seen).map(|number| EventKey::of_finding(&number.to_string())).collect();
+        let (mut store, _) = DiskStore::open(&folder, Limits::default()).unwrap();
+        store.commit(&Transaction { seen, ..Transaction::default() }).await.unwrap();
+        drop(store);
+        let args = ["scan", URL, "--rules", rules.path().to_str().unwrap(), "--state", folder.to_str().unwrap()];
+        let (code, _, err) = trailwatch(&endpoint, &args).await;
+        assert_eq!((code, err.contains("is of another scan")), (expected, expected == Some(2)), "{err}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

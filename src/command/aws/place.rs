@@ -90,7 +90,7 @@ mod tests {
             (place(None, ARN, "us-east-1"), "us-east-1:111122223333:trail"),
             (place(None, &format!("{ARN}:*"), "us-east-1"), "us-east-1:111122223333:trail"),
             (place(Some("main"), "trail", "eu-west-1"), "main/eu-west-1::trail"),
-            (GroupPlace::of(None, "trail", "us-east-1", &[role.clone()]), "us-east-1:444455556666:trail"),
+            (GroupPlace::of(None, "trail", "us-east-1", std::slice::from_ref(&role)), "us-east-1:444455556666:trail"),
             (GroupPlace::of(None, ARN, "us-east-1", &[role]), "us-east-1:111122223333:trail"),
         ] {
             assert_eq!(place.key(), expected);

@@ -25,7 +25,8 @@ impl Scan {
         if known.as_ref().is_some_and(|known| known.position == asked) {
             return Ok(());
         }
-        if known.is_some() {
+        // Who has seen events and does not say under what is an older program's, or no scan's.
+        if known.is_some() || !store.seen().is_empty() {
             let folder = folder.display();
             let hint = "name another folder with `--state`, or delete this one to begin anew";
             let differs = "its rules, `--since`, `--until`, `--every-match`, accounts or regions were others";
