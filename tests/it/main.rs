@@ -9,6 +9,7 @@ mod bounds;
 mod chain;
 #[cfg(feature = "aws")]
 mod cli;
+mod clocks;
 mod cloudformation;
 #[cfg(feature = "aws")]
 mod cloudwatch_logs;
