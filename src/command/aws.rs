@@ -16,7 +16,7 @@ use crate::config::run::AwsAccess;
 use crate::source::aws::account;
 use crate::source::cloudwatch_logs::{
     Access, CloudWatchLogs, DEFAULT_SHARE, LiveTail, Quota, Settings, TrailGroup, WatchedTrail, connector,
-    find_trail_bucket, find_trail_group, load, name_of, trail_connector,
+    find_trail_bucket, find_trail_group, load, name_of, trail_connector, trail_finder,
 };
 use crate::source::role::RoleArn;
 use crate::source::sqs::{self, Sqs};
@@ -174,7 +174,8 @@ impl AwsArgs {
             let quota = quotas.of(&caller, &region);
             let access = Access { region: Some(region.clone()), ..self.access() };
             let other_endpoint = self.has_other_endpoint();
-            let settings = Settings { name, other_endpoint, trail, ..settings(wanted, group, region) };
+            let trail_finder = Some(trail_finder(self.access()));
+            let settings = Settings { name, other_endpoint, trail, trail_finder, ..settings(wanted, group, region) };
             let settings = resumed(settings, &kept_at, &older, wanted.checkpoints);
             match CloudWatchLogs::new(settings, quota, connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),

@@ -48,7 +48,8 @@ pub use group::{is_group, name_of};
 pub use live::LiveTail;
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
 pub use trail::{
-    TrailBucket, TrailConnect, TrailGroup, WatchedTrail, find_trail_bucket, find_trail_group, trail_connector,
+    TrailBucket, TrailConnect, TrailFinder, TrailGroup, WatchedTrail, find_trail_bucket, find_trail_group,
+    trail_connector, trail_finder,
 };
 
 use group::Group;
@@ -108,6 +109,8 @@ pub struct Settings {
     pub watch_every: Option<Duration>,
     /// The trail that delivers to the group, where it is known.
     pub trail: Option<WatchedTrail>,
+    /// How that is looked for where it is not known; `None` leaves it at that.
+    pub trail_finder: Option<TrailFinder>,
     /// Of what is there at the start, hand over the newest so many events only; at most 100,000. Without `start_ms` they
     /// are looked for up to a week back. Of no effect together with `resume`.
     pub last: Option<usize>,
@@ -140,6 +143,7 @@ impl Settings {
             live: None,
             watch_every: Some(WATCH_EVERY),
             trail: None,
+            trail_finder: None,
             last: None,
             resume: None,
             other_endpoint: false,
@@ -593,7 +597,10 @@ impl Reader {
                 .filter(|_| settings.follow && settings.filter_pattern.is_some())
                 .map(Probe::new),
             live: None,
-            watch: settings.watch_every.filter(|_| settings.follow).map(|every| Watch::new(every, reading.begins_ms())),
+            watch: settings
+                .watch_every
+                .filter(|_| settings.follow)
+                .map(|every| Watch::new(every, reading.begins_ms(), settings.trail.clone())),
             ready: None,
             told_of_gaps: false,
             reading,

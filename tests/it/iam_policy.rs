@@ -240,26 +240,35 @@ async fn a_policy_allows_what_is_called_and_no_more() {
             let (code, _, stderr) = ran(trailwatch(&[run, &["--endpoint-url", url.as_str()][..]].concat())).await;
             assert!([Some(0), Some(3), Some(254)].contains(&code), "{name}: {code:?}\n{stderr}");
         }
+        if name == "hints" {
+            follow(&endpoint, &["--log-group", GROUP], &["DescribeTrails", "GetTrailStatus"]).await;
+        }
         compare(name, &policy_of(args).await, &calls(&endpoint));
         endpoint.stop().await;
     }
 }
 
-#[tokio::test]
-async fn who_follows_with_a_live_tail_may_do_so_and_be_told_of_troubles() {
-    let endpoint = account().await;
+/// Follows until these calls were made.
+async fn follow(endpoint: &Endpoint, args: &[&str], operations: &[&str]) {
     let url = endpoint.url();
-    let mut tail = trailwatch(&["tail", "--trail", "main", "-f", "--live", "--endpoint-url", &url])
+    let mut tail = trailwatch(&[&["tail", "-f", "--endpoint-url", url.as_str()], args].concat())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    for operation in ["StartLiveTail", "GetTrailStatus", "DescribeLogGroups", "FilterLogEvents"] {
-        let is_called = || endpoint.logs().requests().iter().any(|request| request.operation == operation);
+    for operation in operations {
+        let is_called = || endpoint.logs().requests().iter().any(|request| request.operation == *operation);
         wait(operation, is_called).await;
     }
     tail.kill().unwrap();
     tail.wait().unwrap();
+}
+
+#[tokio::test]
+async fn who_follows_with_a_live_tail_may_do_so_and_be_told_of_troubles() {
+    let endpoint = account().await;
+    let operations = ["StartLiveTail", "GetTrailStatus", "DescribeLogGroups", "FilterLogEvents"];
+    follow(&endpoint, &["--trail", "main", "--live"], &operations).await;
     let policy = policy_of(&["--trail", "main", "--live", "--with-hints"]).await;
     compare("a live tail", &policy, &calls(&endpoint));
     endpoint.stop().await;
@@ -271,7 +280,10 @@ async fn who_verifies_may_list_public_keys() {
     let mut tree = Tree::new("AWSLogs/", "eu-west-1");
     let log = tree.log("00:15", "log1", &[serde_json::from_str(RECORD).unwrap()]);
     tree.digest(0, &[&log]);
-    for (name, run) in [("verify", &["verify", url.as_str()][..]), ("scan --verify", &["scan", &url, "--verify"])] {
+    for (name, run) in [
+        ("verify", &["verify", url.as_str(), "--until", "2026-01-05T01:05:00Z"][..]),
+        ("scan --verify", &["scan", &url, "--verify"]),
+    ] {
         let endpoint = Endpoint::start().await.unwrap();
         tree.deliver(endpoint.buckets());
         endpoint.trails().put_public_key(trail_tree::SIGNER.of_day(5));

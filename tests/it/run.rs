@@ -859,6 +859,21 @@ async fn what_was_given_up_is_listed_and_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_trail_of_a_log_group_is_found_and_watched() {
+    let lab = Lab::new().await;
+    let trail = Trail { status: TrailStatus::default(), ..Trail::to_group("main", GROUP) };
+    lab.endpoint.trails().put(Trail { status: TrailStatus::default(), ..Trail::to_group("other", "other-logs") });
+    lab.endpoint.trails().put(trail);
+    lab.configure("[sinks.out]\ntype = \"stdout\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let daemon = lab.start();
+    let address = admin_address(&lab).await;
+    wait("the reason", || get(&address, "/readyz", &address).contains("trail `main` has not been logging")).await;
+    assert!(lab.log().contains("trail `main` delivers to `trail`; it is told if it stops"), "{}", lab.log());
+    assert!(!lab.log().contains("`other`"), "{}", lab.log());
+    assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trail_that_has_stopped_is_a_reason_not_to_be_ready() {
     let lab = Lab::new().await;
     lab.endpoint.logs().set_live_interval(Duration::from_millis(20));

@@ -140,6 +140,11 @@ fn log_group(group: &str, is_live: bool, known: &Known) -> Vec<Grant> {
         // AWS judges this call against all groups.
         Grant::new(Purpose::HintAtLogGroups, &["logs:DescribeLogGroups"], [format!("{arn}*")]),
         Grant::new(Purpose::DiagnoseLogGroups, &["logs:DescribeLogGroups"], [format!("{arn}*")]),
+        Grant::new(
+            Purpose::HintAtTrails,
+            &["cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"],
+            ["*".to_owned()],
+        ),
         diagnose_trails(),
     ]
 }

@@ -12,7 +12,7 @@ use crate::command::time::Moment;
 use crate::config::Run;
 use crate::config::run::{AwsAccess, Followed, LogGroup, Queue};
 use crate::sink::eventbridge;
-use crate::source::cloudwatch_logs::{Access, CloudWatchLogs, Settings, connector, load};
+use crate::source::cloudwatch_logs::{Access, CloudWatchLogs, Settings, connector, load, trail_finder};
 use crate::source::sqs::{self, Sqs};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::Checkpoint;
@@ -52,6 +52,7 @@ pub async fn log_group(
         name: Some(name.to_owned()),
         other_endpoint: args.has_other_endpoint(),
         trail,
+        trail_finder: Some(trail_finder(args.access())),
         ..settings(&wanted, group, region)
     };
     if kept_at.is_another(checkpoints) {

@@ -3,14 +3,16 @@
 //!
 //! The questions are asked beside reading, which waits for no answer. What nobody may ask is told once and left off.
 
+use std::sync::Arc;
+
 use aws_sdk_cloudwatchlogs::Client;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::describe::{Described, describe};
 use super::group::Group;
-use super::trail::{TrailState, WatchedTrail};
-use super::{CloudWatchLogs, NoticeLevel, Reader, Reading};
+use super::trail::{TrailState, WatchedTrail, trail_of_group};
+use super::{CloudWatchLogs, NoticeLevel, Reader, Reading, Settings};
 use crate::source::aws::trouble::{Failure, FailureKind};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -19,7 +21,6 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const LOOKS_PER_GROUP: u32 = 12;
 
 /// When to look, and what is known.
-#[derive(Debug)]
 pub(super) struct Watch {
     every_ms: i64,
     last_ms: Option<i64>,
@@ -29,22 +30,25 @@ pub(super) struct Watch {
     /// From when on nothing had been read when that was asked.
     unread_ms: Option<i64>,
     created_ms: Option<i64>,
+    /// The trail that delivers to the group, once it is known.
+    trail: Option<WatchedTrail>,
     /// What is wrong with the trail, as it was told.
     trail_trouble: Option<String>,
     may_describe: bool,
     may_ask_trail: bool,
+    may_find_trail: bool,
 }
 
 /// What came back.
-#[derive(Debug)]
 struct Answers {
     group: Option<Result<Option<Described>, Failure>>,
     trail: Option<Result<TrailState, Failure>>,
+    found: Option<Result<Option<WatchedTrail>, Failure>>,
 }
 
 impl Watch {
-    /// Looks so often; `unread_ms` is where reading begins.
-    pub(super) fn new(every: std::time::Duration, unread_ms: i64) -> Self {
+    /// Looks so often, also at a trail; `unread_ms` is where reading begins.
+    pub(super) fn new(every: std::time::Duration, unread_ms: i64, trail: Option<WatchedTrail>) -> Self {
         Self {
             every_ms: i64::try_from(every.as_millis()).unwrap_or(i64::MAX),
             last_ms: None,
@@ -52,9 +56,11 @@ impl Watch {
             asking: JoinSet::new(),
             unread_ms: Some(unread_ms),
             created_ms: None,
+            trail,
             trail_trouble: None,
             may_describe: true,
             may_ask_trail: true,
+            may_find_trail: true,
         }
     }
 
@@ -70,20 +76,28 @@ impl Watch {
     }
 
     /// Asks, and says how many calls that takes.
-    fn ask(&mut self, client: &Client, group: &Group, trail: Option<&WatchedTrail>) -> u64 {
+    fn ask(&mut self, client: &Client, group: &Group, settings: &Settings) -> u64 {
         let is_groups_turn = self.group_in == 0;
         self.group_in = if is_groups_turn { LOOKS_PER_GROUP - 1 } else { self.group_in - 1 };
         let asks_group = (self.may_describe && is_groups_turn).then(|| (client.clone(), group.clone()));
-        let asks_trail = trail.filter(|_| self.may_ask_trail).cloned();
-        let calls = u64::from(asks_group.is_some()) + u64::from(asks_trail.is_some());
+        let asks_trail = self.trail.as_ref().filter(|_| self.may_ask_trail).cloned();
+        let finder = settings.trail_finder.as_ref().filter(|_| self.trail.is_none() && self.may_find_trail);
+        let finds_trail = finder
+            .filter(|_| is_groups_turn)
+            .map(|finder| (Arc::clone(finder), group.clone(), settings.region.clone()));
+        let calls = [asks_group.is_some(), asks_trail.is_some(), finds_trail.is_some()].map(u64::from).iter().sum();
         self.asking.spawn(async move {
             let group = async {
                 let (client, group) = asks_group?;
                 Some(describe(&client, &group).await)
             };
             let trail = async { Some(asks_trail?.state().await) };
-            let (group, trail) = tokio::join!(group, trail);
-            Answers { group, trail }
+            let found = async {
+                let (finder, group, region) = finds_trail?;
+                Some(trail_of_group(&finder, &group, &region).await)
+            };
+            let (group, trail, found) = tokio::join!(group, trail, found);
+            Answers { group, trail, found }
         });
         calls
     }
@@ -103,12 +117,13 @@ impl CloudWatchLogs {
         if let Some(answers) = watch.answered() {
             self.take_group(watch, answers.group, now_ms);
             self.take_trail(watch, answers.trail);
+            self.take_found(watch, answers.found);
         }
         let Some(client) = reader.client.as_ref().filter(|_| reader.succeeded) else { return };
         if watch.is_due(now_ms) {
             watch.last_ms = Some(now_ms);
             watch.unread_ms.get_or_insert(schedule.position().head());
-            self.report().calls += watch.ask(client, &self.group, self.settings.trail.as_ref());
+            self.report().calls += watch.ask(client, &self.group, &self.settings);
         }
     }
 
@@ -168,8 +183,29 @@ impl CloudWatchLogs {
         self.tell(NoticeLevel::Error, text);
     }
 
+    fn take_found(&self, watch: &mut Watch, answer: Option<Result<Option<WatchedTrail>, Failure>>) {
+        match answer {
+            Some(Ok(Some(trail))) => {
+                let text = format!("trail `{}` delivers to `{}`; it is told if it stops", trail.name, self.name);
+                self.tell(NoticeLevel::Info, text);
+                (watch.trail, watch.last_ms) = (Some(trail), None);
+            }
+            Some(Err(failure)) if failure.kind == FailureKind::Denied => {
+                watch.may_find_trail = false;
+                let text = format!(
+                    "it is not noticed if the trail of `{}` stops: {failure} (allow `cloudtrail:DescribeTrails` and \
+                     `cloudtrail:GetTrailStatus`)",
+                    self.name
+                );
+                self.tell(NoticeLevel::Info, text);
+            }
+            // What failed is asked again in an hour: nothing depends on it.
+            Some(Ok(None) | Err(_)) | None => {}
+        }
+    }
+
     fn take_trail(&self, watch: &mut Watch, answer: Option<Result<TrailState, Failure>>) {
-        let Some(trail) = &self.settings.trail else { return };
+        let Some(trail) = watch.trail.clone() else { return };
         let trouble = match answer {
             None => return,
             Some(Ok(state)) => state.trouble(&trail.name),
