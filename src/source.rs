@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use crate::delivery::{Delivery, Receipt};
 use crate::store::Checkpoint;
 
+pub mod alarms;
 pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;

@@ -1,5 +1,6 @@
 //! `trailwatch run`: the daemon. Everything it is made of stands in `trailwatch.toml`.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,11 +23,13 @@ use crate::event::RawEvent;
 use crate::finding::Finding;
 use crate::pipeline::{Accounts, Bounds, Couriers, Ended, Handle, Pipeline, Route, Summary, Tap};
 use crate::rule::Rule;
+use crate::source::alarms::{Alarm, AlarmKind, Alarms};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::{self, DiskStore, Store};
 
 #[cfg(feature = "aws")]
 mod admin;
+mod alarm;
 #[cfg(feature = "aws")]
 mod aws;
 mod backlog;
@@ -75,7 +78,8 @@ impl RunArgs {
         let Some(rules) = load_rules(&run, &log) else { return Ok(Exit::BadRules) };
         let runtime = runtime()?;
         let watched = Watched::new(self.config.paths().unwrap_or_default(), &run);
-        let daemon = Daemon { config: self.config, run, effective, log };
+        let alarms = Arc::new(Alarms::new(run.instance.clone()));
+        let daemon = Daemon { alarms, config: self.config, run, effective, log };
         // A panic has been told by then. It is a defect, and going on could hide that something is lost.
         let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(daemon.go(rules, watched))));
         runtime.shutdown_timeout(THREADS_END);
@@ -98,7 +102,7 @@ fn load_rules(run: &Run, log: &Log) -> Option<Vec<Rule>> {
         return None;
     }
     oddities(&loaded).iter().for_each(|text| log.warn(text));
-    Some(loaded.rules)
+    Some(alarm::with(loaded.rules, run.alarms))
 }
 
 /// Tells what did not decode; the log keeps floods away.
@@ -136,6 +140,7 @@ async fn until_panic(task: Option<JoinHandle<()>>) -> Infallible {
 
 /// A run, and where it tells what happens.
 struct Daemon {
+    alarms: Arc<Alarms>,
     config: ConfigArgs,
     run: Run,
     /// Every value that counts.
@@ -202,7 +207,14 @@ impl Daemon {
     /// The sources, which go on from the state; `None` after saying why there are none.
     async fn sources(&self, store: &DiskStore) -> Option<Vec<Arc<dyn Source>>> {
         let sources = parts::sources(&self.run.sources, &store.checkpoints(), &self.log.notify()).await;
-        sources.map_err(|error| self.log.error(&format!("{error:#}"))).ok()
+        let mut sources = sources.map_err(|error| self.log.error(&format!("{error:#}"))).ok()?;
+        // Files end, and then the run does.
+        if self.run.alarms == config::run::Alarms::Findings
+            && self.run.sources.iter().any(|source| source.kind.is_live())
+        {
+            sources.push(Arc::clone(&self.alarms) as Arc<dyn Source>);
+        }
+        Some(sources)
     }
 
     #[cfg(feature = "aws")]
@@ -227,7 +239,8 @@ impl Daemon {
         match DiskStore::open(&self.run.state, store::Limits::default()) {
             Ok((store, opened)) => {
                 if let Some((aside, reason)) = &opened.set_aside {
-                    self.log.error(&format!("{reason} (it is kept as {}, and reading begins anew)", aside.display()));
+                    let text = format!("{reason} (it is kept as {}, and reading begins anew)", aside.display());
+                    self.alarm(AlarmKind::StateSetAside, &aside.display().to_string(), true, &text);
                 }
                 if opened.windows_unreadable > 0 {
                     self.log.error(&opened.told_of_windows());
@@ -286,7 +299,7 @@ impl Daemon {
     async fn look_after(&self, status: &Status) -> Infallible {
         let begun = Instant::now();
         let live = |name: &str| self.run.sources.iter().any(|source| *source.name == *name && source.kind.is_live());
-        let mut backlog = Backlog::default();
+        let (mut backlog, mut troubles) = (Backlog::default(), BTreeSet::new());
         let (mut watches, mut kept) = (self.watches(status).await, Instant::now());
         let every = supervisor::watchdog().map_or(LOOK_EVERY, |watchdog| LOOK_EVERY.min(watchdog / 2));
         loop {
@@ -295,14 +308,15 @@ impl Daemon {
             let sources = status.handle.summary().sources;
             for ((name, report), watch) in sources.iter().zip(&mut watches).filter(|((name, _), _)| live(name)) {
                 self.tell_silence(name, watch.look(now, report.deliveries));
+                self.raise_troubles(name, &report.troubles, &mut troubles);
                 silent.push((Arc::clone(name), watch.silent_for(now)));
             }
             status.tell_silence(silent);
             if kept.elapsed() >= KEEP_EVERY {
                 (kept, _) = (Instant::now(), status.keep_usual_gaps(self.usual_gaps(&watches)).await);
             }
-            for change in backlog.look(&status.waiting().await, Timestamp::now().as_millisecond()) {
-                (self.log.notify())(change);
+            for (sink, change) in backlog.look(&status.waiting().await, Timestamp::now().as_millisecond()) {
+                self.alarm(AlarmKind::SinkBehind, &sink, change.level == NoticeLevel::Error, &change.text);
             }
             tokio::time::sleep(every).await;
         }
@@ -334,7 +348,8 @@ impl Daemon {
             Ok(renewed) => renewed,
             Err(problems) => {
                 problems.iter().for_each(|problem| self.log.error(problem));
-                self.log.error("what was read anew is not taken over, and the run goes on as it was");
+                let text = "what was read anew is not taken over, and the run goes on as it was";
+                self.alarm(AlarmKind::ReloadRefused, &self.run.instance, true, text);
                 status.tell_reload(false);
                 return None;
             }
@@ -364,11 +379,49 @@ impl Daemon {
             Some(Change::Silent(silence)) => {
                 let silence = report::duration(silence.as_millis() as u64);
                 let hint = "is the trail on, and does it still deliver there?";
-                self.log
-                    .error(&format!("source `{source}` has been silent for {silence}, far longer than usual ({hint})"));
+                let text = format!("source `{source}` has been silent for {silence}, far longer than usual ({hint})");
+                self.alarm(AlarmKind::SourceSilent, source, true, &text);
             }
-            Some(Change::Heard) => self.log.info(&format!("source `{source}` is silent no more")),
+            Some(Change::Heard) => {
+                let text = format!("source `{source}` is silent no more");
+                self.alarm(AlarmKind::SourceSilent, source, false, &text);
+            }
             None => {}
+        }
+    }
+
+    /// Tells of something that is wrong, or is so no more: in the log, and as an event.
+    fn alarm(&self, kind: AlarmKind, name: &str, begins: bool, text: &str) {
+        match begins {
+            true => self.log.error(text),
+            false => self.log.info(text),
+        }
+        self.raise(&Alarm { kind, name, begins, text });
+    }
+
+    fn raise(&self, alarm: &Alarm<'_>) {
+        if self.run.alarms == config::run::Alarms::Findings && !self.alarms.raise(alarm, Timestamp::now()) {
+            self.log.warn("too many alarms wait to be matched: one more is in the log only");
+        }
+    }
+
+    /// Raises what a source has told by itself.
+    fn raise_troubles(&self, source: &str, now: &[String], known: &mut BTreeSet<(String, String)>) {
+        let raise = |text: &str, begins| {
+            let kind = AlarmKind::SourceTrouble;
+            self.raise(&Alarm { kind, name: source, begins, text });
+        };
+        known.retain(|(of, text)| {
+            let stays = of != source || now.contains(text);
+            if !stays {
+                raise(text, false);
+            }
+            stays
+        });
+        for text in now {
+            if known.insert((source.to_owned(), text.clone())) {
+                raise(text, true);
+            }
         }
     }
 

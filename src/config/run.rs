@@ -33,6 +33,8 @@ pub struct Run {
     pub drain: Duration,
     /// When the configuration and the rules are read anew.
     pub reload: Reload,
+    /// Where alarms go.
+    pub alarms: Alarms,
     /// Rule files and folders; the shipped rules if there are none.
     pub rules: Vec<PathBuf>,
     /// Files and folders of what rules share.
@@ -60,6 +62,15 @@ pub enum Reload {
     Change,
     /// At a signal only.
     Signal,
+}
+
+/// Where it is told what is wrong with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarms {
+    /// In the log and by the admin listener.
+    Log,
+    /// As events, too, which lead to findings.
+    Findings,
 }
 
 /// When silence is an alarm.
@@ -249,6 +260,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
     let instance = section.text_or("instance", &host_name());
     let drain = section.duration("drain", DRAIN_DEFAULT);
     let reload = section.choice_or("reload", &[("change", Reload::Change), ("signal", Reload::Signal)], 0);
+    let alarms = section.choice_or("alarms", &[("log", Alarms::Log), ("findings", Alarms::Findings)], 0);
     let (rules, shared) = section.within("rules", rules).unwrap_or_default();
     let admin = section.within("admin", admin).flatten();
     let silence = section.within("silence", silence).unwrap_or(SILENCE_DEFAULT);
@@ -273,6 +285,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
         instance,
         drain,
         reload,
+        alarms,
         rules,
         shared,
         admin,

@@ -9,6 +9,7 @@ mod bounds;
 mod chain;
 #[cfg(feature = "aws")]
 mod cli;
+#[cfg(feature = "aws")]
 mod clocks;
 mod cloudformation;
 #[cfg(feature = "aws")]

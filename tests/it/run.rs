@@ -864,8 +864,12 @@ async fn the_trail_of_a_log_group_is_found_and_watched() {
     let trail = Trail { status: TrailStatus::default(), ..Trail::to_group("main", GROUP) };
     lab.endpoint.trails().put(Trail { status: TrailStatus::default(), ..Trail::to_group("other", "other-logs") });
     lab.endpoint.trails().put(trail);
-    lab.configure("[sinks.out]\ntype = \"stdout\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let daemon = lab.start();
+    lab.configure("[sinks.out]\ntype = \"stdout\"\nformat = \"json\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    lab.edit("drain", "alarms = \"findings\"\ndrain");
+    let mut daemon = lab.start();
+    let mut line = String::new();
+    BufReader::new(daemon.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("\"title\":\"Trailwatch test alarm: trail `main` has not been logging"), "{line}");
     let address = admin_address(&lab).await;
     wait("the reason", || get(&address, "/readyz", &address).contains("trail `main` has not been logging")).await;
     assert!(lab.log().contains("trail `main` delivers to `trail`; it is told if it stops"), "{}", lab.log());

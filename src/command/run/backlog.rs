@@ -25,17 +25,17 @@ pub struct Backlog(BTreeSet<Arc<str>>);
 
 impl Backlog {
     /// Takes in how much waits by now. What begins and what ends is told, each once.
-    pub fn look(&mut self, waiting: &[(Arc<str>, Waiting)], now_ms: i64) -> Vec<Notice> {
+    pub fn look(&mut self, waiting: &[(Arc<str>, Waiting)], now_ms: i64) -> Vec<(Arc<str>, Notice)> {
         let mut changes = Vec::new();
         for (sink, waiting) in waiting {
             match behind(sink, waiting, now_ms) {
                 Some(text) if self.0.insert(Arc::clone(sink)) => {
                     let text = format!("{text} (does it answer, and is its rate limit wide enough?)");
-                    changes.push(Notice { level: NoticeLevel::Error, text });
+                    changes.push((Arc::clone(sink), Notice { level: NoticeLevel::Error, text }));
                 }
                 None if self.0.remove(sink) => {
                     let text = format!("sink `{sink}` is behind no more");
-                    changes.push(Notice { level: NoticeLevel::Info, text });
+                    changes.push((Arc::clone(sink), Notice { level: NoticeLevel::Info, text }));
                 }
                 _ => {}
             }
@@ -65,7 +65,7 @@ mod tests {
             (20, 1, Some(10)),
         ] {
             let notices = backlog.look(&waiting(entries, oldest.map(minutes)), minutes(now));
-            told.extend(notices.into_iter().map(|notice| format!("{now} {:?}: {}", notice.level, notice.text)));
+            told.extend(notices.into_iter().map(|(_, notice)| format!("{now} {:?}: {}", notice.level, notice.text)));
         }
         insta::assert_snapshot!(told.join("\n"), @r"
         6 Error: sink `pager` is behind: 3 findings in the outbox, the oldest for 6m (does it answer, and is its rate limit wide enough?)

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alarm;
 use crate::command::config_file::ConfigArgs;
 use crate::config::{self, Effective, Loaded, Run};
 use crate::engine::RuleSet;
@@ -34,7 +35,8 @@ pub fn read(config: &ConfigArgs) -> Result<Renewed, Vec<String>> {
     if !failed.is_empty() {
         return Err(failed);
     }
-    Ok(Renewed { run, effective: configuration.effective, rules: RuleSet::new(loaded.rules) })
+    let rules = RuleSet::new(alarm::with(loaded.rules, run.alarms));
+    Ok(Renewed { run, effective: configuration.effective, rules })
 }
 
 /// Everything that is wrong with rules.

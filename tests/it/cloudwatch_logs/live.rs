@@ -80,8 +80,9 @@ async fn what_comes_is_shown_at_once_and_polls_know_it() {
 async fn events_that_differ_only_in_their_ids_all_come() {
     let lab = Lab::new().await;
     let source = live_source(&lab, patient()).await;
+    let now_ms = lab.now_ms();
     for _ in 0..3 {
-        lab.put(lab.now_ms(), "twin");
+        lab.put(now_ms, "twin");
     }
     assert_eq!(texts(&source, 1).await, ["twin"]);
     lab.let_polls_through();
