@@ -18,6 +18,8 @@ mod cloudwatch_logs;
 #[cfg(all(feature = "aws", feature = "webhook"))]
 mod config;
 mod corpus;
+#[cfg(all(feature = "aws", feature = "webhook"))]
+mod credentials;
 mod diagnostics;
 #[cfg(feature = "aws")]
 mod doctor;
