@@ -43,14 +43,12 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
 type SourceCount = (&'static str, &'static str, fn(&SourceReport) -> u64);
 
 /// What is counted of each source.
-const SOURCE_COUNTS: [SourceCount; 22] = [
+const SOURCE_COUNTS: [SourceCount; 20] = [
     ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
     ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
     ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
     ("source_duplicates", "Deliveries that came again and were not handed over", |report| report.repeats),
-    ("source_calls", "API calls, failed ones included", |report| report.calls),
     ("source_throttles", "API calls that were throttled", |report| report.throttles),
-    ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
     ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
     ("source_gaps", "Times that something was lost before it could be read", |report| report.gaps),
     ("source_live", "Deliveries that a live tail showed before a poll found them", |report| report.live),
@@ -176,6 +174,16 @@ impl Metrics {
         for (name, help, count) in SOURCE_COUNTS {
             self.counters(name, help, sources.iter().map(|(source, report)| (labels("source", source), count(report))));
         }
+        let requests = sources.iter().flat_map(|(source, report)| {
+            let failed = report.throttles + report.retries;
+            let results = [
+                ("ok", report.calls.saturating_sub(failed)),
+                ("throttled", report.throttles),
+                ("failed", report.retries),
+            ];
+            results.map(|(result, count)| (labels_with(source, "result", result), count))
+        });
+        self.counters("aws_requests", "API calls of a source, by what came of them", requests);
         let lateness =
             sources.iter().map(|(source, report)| (labels("source", source), report.lateness_ms_max as f64 / 1e3));
         self.gauges("source_lateness_max_seconds", "The longest time after which a late delivery was found", lateness);
