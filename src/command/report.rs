@@ -1,11 +1,13 @@
 //! The summary at the end of a run, on standard error.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Exit, count, line, say, thousands};
+use crate::pipeline::summary::Tally;
 use crate::pipeline::{Ended, Summary};
 use crate::rule::Severity;
 use crate::source::SourceReport;
@@ -32,8 +34,8 @@ fn text(summary: &Summary) -> String {
         row("odd", &odd);
     }
     let live = summary.sources.iter().any(|(_, report)| report.newest_ms.is_some());
-    if let Some(lag) = lag(summary).filter(|_| live) {
-        row("lag", &lag);
+    for lag in lags(summary).iter().filter(|_| live) {
+        row("lag", lag);
     }
     for (name, report) in &summary.sources {
         if report.calls > 0 {
@@ -181,10 +183,18 @@ fn by_severity(summary: &Summary) -> Vec<(&str, Severity, u64)> {
     rules
 }
 
-/// How long after they happened events were here.
-fn lag(summary: &Summary) -> Option<String> {
-    let lag = summary.lag();
-    Some(format!("half within {}, all within {}", duration(lag.median_ms()?), duration(lag.max_ms())))
+/// How long after they happened events were here: by source, if several brought any.
+fn lags(summary: &Summary) -> Vec<String> {
+    let of = |(name, tally): &(Arc<str>, Tally)| {
+        let Tally { lag, .. } = tally;
+        Some((
+            name.clone(),
+            format!("half within {}, all within {}", duration(lag.median_ms()?), duration(lag.max_ms())),
+        ))
+    };
+    let lags: Vec<_> = summary.tallies.iter().filter_map(of).collect();
+    let is_one = lags.len() == 1;
+    lags.into_iter().map(|(name, lag)| if is_one { lag } else { format!("{}: {lag}", Untrusted(&name)) }).collect()
 }
 
 /// A duration to two parts: `3m 20s`.

@@ -86,13 +86,6 @@ impl Summary {
         self.records + self.insights + self.aggregated + self.findings_as_events + self.others
     }
 
-    /// How long after it happened an event was here, by whatever source.
-    pub fn lag(&self) -> Lag {
-        let mut lag = Lag::default();
-        self.tallies.iter().for_each(|(_, tally)| lag.add(&tally.lag));
-        lag
-    }
-
     /// All findings.
     pub fn findings_total(&self) -> u64 {
         self.findings.values().map(|(_, count)| count).sum()
@@ -197,12 +190,6 @@ pub struct Lag {
 }
 
 impl Lag {
-    fn add(&mut self, other: &Self) {
-        self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
-        self.max_ms = self.max_ms.max(other.max_ms);
-        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
-    }
-
     fn note(&mut self, ms: i128) {
         let ms = u64::try_from(ms).unwrap_or(0);
         let bucket = (64 - ms.leading_zeros() as usize).min(self.counts.len() - 1);
