@@ -60,8 +60,10 @@ pub struct Only {
 struct View {
     chains: Vec<report::ChainReport>,
     named: HashMap<String, Named>,
-    /// When the time ends that the last digest is about.
+    /// When the time ends that the last digest is about, by its name.
     last_end: Option<Timestamp>,
+    /// The same of those that are not bad.
+    last_good_end: Option<Timestamp>,
     /// Why none of the digests could be held against a key.
     locked: Option<SourceError>,
 }
@@ -163,7 +165,7 @@ impl Verifier {
     /// Tells that digests end before the time that was asked for does: whoever deletes the last ones leaves no other trace. A
     /// copy is as old as it is.
     fn look_for_end(&self, place: &Place, view: &View, report: &mut Report) {
-        let (Some(end), Some(_)) = (view.last_end, self.archive.bucket()) else { return };
+        let (Some(end), Some(_)) = (view.last_good_end, self.archive.bucket()) else { return };
         let asked = self.range.until.map_or(self.now, |until| until.min(self.now));
         if asked.duration_since(end) > PENDING_MAX {
             let text = format!(

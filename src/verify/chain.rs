@@ -84,7 +84,10 @@ impl Verifier {
         let number = view.chains.len();
         view.chains.push(empty(place, chain));
         for (at, (read, &standing)) in reads.iter().zip(&standings).enumerate() {
-            view.last_end = view.last_end.max((!chain.is_backfill).then_some(read.name.end));
+            let end = (!chain.is_backfill).then_some(read.name.end);
+            view.last_end = view.last_end.max(end);
+            // Anybody can give a file a name.
+            view.last_good_end = view.last_good_end.max(end.filter(|_| standing != Standing::Bad));
             view.chains[number].count(read, standing);
             let (Ok(content), Standing::Good | Standing::Unsigned) = (&read.content, standing) else { continue };
             self.judge_link(place, &reads[..at], &standings[..at], (read, content), report);
@@ -167,7 +170,7 @@ impl Verifier {
         }
         let fingerprint = &digest.digest_public_key_fingerprint;
         let when = content.generated.unwrap_or(content.end);
-        let Some(key) = self.keys.key(&place.region, fingerprint, when).await? else {
+        let Some(key) = self.keys.key(&place.region, fingerprint, when, self.now).await? else {
             let text = format!("nobody knows the public key `{fingerprint}` that it names");
             return Ok(Err((ProblemKind::KeyUnknown, text)));
         };

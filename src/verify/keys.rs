@@ -1,6 +1,6 @@
 //! The public keys that digests are held against: given in a file, or asked for as they are met.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -26,14 +26,16 @@ pub struct Keys {
 #[derive(Default)]
 struct Found {
     keys: HashMap<(String, String), Arc<[u8]>>,
-    /// What was asked for and is not there, with the times for which it was.
-    unknown: HashMap<(String, String), Vec<i64>>,
+    /// What was asked for and is not there, with the hours for which it was.
+    unknown: HashMap<(String, String), HashSet<i64>>,
     /// Regions whose keys cannot be had.
     refused: HashMap<String, SourceError>,
 }
 
-/// Times for which a key is asked for in vain before it counts as unknown at any. A digest may say a false time.
-const TIMES_ASKED_MAX: usize = 16;
+/// Hours for which a key is asked for in vain before it counts as unknown at any: six weeks of digests.
+const HOURS_ASKED_MAX: usize = 1_000;
+
+const HOUR_SECONDS: i64 = 3_600;
 
 /// What `aws cloudtrail list-public-keys` prints.
 #[derive(Deserialize)]
@@ -73,33 +75,40 @@ impl Keys {
     }
 
     /// The key of a fingerprint that a digest of a region was signed with at some time; `None` if there is none. A region
-    /// that gives none is not asked again.
+    /// that gives none even for now is not asked again; else it is the time that is odd, which anybody can write.
     pub(super) async fn key(
         &self,
         region: &str,
         fingerprint: &str,
         when: Timestamp,
+        now: Timestamp,
     ) -> Result<Option<Arc<[u8]>>, SourceError> {
         let Some(find) = &self.find else { return Ok(self.given.get(fingerprint).cloned()) };
         let name = (region.to_owned(), fingerprint.to_owned());
-        let when = when.as_second();
-        if let Some(known) = self.found().known(&name, when) {
+        let hour = when.as_second().div_euclid(HOUR_SECONDS);
+        if let Some(known) = self.found().known(&name, hour) {
             return known;
         }
-        let asked = find(region.to_owned(), when - AROUND_SECONDS, when + AROUND_SECONDS).await;
+        let of_hour = |hour: i64| {
+            let from = hour * HOUR_SECONDS;
+            find(region.to_owned(), from - AROUND_SECONDS, from + HOUR_SECONDS + AROUND_SECONDS)
+        };
+        let asked = of_hour(hour).await;
+        let is_refused = asked.is_err() && of_hour(now.as_second().div_euclid(HOUR_SECONDS)).await.is_err();
         let mut found = self.found();
         let keys = match asked {
             Ok(keys) => keys,
-            Err(error) => {
+            Err(error) if is_refused => {
                 found.refused.insert(region.to_owned(), error.clone());
                 return Err(error);
             }
+            Err(_) => Vec::new(),
         };
         for key in keys {
             found.keys.insert((region.to_owned(), key.fingerprint), key.der.into());
         }
         if !found.keys.contains_key(&name) {
-            found.unknown.entry(name.clone()).or_default().push(when);
+            found.unknown.entry(name.clone()).or_default().insert(hour);
         }
         Ok(found.keys.get(&name).cloned())
     }
@@ -111,16 +120,15 @@ impl Keys {
 
 impl Found {
     /// What a question for a key would be answered, if that is known.
-    fn known(&self, name: &(String, String), when: i64) -> Option<Result<Option<Arc<[u8]>>, SourceError>> {
+    fn known(&self, name: &(String, String), hour: i64) -> Option<Result<Option<Arc<[u8]>>, SourceError>> {
         if let Some(key) = self.keys.get(name) {
             return Some(Ok(Some(Arc::clone(key))));
         }
         if let Some(error) = self.refused.get(&name.0) {
             return Some(Err(error.clone()));
         }
-        let asked = self.unknown.get(name)?;
-        let is_unknown =
-            asked.len() >= TIMES_ASKED_MAX || asked.iter().any(|at| at.abs_diff(when) <= AROUND_SECONDS as u64);
+        let hours = self.unknown.get(name)?;
+        let is_unknown = hours.len() >= HOURS_ASKED_MAX || hours.contains(&hour);
         is_unknown.then_some(Ok(None))
     }
 }

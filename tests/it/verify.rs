@@ -426,6 +426,30 @@ async fn a_region_whose_keys_cannot_be_had_is_no_end_for_others() {
     assert_eq!(nothing, SourceError::Refused("no such region".to_owned()));
 }
 
+/// A digest that nobody signed, with a real fingerprint, named for the end of time: CloudTrail refuses to look for keys of then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_time_in_a_digest_is_its_own_problem_only() {
+    let mut day = day();
+    let text = String::from_utf8(gunzip(&day.tree.files[&day.digests[3]].bytes)).unwrap();
+    let planted = day.digests[3].replace("20260105T040507Z", "29990105T040507Z");
+    let text = text.replace(&day.digests[3], &planted).replace("2026-01-05T0", "2999-01-05T0");
+    day.tree.files.insert(planted, File { bytes: gzip(text.as_bytes()), ..File::default() });
+    day.tree.files.remove(&day.digests[3]);
+    day.logs[4..].iter().for_each(|key| drop(day.tree.files.remove(key)));
+    let endpoint = Endpoint::start().await.unwrap();
+    day.tree.deliver(endpoint.buckets());
+    let find: FindKeys = Arc::new(|_, from, _| {
+        let is_future = from > at("2026-01-06T00:00:00Z").as_second();
+        let keys =
+            if is_future { Err(SourceError::Refused("no such time".to_owned())) } else { Ok(vec![SIGNER.known()]) };
+        Box::pin(std::future::ready(keys))
+    });
+    let now = "2026-01-05T06:00:00Z";
+    let report = verified_at(now, bucket(&endpoint).await, Keys::asked_for(find), Range::default(), "").await;
+    assert_eq!(told(&report), ["chain-ends ", "key-unknown 29990105T040507Z"]);
+    assert_eq!((report.chains[0].digests, report.chains[0].digests_good), (4, 3));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_regions_and_prefixes_are_told_apart() {
     let endpoint = Endpoint::start().await.unwrap();
