@@ -270,7 +270,7 @@ pub fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings 
 
 /// Settings that go on from where an earlier run got to. That may have kept it under an older name.
 pub fn resumed(settings: Settings, kept_at: &GroupPlace, older: &str, checkpoints: &[Checkpoint]) -> Settings {
-    let resume = kept_at.kept(checkpoints, &[older]).map(|checkpoint| checkpoint.position.clone());
+    let resume = kept_at.kept(checkpoints, Some(older)).map(|checkpoint| checkpoint.position.clone());
     Settings { resume, position_key: Some(kept_at.key()), ..settings }
 }
 

@@ -134,8 +134,8 @@ pub(super) struct Courier {
     asked_until: Option<Instant>,
     /// Until then the rate limit lets nothing pass.
     paced_until: Option<Instant>,
-    /// What gave way when it was last asked.
-    overflow: Overflow,
+    /// Whether it was said that findings, and that dead letters give way.
+    told_overflow: (bool, bool),
     age: Age,
 }
 
@@ -159,7 +159,7 @@ impl Courier {
             is_told: false,
             asked_until: None,
             paced_until: None,
-            overflow: Overflow::default(),
+            told_overflow: (false, false),
             age: Age::begin(clock.now().as_millisecond()),
             clock,
         }
@@ -287,6 +287,7 @@ impl Courier {
             self.tell(NoticeLevel::Info, format!("sink `{}` takes findings again", self.delivery.route.sink));
         }
         self.failures = 0;
+        self.told_overflow = (false, false);
     }
 
     /// Says a failure once, and how long to leave the sink alone.
@@ -399,22 +400,21 @@ impl Courier {
         self.tell(NoticeLevel::Error, text);
     }
 
-    /// Says that the oldest findings had to give way: once, while it goes on.
+    /// Says that the oldest findings had to give way: once, until the sink takes findings again.
     fn tell_overflow(&mut self, overflow: Overflow) {
-        let known = std::mem::replace(&mut self.overflow, overflow);
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         report.dead += overflow.given_up;
         report.put_out += overflow.put_out;
         drop(report);
-        let sink = &self.delivery.route.sink;
-        if overflow.given_up > 0 && known.given_up == 0 {
+        let sink = Arc::clone(&self.delivery.route.sink);
+        if overflow.given_up > 0 && !std::mem::replace(&mut self.told_overflow.0, true) {
             let text = format!(
                 "sink `{sink}`: more findings wait than there is room for, and the oldest are given up \
                  (`trailwatch outbox list --dead` shows them)"
             );
             self.tell(NoticeLevel::Error, text);
         }
-        if overflow.put_out > 0 && known.put_out == 0 {
+        if overflow.put_out > 0 && !std::mem::replace(&mut self.told_overflow.1, true) {
             let text = format!("sink `{sink}`: the oldest dead letters are kept no longer, for there are too many");
             self.tell(NoticeLevel::Error, text);
         }

@@ -367,16 +367,18 @@ impl Outbox for StateFile {
     }
 
     fn waiting(&self, sink: &str) -> Result<Waiting, StoreError> {
-        self.with(|database| {
-            let read = database.begin_read()?;
-            let outbox = read.open_table(OUTBOX)?;
-            let mut rows = outbox.range((sink, 0)..=(sink, u64::MAX))?;
-            let oldest = rows.next().transpose()?;
-            let oldest_ms =
-                oldest.as_ref().and_then(|(_, value)| Row::read(value.value()).ok()).map(|row| row.since_ms);
-            let entries = u64::from(oldest.is_some()) + rows.count() as u64;
-            let dead = read.open_table(DEAD)?.range((sink, 0)..=(sink, u64::MAX))?.count() as u64;
-            Ok(Waiting { entries, oldest_ms, dead })
+        self.with_counts(|database, counts| {
+            let outbox = database.begin_read()?.open_table(OUTBOX)?;
+            let Count { waiting, dead } = *counts.count(sink);
+            // The first that can be read is the oldest.
+            let mut oldest_ms = None;
+            for row in outbox.range((sink, 0)..=(sink, u64::MAX))? {
+                oldest_ms = Row::read(row?.1.value()).ok().map(|row| row.since_ms);
+                if oldest_ms.is_some() {
+                    break;
+                }
+            }
+            Ok(Waiting { entries: waiting, oldest_ms, dead })
         })
     }
 }
@@ -592,7 +594,15 @@ fn settle(
     };
     let mut outbox = write.open_table(OUTBOX)?;
     // It may have been dropped by hand.
-    let Some(bytes) = outbox.remove((sink, number))?.map(|value| value.value().to_vec()) else { return Ok(None) };
+    let Some(bytes) = outbox.remove((sink, number))?.map(|value| value.value().to_vec()) else {
+        // Or it gave way while it was on its way.
+        if matches!(settlement, Settlement::Delivered { .. })
+            && write.open_table(DEAD)?.remove((sink, number))?.is_some()
+        {
+            count.dead -= 1;
+        }
+        return Ok(None);
+    };
     match settlement {
         Settlement::Delivered { .. } => count.waiting -= 1,
         Settlement::Again { tried_ms, due_ms, reason, .. } => {

@@ -802,6 +802,25 @@ async fn a_sink_is_left_alone_as_it_asked_also_by_the_next_run() {
     assert_eq!(pager.brought(), [""; 0]);
 }
 
+#[tokio::test]
+async fn what_gave_way_while_it_was_delivered_is_no_dead_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { outbox_entries_max: 1, ..Limits::default() };
+    let mut store = DiskStore::open(folder.path(), limits).unwrap().0;
+    let one = |number| Transaction { outgoing: vec![outgoing("pager", number)], ..Transaction::default() };
+    store.commit(&one(1)).await.unwrap();
+    let outbox = store.outbox();
+    let number = outbox.due("pager", i64::MAX, 1).unwrap().entries[0].number;
+    store.commit(&one(2)).await.unwrap();
+    assert_eq!(outbox.waiting("pager").unwrap().dead, 1);
+    outbox.settle("pager", &[Settlement::Delivered { number }]).unwrap();
+    let waiting = outbox.waiting("pager").unwrap();
+    assert_eq!((waiting.entries, waiting.dead), (1, 0));
+    drop((outbox, store));
+    let waiting = open(folder.path()).outbox().waiting("pager").unwrap();
+    assert_eq!((waiting.entries, waiting.dead), (1, 0));
+}
+
 #[test]
 fn what_is_kept_by_name_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();

@@ -35,20 +35,21 @@ impl GroupPlace {
         format!("{owner}{region}:{account}:{name}")
     }
 
-    /// What an earlier run kept of it. That may have known the account, or not. The older names say less: one is of use
-    /// only where nothing newer has come from it.
-    pub fn kept<'c>(&self, checkpoints: &'c [Checkpoint], older: &[&str]) -> Option<&'c Checkpoint> {
+    /// What an earlier run kept of it. That may have known the account, or not. An older program kept it under another name,
+    /// which may say less: the name of the group or of the source alone is of use only where nothing newer has come from it.
+    pub fn kept<'c>(&self, checkpoints: &'c [Checkpoint], older: Option<&str>) -> Option<&'c Checkpoint> {
         let by = |key: &str| checkpoints.iter().find(|checkpoint| *checkpoint.source == *key);
         by(&self.key()).or_else(|| self.kept_alike(checkpoints)).or_else(|| {
+            let says_less = !self.owner.is_empty() || older == Some(&*self.name);
             let is_newer_there = checkpoints.iter().any(|checkpoint| self.is_akin(&checkpoint.source));
-            if is_newer_there { None } else { older.iter().find_map(|name| by(name)) }
+            if says_less && is_newer_there { None } else { older.and_then(by) }
         })
     }
 
     /// Whether the source of a configuration has read other groups before, and never this one.
     pub fn is_another(&self, checkpoints: &[Checkpoint]) -> bool {
         let is_of_source = checkpoints.iter().any(|checkpoint| self.is_akin(&checkpoint.source));
-        !self.owner.is_empty() && is_of_source && self.kept(checkpoints, &[]).is_none()
+        !self.owner.is_empty() && is_of_source && self.kept(checkpoints, None).is_none()
     }
 
     /// The one of the same group of which the account is known where it is not here, or the other way round.
@@ -67,7 +68,8 @@ impl GroupPlace {
         let [place, _, name] = key.split(':').collect::<Vec<_>>()[..] else { return false };
         match self.owner.is_empty() {
             true => name == self.name && !place.contains('/'),
-            false => place.starts_with(&self.owner),
+            // A region has no slash in it.
+            false => place.rsplit_once('/').is_some_and(|(owner, _)| self.owner.strip_suffix('/') == Some(owner)),
         }
     }
 }
@@ -113,16 +115,24 @@ mod tests {
                 &["us-east-1:111122223333:trail"],
                 Some("us-east-1:111122223333:trail"),
             ),
+            (
+                "an older name that says the region",
+                &here,
+                "trail in us-east-1",
+                &["trail in us-east-1", "eu-west-1::trail"],
+                Some("trail in us-east-1"),
+            ),
             ("of two accounts", &here, "", &["us-east-1:1:trail", "us-east-1:2:trail"], None),
             ("the account was not known", &by_arn, "", &["us-east-1::trail"], Some("us-east-1::trail")),
             ("another account", &by_arn, "", &["us-east-1:444455556666:trail"], None),
             ("an older source", &main, "main", &["main"], Some("main")),
             ("a source of another group", &main, "main", &["main", "main/us-east-1::other"], None),
+            ("a source whose name begins like it", &main, "main", &["main", "main/eu/us-east-1::trail"], Some("main")),
             ("a source of another name", &main, "main", &["us-east-1::trail", "other/us-east-1::trail"], None),
         ] {
             let of = |key: &&str| Checkpoint { source: (*key).into(), position: String::new() };
             let checkpoints: Vec<_> = kept.iter().map(of).collect();
-            let found = place.kept(&checkpoints, &[older]).map(|checkpoint| &*checkpoint.source);
+            let found = place.kept(&checkpoints, Some(older)).map(|checkpoint| &*checkpoint.source);
             assert_eq!(found, expected, "{what}");
         }
     }

@@ -180,10 +180,11 @@ fn refuse_circle(sources: &[SourceSettings], url: &str, section: &mut Section<'_
 #[cfg(all(feature = "listen", feature = "webhook"))]
 fn leads_to(url: &str, address: SocketAddr) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = match host.parse::<IpAddr>() {
-        Ok(host) => host == address.ip() || address.ip().is_unspecified() && host.is_loopback(),
-        Err(_) => host == "localhost" && (address.ip().is_loopback() || address.ip().is_unspecified()),
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.');
+    let is_of_machine = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified();
+    let is_here = match host.parse().map(|host: IpAddr| host.to_canonical()) {
+        Ok(host) => host == address.ip() || is_of_machine(host) && is_of_machine(address.ip()),
+        Err(_) => host == "localhost" && is_of_machine(address.ip()),
     };
     is_here && url.port_or_known_default() == Some(address.port())
 }

@@ -12,6 +12,9 @@ use super::since;
 /// So long a courier tries, whatever the age of a finding, unless the deadline itself is shorter.
 const TRIED_LEAST: Duration = Duration::from_secs(300);
 
+/// A clock that says an earlier time has not been set: 2020.
+const CLOCKLESS_MS: i64 = 1_577_836_800_000;
+
 /// When a courier began, by the clock and by a time that nobody sets.
 pub(super) struct Age {
     begun_ms: i64,
@@ -28,7 +31,9 @@ impl Age {
     pub(super) fn has_reached(&self, deadline: Duration, since_ms: i64, now_ms: i64) -> bool {
         let elapsed = self.begun.elapsed();
         let steady_ms = self.begun_ms.saturating_add(elapsed.as_millis() as i64);
-        let age_ms = since(since_ms, now_ms.min(steady_ms));
+        // Where a machine begins without a clock, the jump is to the truth.
+        let now_ms = if self.begun_ms < CLOCKLESS_MS { now_ms } else { now_ms.min(steady_ms) };
+        let age_ms = since(since_ms, now_ms);
         elapsed >= deadline.min(TRIED_LEAST) && age_ms >= deadline.as_millis() as u64
     }
 }
@@ -42,7 +47,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_finding_grows_old_by_time_and_not_by_the_clock() {
-        let now_ms = 1_000 * HOUR_MS;
+        let now_ms = 500_000 * HOUR_MS;
         let age = Age::begin(now_ms);
         assert!(!age.has_reached(DAY, now_ms - 48 * HOUR_MS, now_ms), "nothing was tried since the start");
         tokio::time::advance(Duration::from_secs(3_600)).await;
@@ -59,5 +64,8 @@ mod tests {
         }
         tokio::time::advance(DAY).await;
         assert!(age.has_reached(DAY, now_ms, now_ms + 25 * HOUR_MS));
+        let clockless = Age::begin(0);
+        tokio::time::advance(TRIED_LEAST).await;
+        assert!(clockless.has_reached(DAY, now_ms, now_ms + 25 * HOUR_MS), "the clock was set when it had begun");
     }
 }
