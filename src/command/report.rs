@@ -131,6 +131,9 @@ fn calls(report: &SourceReport) -> String {
         (report.live_gaps, "gaps in it"),
     ];
     let mut text = listed(count(report.calls, "API call"), &counts);
+    if report.age_ms >= SHARE_AFTER_MS && report.deliveries > 0 {
+        let _ = write!(text, ", {:.2} for each delivery", report.calls as f64 / report.deliveries as f64);
+    }
     // Of a moment a share says nothing.
     if let Some(share) = report.quota_share().filter(|_| report.age_ms >= SHARE_AFTER_MS) {
         let _ = write!(text, ", {:.1} % of the quota", share * 100.0);

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::describe::{Described, describe};
 use super::group::Group;
+use super::position::{AGES_MS, Position};
 use super::trail::{TrailState, WatchedTrail, trail_of_group};
 use super::{CloudWatchLogs, NoticeLevel, Reader, Reading, Settings};
 use crate::source::aws::trouble::{Failure, FailureKind};
@@ -150,9 +151,12 @@ impl CloudWatchLogs {
 
     fn mind_creation(&self, watch: &mut Watch, described: &Described) {
         let before_ms = std::mem::replace(&mut watch.created_ms, described.created_ms);
-        if let (Some(before_ms), Some(created_ms)) = (before_ms, described.created_ms)
-            && before_ms != created_ms
-        {
+        let is_another = |created_ms: i64| match before_ms {
+            Some(before_ms) => before_ms != created_ms,
+            // An earlier process read what there was before.
+            None => self.resumed_from_ms().is_some_and(|read_ms| read_ms < created_ms),
+        };
+        if let Some(created_ms) = described.created_ms.filter(|&created_ms| is_another(created_ms)) {
             let text = format!(
                 "log group `{}` was deleted, and made again at {}; reading goes on from where it was (what the old one \
                  held and nobody had read is gone)",
@@ -162,6 +166,12 @@ impl CloudWatchLogs {
             self.report().gaps += 1;
             self.tell(NoticeLevel::Warn, text);
         }
+    }
+
+    /// When an earlier process read last, at the latest.
+    fn resumed_from_ms(&self) -> Option<i64> {
+        let position = Position::parse(self.settings.resume.as_deref()?).ok()?;
+        Some(position.head().saturating_add(AGES_MS[0]))
     }
 
     /// What waited to be read for longer than the group keeps it is lost.

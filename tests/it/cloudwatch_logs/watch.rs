@@ -43,6 +43,31 @@ async fn a_group_that_is_made_again_between_two_polls_is_told_and_read() {
 }
 
 #[tokio::test]
+async fn a_group_that_was_made_again_while_nobody_read_is_told() {
+    for is_made_again in [false, true] {
+        let lab = Lab::new().await;
+        lab.put(lab.now_ms() - 3_000, "before");
+        let source = lab.source(lab.follow());
+        let first = take(&source, 1).await;
+        let checkpoint = source.checkpoint(&receipts(&first)).unwrap();
+        drop(source);
+        lab.advance(3_600);
+        if is_made_again {
+            lab.logs().delete_group(GROUP);
+            lab.logs().create_group(GROUP);
+        }
+        let resumed = lab.source(Settings { resume: Some(checkpoint.position), start_ms: None, ..lab.follow() });
+        let asked = lab.logs().calls("DescribeLogGroups");
+        lab.put(lab.now_ms() - 1_000, "after");
+        take(&resumed, if is_made_again { 1 } else { 2 }).await;
+        assert_quiet_until(&resumed, || lab.logs().calls("DescribeLogGroups") > asked).await;
+        look_again(&lab, &resumed, "DescribeLogGroups").await;
+        assert_eq!(report(&resumed).gaps, u64::from(is_made_again), "{}", lab.notices.text());
+        assert_eq!(lab.notices.text().matches("made again").count(), usize::from(is_made_again));
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_comes_back_is_looked_at_at_once() {
     let lab = Lab::new().await;
     let source = lab.source(lab.follow());
