@@ -125,7 +125,7 @@ impl Verifier {
         if view.locked.is_some() {
             return Ok(view.locked);
         }
-        self.look_for_end(place, &view, report);
+        self.look_for_end(place, &view, report).await?;
         let logs = self.archive.keys(&place.logs(), self.range.log_days()).await?;
         self.look_for_unnamed(place, &view, &logs, report);
         self.verify_logs(&mut view, report).await;
@@ -164,8 +164,15 @@ impl Verifier {
 
     /// Tells that digests end before the time that was asked for does: whoever deletes the last ones leaves no other trace. A
     /// copy is as old as it is.
-    fn look_for_end(&self, place: &Place, view: &View, report: &mut Report) {
-        let (Some(end), Some(_)) = (view.last_good_end, self.archive.bucket()) else { return };
+    async fn look_for_end(&self, place: &Place, view: &View, report: &mut Report) -> Result<(), SourceError> {
+        if self.archive.bucket().is_none() {
+            return Ok(());
+        }
+        let end = match view.last_good_end {
+            None if view.chains.is_empty() => self.end_before(place).await?,
+            end => end,
+        };
+        let Some(end) = end else { return Ok(()) };
         let asked = self.range.until.map_or(self.now, |until| until.min(self.now));
         if asked.duration_since(end) > PENDING_MAX {
             let text = format!(
@@ -173,6 +180,16 @@ impl Verifier {
             );
             report.problem(ProblemKind::ChainEnds, self.archive.place(&place.digests()), text);
         }
+        Ok(())
+    }
+
+    /// The end of the last digest before the time in question, by its name, if that was shortly before. A place that has had
+    /// none for days is one that nobody uses any more.
+    async fn end_before(&self, place: &Place) -> Result<Option<Timestamp>, SourceError> {
+        let Some(days) = self.range.days_before() else { return Ok(None) };
+        let keys = self.archive.keys(&place.digests(), days).await?;
+        let names = keys.iter().filter_map(|key| digest::DigestName::of(key, &place.account, &place.region));
+        Ok(names.filter(|name| !name.chain.is_backfill).map(|name| name.end).max())
     }
 
     /// Holds log files against what digests say of them.

@@ -84,6 +84,12 @@ impl Range {
         days(first, self.until.and_then(|until| until.checked_add(MARGIN + MARGIN).ok()))
     }
 
+    /// The day before its beginning, and the one that it begins on, if it has one.
+    pub(super) fn days_before(&self) -> Option<Days> {
+        let since = self.since?;
+        Some(days(since.checked_sub(SignedDuration::from_hours(24)).ok(), Some(since)))
+    }
+
     /// The days of log files.
     pub(super) fn log_days(&self) -> Days {
         days(self.since, self.until)

@@ -399,6 +399,20 @@ async fn a_log_file_waits_for_its_digest_two_hours_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_of_which_nothing_is_left_in_the_time_asked_for_is_told_if_it_was_alive_before() {
+    let day = day();
+    let endpoint = Endpoint::start().await.unwrap();
+    day.tree.deliver(endpoint.buckets());
+    let archive = bucket(&endpoint).await;
+    for (since, expected) in [("2026-01-06T00:00:00Z", &["chain-ends "][..]), ("2026-01-08T00:00:00Z", &[])] {
+        let range = Range { since: Some(at(since)), until: None };
+        let keys = Keys::given(vec![SIGNER.known()]);
+        let report = verified_at("2026-01-09T00:00:00Z", Arc::clone(&archive), keys, range, "").await;
+        assert_eq!(told(&report), expected, "{since}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_region_whose_keys_cannot_be_had_is_no_end_for_others() {
     let endpoint = Endpoint::start().await.unwrap();
     day().tree.deliver(endpoint.buckets());
