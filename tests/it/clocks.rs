@@ -1,13 +1,15 @@
-//! What CloudTrail's records are like that is easily taken for something else: three clocks, re-statements, parts left out; and
-//! that rules make no calls.
+//! What is easily taken for something else: three clocks, re-statements, parts left out, calls for each rule, a pipe that buffers.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use trailwatch::sim::{Endpoint, LogEvent};
 
-use super::verify::trailwatch;
+use super::sqs::patiently;
+use super::verify::{binary, trailwatch};
 
 const GROUP: &str = "aws-cloudtrail-logs";
 
@@ -104,6 +106,41 @@ async fn parameters_that_were_left_out_match_only_what_asks_for_their_absence() 
     found.sort();
     let expected = [(1, "r0"), (1, "r3"), (2, "r0"), (2, "r3")];
     assert_eq!(found, expected.map(|(number, rule)| (number, rule.to_owned())));
+}
+
+/// Whoever reads by a pipe has each line at once, and may leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_has_each_line_as_it_comes_and_may_be_closed() {
+    let endpoint = lab().await;
+    let mut child = binary(&endpoint)
+        .args(["tail", "-f", "--log-group", GROUP, "-o", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    for number in 0..2 {
+        deliver(&endpoint, 0, &record(number, json!({})));
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        assert!(line.contains(&format!("e0000000-0000-4000-8000-{number:012}")), "{line}");
+        assert!(child.try_wait().unwrap().is_none(), "it follows");
+    }
+    drop(lines);
+    let mut number = 2;
+    let ended = patiently(async {
+        loop {
+            deliver(&endpoint, 0, &record(number, json!({})));
+            number += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+        }
+    });
+    assert_eq!(ended.await.code(), Some(0));
+    let told = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert!(!told.contains("error"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,14 +73,8 @@ impl Session {
             let client = (keeper.connect)().await.map_err(|error| End::Failed(no_credentials(error)))?;
             keeper.hints.count_call();
             let arn = arn_of(&client, &keeper.group).await?;
-            let call = client.start_live_tail().log_group_identifiers(arn);
-            let call = call.set_log_event_filter_pattern(keeper.filter_pattern.clone());
             keeper.hints.count_call();
-            let answer = match keeper.other_endpoint {
-                true => call.customize().interceptor(WithoutPrefix).send().await,
-                false => call.send().await,
-            };
-            answer.map_err(|error| End::refused(&error))
+            start(&client, arn, keeper.filter_pattern.clone(), keeper.other_endpoint).await
         };
         let output = timeout(OPEN_TIMEOUT, open).await.unwrap_or(Err(End::Silent(OPEN_TIMEOUT)))?;
         let LiveTail { silence_max, age_max, .. } = keeper.settings;
@@ -112,6 +106,21 @@ impl Session {
             }
         }
     }
+}
+
+/// Starts a session at AWS's own host for it, or at another endpoint as that is.
+async fn start(
+    client: &Client,
+    arn: String,
+    pattern: Option<String>,
+    other_endpoint: bool,
+) -> Result<StartLiveTailOutput, End> {
+    let call = client.start_live_tail().log_group_identifiers(arn).set_log_event_filter_pattern(pattern);
+    let answer = match other_endpoint {
+        true => call.customize().interceptor(WithoutPrefix).send().await,
+        false => call.send().await,
+    };
+    answer.map_err(|error| End::refused(&error))
 }
 
 /// The service takes ARNs only, and by no means those of groups without a live tail.
@@ -205,5 +214,55 @@ impl Intercept for WithoutPrefix {
     ) -> Result<(), aws_smithy_runtime_api::box_error::BoxError> {
         cfg.interceptor_state().unset::<EndpointPrefix>();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_cloudwatchlogs::config::{BehaviorVersion, Credentials, Region};
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    /// Goes nowhere, and keeps where it was to go.
+    #[derive(Debug, Clone, Default)]
+    struct Nowhere(Arc<Mutex<Vec<String>>>);
+
+    impl HttpConnector for Nowhere {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            self.0.lock().unwrap().push(request.uri().to_owned());
+            HttpConnectorFuture::ready(Err(ConnectorError::io("nowhere".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_live_tail_has_a_host_of_its_own_at_aws_and_nowhere_else() {
+        for (endpoint, expected) in [
+            (None, "https://stream-logs.eu-west-1.amazonaws.com/"),
+            (Some("http://localhost:4566"), "http://localhost:4566/"),
+        ] {
+            let nowhere = Nowhere::default();
+            let connector = nowhere.clone();
+            let config = aws_sdk_cloudwatchlogs::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::new("eu-west-1"))
+                .credentials_provider(Credentials::new("AKID", "secret", None, None, "test"))
+                .retry_config(aws_sdk_cloudwatchlogs::config::retry::RetryConfig::disabled())
+                .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(connector.clone())));
+            let config = match endpoint {
+                Some(endpoint) => config.endpoint_url(endpoint),
+                None => config,
+            };
+            let client = Client::from_conf(config.build());
+            let arn = "arn:aws:logs:eu-west-1:111122223333:log-group:trail".to_owned();
+            assert!(start(&client, arn, None, endpoint.is_some()).await.is_err());
+            assert_eq!(*nowhere.0.lock().unwrap(), [expected]);
+        }
     }
 }
