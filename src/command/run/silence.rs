@@ -51,7 +51,10 @@ impl Watch {
             self.silent |= begins;
             return begins.then_some(Change::Silent(gap));
         }
-        self.usual = Some(self.usual.map_or(gap, |usual| (usual * 7 + gap) / 8));
+        // What is handed over first in a run may have waited while nothing ran: that says little of what is usual.
+        if self.usual.is_none() || self.count > 0 {
+            self.usual = Some(self.usual.map_or(gap, |usual| (usual * 7 + gap) / 8));
+        }
         (self.count, self.heard) = (count, now);
         std::mem::take(&mut self.silent).then_some(Change::Heard)
     }
@@ -114,6 +117,19 @@ mod tests {
             assert_eq!(watch.look(seconds(2_000), 0).is_some(), is_silent, "{usual:?}");
             assert_eq!(watch.look(seconds(3_001), 0).is_some(), !is_silent, "{usual:?}");
         }
+    }
+
+    #[test]
+    fn a_restart_changes_nothing_about_what_is_usual() {
+        for (known, then) in [(None, seconds(2)), (Some(seconds(800)), seconds(800))] {
+            let mut watch = Watch::new(SETTINGS, known);
+            watch.look(seconds(2), 1);
+            assert_eq!(watch.usual(), Some(then), "{known:?}");
+        }
+        let mut watch = Watch::new(SETTINGS, Some(seconds(800)));
+        watch.look(seconds(2), 1);
+        watch.look(seconds(10), 2);
+        assert_eq!(watch.usual(), Some(seconds(701)), "from then on it is learnt");
     }
 
     #[test]
