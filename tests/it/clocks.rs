@@ -108,6 +108,19 @@ async fn parameters_that_were_left_out_match_only_what_asks_for_their_absence() 
     assert_eq!(found, expected.map(|(number, rule)| (number, rule.to_owned())));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_parameters_that_were_left_out_it_is_explained_that_they_are_missing() {
+    let (endpoint, folder) = (lab().await, rules(&["\"requestParameters.public\" = false"]));
+    let event = folder.path().join("event.json");
+    for left_out in [json!({"requestParameters": null}), json!({})] {
+        std::fs::write(&event, record(1, left_out).to_string()).unwrap();
+        let args = ["explain", "--rules", folder.path().to_str().unwrap(), event.to_str().unwrap()];
+        let (code, out, err) = trailwatch(&endpoint, &args).await;
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert!(out.contains("`requestParameters.public` is missing, wanted false"), "{out}");
+    }
+}
+
 /// Whoever reads by a pipe has each line at once, and may leave.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_has_each_line_as_it_comes_and_may_be_closed() {

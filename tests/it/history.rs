@@ -325,6 +325,42 @@ async fn a_state_that_has_seen_events_and_does_not_say_what_for_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_one_account_is_not_gone_on_with_for_another() {
+    const OTHER: &str = "444455556666";
+    let endpoint = Endpoint::start().await.unwrap();
+    for n in 0..4 {
+        [ACCOUNT, OTHER].iter().for_each(|account| put(&endpoint, &key(account, "eu-west-1", 5, n), &[record(n)]));
+    }
+    let (rules, state) = (rules(), tempfile::tempdir().unwrap());
+    let (rules, state) = (rules.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let args = ["scan", URL, "--rules", rules, "-o", "json", "--state", state, "--max-events", "2", "--account"];
+    for (account, expected) in [(ACCOUNT, Some(0)), (OTHER, Some(2)), (ACCOUNT, Some(0))] {
+        let (code, out, err) = trailwatch(&endpoint, &[&args[..], &[account]].concat()).await;
+        assert_eq!((code, found(&out).len()), (expected, if code == Some(0) { 2 } else { 0 }), "{account}: {err}");
+    }
+}
+
+/// Whatever lies behind it in the order of the walk was read, and is read again without leading to anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_given_up_is_fetched_by_the_next_scan() {
+    let endpoint = Endpoint::start().await.unwrap();
+    (0..20).for_each(|n| put(&endpoint, &key(ACCOUNT, "eu-west-1", 5, n), &[record(n)]));
+    endpoint.logs().faults().next_for("GetObject", Fault::error(403, "AccessDenied", "Access Denied"));
+    let (rules, state) = (rules(), tempfile::tempdir().unwrap());
+    let (rules, state) = (rules.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let args = ["scan", URL, "--rules", rules, "-o", "json", "--state", state];
+    let mut all = Vec::new();
+    for (expected, count) in [(Some(3), 19), (Some(0), 1), (Some(0), 0)] {
+        let (code, out, err) = trailwatch(&endpoint, &args).await;
+        let found = found(&out);
+        assert_eq!((code, found.len()), (expected, count), "{err}");
+        all.extend(found);
+    }
+    all.sort_unstable();
+    assert_eq!(all, (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scan_that_is_killed_goes_on_and_repeats_nothing() {
     let endpoint = Endpoint::start().await.unwrap();
     let regions = ["eu-west-1", "us-east-1"];

@@ -52,6 +52,8 @@ mod notices;
 mod pipeline;
 mod policy;
 #[cfg(feature = "aws")]
+mod positions;
+#[cfg(feature = "aws")]
 mod pushdown;
 #[cfg(feature = "aws")]
 mod readme;

@@ -859,6 +859,35 @@ async fn what_was_given_up_is_listed_and_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_to_read_another_group_begins_by_since_and_says_so() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|_, _| Some(answer(200, &[], ""))).await;
+    lab.configure(&webhook("pager", &receiver.url()));
+    lab.endpoint.logs().create_group("another");
+    let told = "source `trail` reads another log group than before, and begins by `since`";
+    for (number, (group, from, to, times)) in [
+        (GROUP, "drain", "drain", 0),
+        (GROUP, "drain", "drain", 0),
+        ("another", GROUP, "another", 1),
+        ("another", "drain", "drain", 1),
+        (GROUP, "another", GROUP, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        lab.edit(from, to);
+        let timestamp_ms = jiff::Timestamp::now().as_millisecond();
+        let event = LogEvent { timestamp_ms, message: event_json("Fire", number) };
+        lab.endpoint.logs().put(group, "stream", event);
+        let daemon = lab.start();
+        let is_brought = || receiver.requests().iter().any(|request| request.body.contains(&event_id(number)));
+        wait("the finding", is_brought).await;
+        assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
+        assert_eq!(lab.log().matches(told).count(), times, "run {number}: {}", lab.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_trail_of_a_log_group_is_found_and_watched() {
     let lab = Lab::new().await;
     let trail = Trail { status: TrailStatus::default(), ..Trail::to_group("main", GROUP) };
