@@ -44,6 +44,8 @@ pub enum Place {
     LogEvent(Arc<LogPlace>),
     /// A message of a queue.
     Message(Arc<MessagePlace>),
+    /// An object that a message told of, by when that was sent, in milliseconds since 1970.
+    Told(i64),
     /// A request, by the address that it came from.
     Request(IpAddr),
 }
@@ -90,10 +92,12 @@ impl Origin {
         Self { source: Arc::clone(&self.source), place }
     }
 
-    /// When the service had the bytes, if it said, in milliseconds: the log event's timestamp, or when a message was sent.
+    /// When the service had the bytes, if it said, in milliseconds since 1970: when CloudWatch took the log event in, or when
+    /// the message was sent.
     pub fn delivered_ms(&self) -> Option<i64> {
         match &self.place {
-            Place::LogEvent(place) => Some(place.timestamp_ms),
+            Place::LogEvent(place) => Some(place.ingestion_ms),
+            Place::Told(sent_ms) => Some(*sent_ms),
             Place::Message(place) => Some(place.sent_ms),
             _ => None,
         }
@@ -104,7 +108,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Whole => write!(f, "{}", self.source),
+            Place::Whole | Place::Told(_) => write!(f, "{}", self.source),
             Place::Line(line) => write!(f, "{}:{line}", self.source),
             Place::LogEvent(place) => write!(f, "{} {} {}", self.source, place.stream, place.event_id),
             Place::Message(place) => write!(f, "{} {}", self.source, place.id),

@@ -47,6 +47,8 @@ pub enum Outcome {
     Delivered,
     /// Not now: bring it again.
     Retry {
+        /// What kind of failure it is.
+        cause: Cause,
         /// What the receiver said.
         reason: String,
         /// How long it wants to be left alone, if it said so.
@@ -54,6 +56,31 @@ pub enum Outcome {
     },
     /// Never: the receiver will not have it.
     Refused(String),
+}
+
+/// Why a finding has to be brought again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The receiver has too much to do.
+    Throttled,
+    /// The receiver answered that it could not, or that we may not.
+    Failed,
+    /// There was no answer.
+    NoAnswer,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Throttled, Self::Failed, Self::NoAnswer];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Failed => "failed",
+            Self::NoAnswer => "no_answer",
+        }
+    }
 }
 
 /// The receiver is gone for good.
@@ -97,8 +124,8 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 
 impl Outcome {
     /// To be brought again, whenever that is.
-    pub fn retry(reason: impl Into<String>) -> Self {
-        Self::Retry { reason: reason.into(), after: None }
+    pub fn retry(cause: Cause, reason: impl Into<String>) -> Self {
+        Self::Retry { cause, reason: reason.into(), after: None }
     }
 
     /// How long the receiver wants to be left alone, if it said so.

@@ -10,12 +10,15 @@ use futures::future::BoxFuture;
 use crate::delivery::{Delivery, Receipt};
 use crate::store::Checkpoint;
 
+use distribution::Distribution;
+
 pub mod alarms;
 pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "aws")]
 pub mod cloudwatch_logs;
+pub mod distribution;
 pub mod file;
 #[cfg(feature = "listen")]
 pub mod http;
@@ -128,8 +131,8 @@ pub struct SourceReport {
     pub empty_pages: u64,
     /// Deliveries that were not there when their time was first read, and were found by a later reading.
     pub late: u64,
-    /// The greatest time between a late delivery's timestamp and its finding, in milliseconds.
-    pub lateness_ms_max: u64,
+    /// The times between the timestamps of late deliveries and their finding, in milliseconds.
+    pub lateness: Distribution,
     /// Deliveries that came again and were not handed over again.
     pub repeats: u64,
     /// Deliveries whose timestamp lay in the future when they were read.

@@ -107,7 +107,7 @@ fn odd(summary: &Summary) -> Option<String> {
 }
 
 fn late(summary: &Summary) -> String {
-    let worst = summary.sources.iter().map(|(_, report)| report.lateness_ms_max).max().unwrap_or(0);
+    let worst = summary.sources.iter().map(|(_, report)| report.lateness.max()).max().unwrap_or(0);
     format!("late (by up to {})", duration(worst))
 }
 
@@ -190,10 +190,7 @@ fn by_severity(summary: &Summary) -> Vec<(&str, Severity, u64)> {
 fn lags(summary: &Summary) -> Vec<String> {
     let of = |(name, tally): &(Arc<str>, Tally)| {
         let Tally { lag, .. } = tally;
-        Some((
-            name.clone(),
-            format!("half within {}, all within {}", duration(lag.median_ms()?), duration(lag.max_ms())),
-        ))
+        Some((name.clone(), format!("half within {}, all within {}", duration(lag.median()?), duration(lag.max()))))
     };
     let lags: Vec<_> = summary.tallies.iter().filter_map(of).collect();
     let is_one = lags.len() == 1;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config_file::ConfigArgs;
 use super::{Exit, count, left_out, oddities, report, runtime};
+use crate::config::run::AlarmsTo;
 use crate::config::{self, Effective, Run};
 use crate::decode::{Limits, Reject};
 use crate::engine::RuleSet;
@@ -209,9 +210,7 @@ impl Daemon {
         let sources = parts::sources(&self.run.sources, &store.checkpoints(), &self.log.notify()).await;
         let mut sources = sources.map_err(|error| self.log.error(&format!("{error:#}"))).ok()?;
         // Files end, and then the run does.
-        if self.run.alarms == config::run::Alarms::Findings
-            && self.run.sources.iter().any(|source| source.kind.is_live())
-        {
+        if self.run.alarms == AlarmsTo::Findings && self.run.sources.iter().any(|source| source.kind.is_live()) {
             sources.push(Arc::clone(&self.alarms) as Arc<dyn Source>);
         }
         Some(sources)
@@ -313,7 +312,8 @@ impl Daemon {
             }
             status.tell_silence(silent);
             if kept.elapsed() >= KEEP_EVERY {
-                (kept, _) = (Instant::now(), status.keep_usual_gaps(self.usual_gaps(&watches)).await);
+                status.keep_usual_gaps(self.usual_gaps(&watches)).await;
+                kept = Instant::now();
             }
             for (sink, change) in backlog.look(&status.waiting().await, Timestamp::now().as_millisecond()) {
                 self.alarm(AlarmKind::SinkBehind, &sink, change.level == NoticeLevel::Error, &change.text);
@@ -400,7 +400,7 @@ impl Daemon {
     }
 
     fn raise(&self, alarm: &Alarm<'_>) {
-        if self.run.alarms == config::run::Alarms::Findings && !self.alarms.raise(alarm, Timestamp::now()) {
+        if self.run.alarms == AlarmsTo::Findings && !self.alarms.raise(alarm, Timestamp::now()) {
             self.log.warn("too many alarms wait to be matched: one more is in the log only");
         }
     }

@@ -9,6 +9,7 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use crate::config::{Keeper, Kept, Vault};
+use crate::source::aws::requests::Counted;
 use crate::source::cloudwatch_logs::{Access, load};
 
 /// How long all of them may take.
@@ -57,14 +58,14 @@ async fn get_one(config: &SdkConfig, kept: &Kept) -> Result<String, String> {
 }
 
 async fn secret(config: &SdkConfig, region: Option<Region>, name: &str) -> Result<String, String> {
-    let config = aws_sdk_secretsmanager::config::Builder::from(config).region(region).build();
+    let config = aws_sdk_secretsmanager::config::Builder::from(config).region(region).interceptor(Counted).build();
     let call = aws_sdk_secretsmanager::Client::from_conf(config).get_secret_value().secret_id(name);
     let answer = call.send().await.map_err(|error| refusal(&error, "secretsmanager:GetSecretValue"))?;
     answer.secret_string.ok_or_else(|| "it is no text".to_owned())
 }
 
 async fn parameter(config: &SdkConfig, region: Option<Region>, name: &str) -> Result<String, String> {
-    let config = aws_sdk_ssm::config::Builder::from(config).region(region).build();
+    let config = aws_sdk_ssm::config::Builder::from(config).region(region).interceptor(Counted).build();
     let call = aws_sdk_ssm::Client::from_conf(config).get_parameter().name(name).with_decryption(true);
     let answer = call.send().await.map_err(|error| refusal(&error, "ssm:GetParameter"))?;
     answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| "it has no value".to_owned())

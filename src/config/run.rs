@@ -34,7 +34,7 @@ pub struct Run {
     /// When the configuration and the rules are read anew.
     pub reload: Reload,
     /// Where alarms go.
-    pub alarms: Alarms,
+    pub alarms: AlarmsTo,
     /// Rule files and folders; the shipped rules if there are none.
     pub rules: Vec<PathBuf>,
     /// Files and folders of what rules share.
@@ -66,7 +66,7 @@ pub enum Reload {
 
 /// Where it is told what is wrong with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alarms {
+pub enum AlarmsTo {
     /// In the log and by the admin listener.
     Log,
     /// As events, too, which lead to findings.
@@ -260,7 +260,7 @@ fn outermost(mut section: Section<'_, '_>) -> Option<Run> {
     let instance = section.text_or("instance", &host_name());
     let drain = section.duration("drain", DRAIN_DEFAULT);
     let reload = section.choice_or("reload", &[("change", Reload::Change), ("signal", Reload::Signal)], 0);
-    let alarms = section.choice_or("alarms", &[("log", Alarms::Log), ("findings", Alarms::Findings)], 0);
+    let alarms = section.choice_or("alarms", &[("log", AlarmsTo::Log), ("findings", AlarmsTo::Findings)], 0);
     let (rules, shared) = section.within("rules", rules).unwrap_or_default();
     let admin = section.within("admin", admin).flatten();
     let silence = section.within("silence", silence).unwrap_or(SILENCE_DEFAULT);

@@ -129,6 +129,42 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All that [`as_str`](Self::as_str) may say.
+    pub const WORDS: [&str; 13] = [
+        "not_json",
+        "not_utf8",
+        "not_an_object",
+        "too_large",
+        "too_deep",
+        "wrapped_too_deep",
+        "not_gzip",
+        "more_members",
+        "inflated_too_large",
+        "inflates_too_much",
+        "not_base64",
+        "no_content",
+        "too_many_parts",
+    ];
+
+    /// The word for it, under which it is counted.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotJson { .. } => "not_json",
+            Self::NotUtf8 => "not_utf8",
+            Self::NotAnObject { .. } => "not_an_object",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooDeep { .. } => "too_deep",
+            Self::WrappedTooDeep { .. } => "wrapped_too_deep",
+            Self::NotGzip { .. } => "not_gzip",
+            Self::MoreMembers => "more_members",
+            Self::InflatedTooLarge { .. } => "inflated_too_large",
+            Self::InflatesTooMuch { .. } => "inflates_too_much",
+            Self::NotBase64 { .. } => "not_base64",
+            Self::NoContent { .. } => "no_content",
+            Self::TooManyParts { .. } => "too_many_parts",
+        }
+    }
+
     /// Whether nothing of the delivery was looked at from there on, so that events may have been missed.
     pub fn leaves_the_rest(&self) -> bool {
         use Reason::{InflatedTooLarge, InflatesTooMuch, MoreMembers, NotGzip, TooManyParts};

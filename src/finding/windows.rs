@@ -129,6 +129,8 @@ pub struct Windows {
     open: BTreeMap<WindowKey, Window>,
     /// The same, by when they are over.
     due: BTreeSet<(i64, WindowKey)>,
+    /// How many there are of each rule that has any.
+    by_rule: BTreeMap<String, u64>,
 }
 
 impl Windows {
@@ -147,6 +149,11 @@ impl Windows {
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// How many are open of each rule that has any.
+    pub fn by_rule(&self) -> &BTreeMap<String, u64> {
+        &self.by_rule
     }
 
     /// When the next one is over, by the clock.
@@ -226,9 +233,7 @@ impl Windows {
     /// Makes what was changed true.
     pub fn apply(&mut self, changed: impl IntoIterator<Item = (WindowKey, Option<Window>)>) {
         for (key, window) in changed {
-            if let Some(before) = self.open.remove(&key) {
-                self.due.remove(&(before.due_ms, key));
-            }
+            self.remove(&key);
             if let Some(window) = window {
                 self.insert(key, window);
             }
@@ -237,7 +242,23 @@ impl Windows {
 
     fn insert(&mut self, key: WindowKey, window: Window) {
         self.due.insert((window.due_ms, key));
+        match self.by_rule.get_mut(&window.opener.rule.id) {
+            Some(count) => *count += 1,
+            None => drop(self.by_rule.insert(window.opener.rule.id.clone(), 1)),
+        }
         self.open.insert(key, window);
+    }
+
+    fn remove(&mut self, key: &WindowKey) {
+        let Some(window) = self.open.remove(key) else { return };
+        self.due.remove(&(window.due_ms, *key));
+        let rule = &window.opener.rule.id;
+        if let Some(count) = self.by_rule.get_mut(rule) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_rule.remove(rule);
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! same id. What a sink cannot take now waits, each finding for itself and, if the sink took nothing at all, all of them;
 //! what it will never take, or has not taken in time, becomes a dead letter.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Clock;
 use crate::finding::Finding;
 use crate::rule::Severity;
-use crate::sink::{Gone, Outcome, Sink};
+use crate::sink::{Cause, Gone, Outcome, Sink};
 use crate::source::{Notice, NoticeLevel, Notify};
 use crate::store::{Due, Entry, Outbox, Overflow, PutOut, Settlement, StoreError, blocking};
 
@@ -107,8 +108,8 @@ pub struct Delivery {
 pub struct CourierReport {
     /// Findings that the sink has.
     pub delivered: u64,
-    /// Findings that it was brought again.
-    pub retried: u64,
+    /// Findings that it was brought in vain and is brought again, by why.
+    pub retried: BTreeMap<Cause, u64>,
     /// Findings that were given up.
     pub dead: u64,
     /// Dead letters that are kept no longer, for there were too many.
@@ -316,14 +317,17 @@ impl Courier {
         let settlement = |entry: &Entry| match outcomes.next() {
             Some(Outcome::Delivered) => Some(Settlement::Delivered { number: entry.number }),
             Some(Outcome::Refused(reason)) => Some(Settlement::Dead { number: entry.number, reason }),
-            Some(Outcome::Retry { reason, after }) => Some(self.again(entry, reason, after.max(Some(hold)))),
+            Some(Outcome::Retry { cause, reason, after }) => {
+                Some(self.again(entry, cause, reason, after.max(Some(hold))))
+            }
             None => self.too_late(entry, "the sink did not get to it"),
         };
         entries.iter().filter_map(settlement).collect()
     }
 
-    fn again(&self, entry: &Entry, reason: String, after: Option<Duration>) -> Settlement {
+    fn again(&self, entry: &Entry, cause: Cause, reason: String, after: Option<Duration>) -> Settlement {
         self.too_late(entry, &reason).unwrap_or_else(|| {
+            *self.report.lock().unwrap_or_else(PoisonError::into_inner).retried.entry(cause).or_default() += 1;
             let wait = self.wait(entry.tries as usize).max(after.unwrap_or_default());
             let tried_ms = self.now_ms();
             let due_ms = tried_ms.saturating_add(wait.as_millis() as i64);
@@ -342,7 +346,8 @@ impl Courier {
             let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
             match settlement {
                 Settlement::Delivered { .. } => report.delivered += 1,
-                Settlement::Again { .. } => report.retried += 1,
+                // Counted by its cause.
+                Settlement::Again { .. } => {}
                 Settlement::Dead { reason, .. } => {
                     report.dead += 1;
                     drop(report);
@@ -530,7 +535,10 @@ mod tests {
         fn deliver<'a>(&'a mut self, _: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
             *self.0.lock().unwrap() += 1;
             let after = Some(Duration::from_secs(3_600));
-            async move { Ok(vec![Outcome::Retry { reason: "too many requests".to_owned(), after }]) }.boxed()
+            async move {
+                Ok(vec![Outcome::Retry { cause: Cause::Throttled, reason: "too many requests".to_owned(), after }])
+            }
+            .boxed()
         }
     }
 

@@ -1,6 +1,8 @@
 //! Decoding and matching of a batch: pure work, done off the async threads.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,6 +18,7 @@ use crate::event::{
 };
 use crate::finding::{Finding, Match};
 use crate::source::Source;
+use crate::source::distribution::Distribution;
 use crate::source::layout::TrailFile;
 
 /// What came of a batch.
@@ -26,10 +29,12 @@ pub struct Evaluated {
     pub receipts: Receipts,
     /// What was in it, in order.
     pub items: Vec<Item>,
-    /// Parts that did not decode, beyond those that are told one by one.
-    pub more_rejects: u64,
+    /// Parts that did not decode, beyond those that are told one by one: by the word of their reason.
+    pub more_rejects: BTreeMap<&'static str, u64>,
     /// Probes of CloudWatch that carry no event.
     pub controls: u64,
+    /// What it took to match some of its events, in nanoseconds.
+    pub matching: Distribution,
     /// Its share of the way, to be held until the batch is dealt with.
     pub weight: OwnedSemaphorePermit,
 }
@@ -62,6 +67,9 @@ const REJECTS_TOLD_MAX: usize = 1_000;
 /// What any delivery may inflate to without having been weighed for it: payloads within others do not say what they hold.
 const UNWEIGHED_BYTES_MAX: usize = 8 << 20;
 
+/// Of so many events of a delivery one is measured, the first among them.
+const MEASURED_ONE_IN: usize = 64;
+
 /// One thing that was in a batch.
 pub enum Item {
     /// An event.
@@ -90,6 +98,8 @@ pub struct Judged {
     pub kind: EventKind,
     /// When it happened.
     pub time: Option<Timestamp>,
+    /// When the service had it, in milliseconds since 1970, if that is known.
+    pub delivered_ms: Option<i64>,
     /// Whether it passes the filter.
     pub wanted: bool,
     /// Where it came from, if that is the object of another account than its own.
@@ -163,8 +173,9 @@ impl Evaluator {
             source,
             receipts: Receipts::default(),
             items: Vec::new(),
-            more_rejects: 0,
+            more_rejects: BTreeMap::new(),
             controls: 0,
+            matching: Distribution::default(),
             weight,
         };
         let mut rejects = 0;
@@ -172,18 +183,24 @@ impl Evaluator {
             let owner = owner(&delivery.origin);
             let limits = if owner.is_some() { &self.strict } else { &self.limits };
             // Until what was in it is judged.
-            let (decoded, _alone) = self.decode(&delivery, limits);
+            let (mut decoded, _alone) = self.decode(&delivery, limits);
             evaluated.controls += decoded.controls;
-            let (before, more_before) = (evaluated.items.len(), evaluated.more_rejects);
-            let judge = |raw| self.judge(raw, source, owner, &ruled, &mut scratch);
-            evaluated.items.extend(decoded.events.into_iter().map(judge));
+            let (before, holds_reject) = (evaluated.items.len(), !decoded.rejects.is_empty());
+            for (number, raw) in std::mem::take(&mut decoded.events).into_iter().enumerate() {
+                let began = (number % MEASURED_ONE_IN == 0).then(Instant::now);
+                evaluated.items.push(self.judge(raw, source, owner, &ruled, &mut scratch));
+                if let Some(began) = began {
+                    evaluated.matching.note(began.elapsed().as_nanos() as i128);
+                }
+            }
             let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
-            evaluated.more_rejects += (decoded.rejects.len() - told) as u64;
-            evaluated.items.extend(decoded.rejects.into_iter().take(told).map(Item::Reject));
+            let more = decoded.rejects.split_off(told);
+            more.iter().for_each(|reject| *evaluated.more_rejects.entry(reject.reason.as_str()).or_default() += 1);
+            evaluated.items.extend(decoded.rejects.into_iter().map(Item::Reject));
             let holds_event = evaluated.items[before..].iter().any(|item| !matches!(item, Item::Reject(_)));
-            let holds_reject = evaluated.items.len() > before || evaluated.more_rejects > more_before;
+            let holds_reject = holds_reject || evaluated.items.len() > before;
             let Receipts { good, undecodable } = &mut evaluated.receipts;
             let is_undecodable = leaves_the_rest || holds_reject && !holds_event;
             if is_undecodable { undecodable } else { good }.push(delivery.receipt);
@@ -227,6 +244,7 @@ impl Evaluator {
             return Item::Foreign(Foreign { origin: raw.origin, account });
         }
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
+        let delivered_ms = raw.origin.delivered_ms();
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
         let (matches, own_matches) = self.matches(rules, matches, text, &key);
@@ -234,7 +252,20 @@ impl Evaluator {
         let misplaced = is_misplaced.then(|| raw.origin.clone());
         let ruled = (!matches.is_empty()).then(|| Arc::clone(ruled));
         let (findings, raw) = (Vec::new(), (self.keep && wanted).then_some(raw));
-        Item::Event(Judged { source, key, kind, time, wanted, misplaced, own_matches, matches, ruled, findings, raw })
+        Item::Event(Judged {
+            source,
+            key,
+            kind,
+            time,
+            delivered_ms,
+            wanted,
+            misplaced,
+            own_matches,
+            matches,
+            ruled,
+            findings,
+            raw,
+        })
     }
 
     /// The account of an event, if it is not wanted of its source. An event that names none is nobody else's.

@@ -3,7 +3,7 @@
 //! Evaluate, then commit, then remember: a group's keys go into memory only when the store has them, and a commit
 //! that fails is brought again as it is.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::event::EventKey;
 use crate::finding::windows::Delta;
 use crate::finding::{Finding, Windows};
 use crate::sink::{Gone, Outcome, Sink};
+use crate::source::distribution::Distribution;
 use crate::source::{Notice, NoticeLevel, Notify, Source};
 use crate::store::{Outgoing, Store, Transaction};
 
@@ -74,11 +75,13 @@ struct Group {
     /// Given back when the group is dealt with.
     weights: Vec<OwnedSemaphorePermit>,
     /// By source: what did not decode and is not among the rejects.
-    more_rejects: Vec<u64>,
+    more_rejects: Vec<BTreeMap<&'static str, u64>>,
     /// By source.
     duplicates: Vec<u64>,
     restated: u64,
     controls: u64,
+    /// What it took to match some of its events, in nanoseconds.
+    matching: Distribution,
 }
 
 impl Sequencer {
@@ -150,7 +153,7 @@ impl Sequencer {
         }
         self.count(&group);
         self.windows.apply(std::mem::take(&mut group.transaction.windows));
-        self.summary.windows_open = self.windows.len() as u64;
+        self.summary.windows_open.clone_from(self.windows.by_rule());
         self.stop_if_enough();
         self.handle.publish(&self.summary);
         self.show(&group)?;
@@ -169,7 +172,7 @@ impl Sequencer {
         let count = self.sources.len();
         Group {
             receipts: vec![Receipts::default(); count],
-            more_rejects: vec![0; count],
+            more_rejects: vec![BTreeMap::new(); count],
             duplicates: vec![0; count],
             ..Group::default()
         }
@@ -239,7 +242,10 @@ impl Sequencer {
     fn gather_batch(&self, batch: Evaluated, group: &mut Group) -> bool {
         group.weights.push(batch.weight);
         group.controls += batch.controls;
-        group.more_rejects[batch.source] += batch.more_rejects;
+        group.matching.merge(&batch.matching);
+        for (reason, more) in batch.more_rejects {
+            *group.more_rejects[batch.source].entry(reason).or_default() += more;
+        }
         for item in batch.items {
             match item {
                 Item::Reject(reject) => group.rejects.push((batch.source, reject)),
@@ -306,10 +312,8 @@ impl Sequencer {
         let now = self.clock.now();
         for (source, (duplicates, rejects)) in group.duplicates.iter().zip(&group.more_rejects).enumerate() {
             self.summary.duplicates += duplicates;
-            self.summary.rejects += rejects;
-            let tally = self.summary.tally(source);
-            tally.duplicates += duplicates;
-            tally.rejects += rejects;
+            self.summary.tally(source).duplicates += duplicates;
+            rejects.iter().for_each(|(reason, count)| self.summary.count_rejects(source, reason, *count));
         }
         for (source, receipts) in group.receipts.iter().enumerate() {
             if !receipts.good.is_empty() || !receipts.undecodable.is_empty() {
@@ -318,6 +322,7 @@ impl Sequencer {
         }
         self.summary.restated += group.restated;
         self.summary.controls += group.controls;
+        self.summary.matching.merge(&group.matching);
         for event in &group.events {
             self.summary.count_event(event, now);
             self.summary.own_matches += event.own_matches;

@@ -11,6 +11,7 @@ use crate::decode::Reject;
 use crate::event::EventKind;
 use crate::rule::Severity;
 use crate::source::SourceReport;
+use crate::source::distribution::Distribution;
 
 /// The counts of a run.
 #[derive(Debug, Clone, Default)]
@@ -53,8 +54,8 @@ pub struct Summary {
     pub held_back: BTreeMap<String, u64>,
     /// Digests of those.
     pub digests: u64,
-    /// Windows that are open.
-    pub windows_open: u64,
+    /// Windows that are open, by rule.
+    pub windows_open: BTreeMap<String, u64>,
     /// Windows that ended before their time, since there were too many.
     pub windows_ended_early: u64,
     /// Findings that no sink would take.
@@ -67,6 +68,8 @@ pub struct Summary {
     pub uncommitted: u64,
     /// Event keys that were forgotten since the memory for them is bounded.
     pub keys_forgotten: u64,
+    /// What it took to match an event, of some: in nanoseconds.
+    pub matching: Distribution,
     /// What came by each source.
     pub tallies: Vec<(Arc<str>, Tally)>,
     /// The earliest and the latest event time.
@@ -102,11 +105,14 @@ impl Summary {
     }
 
     pub(super) fn count_event(&mut self, event: &Judged, now: Timestamp) {
-        let Judged { source, kind, time, wanted, .. } = *event;
+        let Judged { source, kind, time, delivered_ms, wanted, .. } = *event;
         let tally = self.tally(source);
         tally.events[kind as usize] += 1;
         if let Some(time) = time {
             tally.lag.note(now.duration_since(time).as_millis());
+        }
+        if let Some(delivered_ms) = delivered_ms {
+            tally.delivery_lag.note((now.as_millisecond() - delivered_ms).into());
         }
         match kind {
             EventKind::CloudTrail => self.records += 1,
@@ -149,9 +155,13 @@ impl Summary {
         }
     }
 
+    pub(super) fn count_rejects(&mut self, source: usize, reason: &'static str, count: u64) {
+        self.rejects += count;
+        *self.tally(source).rejects.entry(reason).or_default() += count;
+    }
+
     pub(super) fn count_reject(&mut self, source: usize, reject: &Reject) {
-        self.rejects += 1;
-        self.tally(source).rejects += 1;
+        self.count_rejects(source, reject.reason.as_str(), 1);
         if self.first_rejects.len() < Self::REJECTS_KEPT {
             self.first_rejects.push(reject.clone());
         }
@@ -164,12 +174,14 @@ pub struct Tally {
     events: [u64; 5],
     /// Events that had come before, by this or another source.
     pub duplicates: u64,
-    /// Parts that did not decode.
-    pub rejects: u64,
+    /// Parts that did not decode, by the word of their reason.
+    pub rejects: BTreeMap<&'static str, u64>,
     /// Events of accounts that are not wanted of it.
     pub foreign: u64,
-    /// How long after it happened an event was here.
-    pub lag: Lag,
+    /// How long after it happened an event was here, in milliseconds.
+    pub lag: Distribution,
+    /// How long after the service had it an event was here, in milliseconds, where the service says when that was.
+    pub delivery_lag: Distribution,
     /// When something of it was last committed.
     pub committed: Option<Timestamp>,
 }
@@ -178,50 +190,5 @@ impl Tally {
     /// Events of a kind, each once.
     pub fn events(&self, kind: EventKind) -> u64 {
         self.events[kind as usize]
-    }
-}
-
-/// A distribution of times, in powers of two of a millisecond.
-#[derive(Debug, Clone, Default)]
-pub struct Lag {
-    counts: [u64; 32],
-    max_ms: u64,
-    sum_ms: u64,
-}
-
-impl Lag {
-    fn note(&mut self, ms: i128) {
-        let ms = u64::try_from(ms).unwrap_or(0);
-        let bucket = (64 - ms.leading_zeros() as usize).min(self.counts.len() - 1);
-        self.counts[bucket] += 1;
-        self.max_ms = self.max_ms.max(ms);
-        self.sum_ms = self.sum_ms.saturating_add(ms);
-    }
-
-    /// The time that half of the events were here within, to a factor of two, in milliseconds.
-    pub fn median_ms(&self) -> Option<u64> {
-        let total: u64 = self.counts.iter().sum();
-        let mut below = 0;
-        let bucket = self.counts.iter().position(|count| {
-            below += count;
-            total > 0 && below * 2 >= total
-        })?;
-        Some((1 << bucket).min(self.max_ms))
-    }
-
-    /// How many events were here within times, each counted once: the times in milliseconds, of which each is twice the one
-    /// before. The last has no end.
-    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.counts.iter().enumerate().map(|(bucket, &count)| (1 << bucket, count))
-    }
-
-    /// The times of all events together, in milliseconds.
-    pub fn sum_ms(&self) -> u64 {
-        self.sum_ms
-    }
-
-    /// The longest time, in milliseconds.
-    pub fn max_ms(&self) -> u64 {
-        self.max_ms
     }
 }

@@ -10,7 +10,7 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use futures::future::{BoxFuture, FutureExt};
 use jiff::Timestamp;
 
-use super::{Gone, Outcome, Sink};
+use super::{Cause, Gone, Outcome, Sink};
 use crate::finding::Finding;
 
 mod answer;
@@ -117,8 +117,8 @@ impl EventBridge {
             match answer {
                 Ok(answers) => outcomes.extend(answers),
                 Err(Failure::Blamed(reason)) => outcomes.push(Outcome::Refused(reason)),
-                Err(Failure::Away(reason)) => {
-                    outcomes.resize(outcomes.len() + call.len(), Outcome::retry(reason));
+                Err(Failure::Away(cause, reason)) => {
+                    outcomes.resize(outcomes.len() + call.len(), Outcome::retry(cause, reason));
                     break;
                 }
             }
@@ -134,8 +134,8 @@ impl EventBridge {
                 Ok(answers) => outcomes.extend(answers),
                 Err(Failure::Blamed(reason)) => outcomes.push(Outcome::Refused(reason)),
                 // Those that were put are among the outcomes of this call; the others come again.
-                Err(Failure::Away(reason)) => {
-                    outcomes.resize(entries.len(), Outcome::retry(reason));
+                Err(Failure::Away(cause, reason)) => {
+                    outcomes.resize(entries.len(), Outcome::retry(cause, reason));
                     break;
                 }
             }
@@ -147,7 +147,7 @@ impl EventBridge {
     async fn put(&mut self, entries: &[&Entry]) -> Answer {
         let client = match &self.client {
             Some(client) => client,
-            None => self.client.insert((self.connect)().await.map_err(Failure::Away)?),
+            None => self.client.insert((self.connect)().await.map_err(|why| Failure::Away(Cause::Failed, why))?),
         };
         let entries: Vec<PutEventsRequestEntry> = entries.iter().map(|entry| entry.request(&self.settings)).collect();
         let count = entries.len();

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) mod access;
 pub(super) mod nearest;
 pub mod public_keys;
+pub mod requests;
 mod roles;
 pub(crate) mod trouble;
 

@@ -711,7 +711,7 @@ impl SourceReport {
         }
         if is_late {
             self.late += 1;
-            self.lateness_ms_max = self.lateness_ms_max.max(u64::try_from(age_ms).unwrap_or(0));
+            self.lateness.note(age_ms.into());
         }
     }
 }

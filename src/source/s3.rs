@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::aws::access::{load_for, local};
 use super::aws::lock;
+use super::aws::requests::Counted;
 use super::aws::trouble::{Failure, FailureKind, Trouble};
 use super::notification::Object;
 use super::{Notice, NoticeLevel, Notify, Source, SourceError, SourceReport};
@@ -59,8 +60,8 @@ pub fn local_connector(endpoint_url: impl Into<String>, region: impl Into<String
 
 /// Other endpoints than AWS's seldom answer to the names of buckets as hosts.
 pub(crate) fn client(config: &aws_config::SdkConfig, is_other_endpoint: bool) -> Client {
-    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(is_other_endpoint).build();
-    Client::from_conf(config)
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(is_other_endpoint);
+    Client::from_conf(config.interceptor(Counted).build())
 }
 
 /// What to read, and how.

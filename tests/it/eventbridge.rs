@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use trailwatch::finding::{Finding, Why};
 use trailwatch::sim::{Endpoint, Fault, PutEvent};
 use trailwatch::sink::eventbridge::{EventBridge, Settings, connector, local_connector};
-use trailwatch::sink::{Outcome, Sink};
+use trailwatch::sink::{Cause, Outcome, Sink};
 
 use crate::foreign::{digest_of, finding};
 
@@ -271,7 +271,7 @@ async fn a_client_that_cannot_be_made_is_asked_for_again() {
     let endpoint = Endpoint::start().await.unwrap();
     let connect = connector(|| async { Err("no credentials for the default profile".to_owned()) });
     let mut away = EventBridge::new("bus", Settings::new("a"), connect).unwrap();
-    let reason = Outcome::retry("no credentials for the default profile");
+    let reason = Outcome::retry(Cause::Failed, "no credentials for the default profile");
     assert_eq!(away.deliver(&findings(2)).await.unwrap(), vec![reason; 2]);
     assert!(endpoint.buses().put().is_empty());
 }

@@ -19,7 +19,7 @@ use trailwatch::event::RawEvent;
 use trailwatch::finding::Finding;
 use trailwatch::pipeline::{Accounts, Bounds, Ended, Pipeline, Summary, Tap};
 use trailwatch::rule::{Rule, Severity};
-use trailwatch::sink::{Gone, Outcome, Sink};
+use trailwatch::sink::{Cause, Gone, Outcome, Sink};
 use trailwatch::source::{Notice, NoticeLevel, Source, SourceError, SourceReport};
 use trailwatch::store::{Checkpoint, MemoryStore, Store, StoreError, Transaction};
 
@@ -690,7 +690,7 @@ async fn an_output_that_cannot_be_written_is_no_reader_that_left() {
 async fn only_what_a_sink_asks_for_comes_again() {
     let log = Log::default();
     let sinks = vec![sink(&log, |call, id| match (call, id) {
-        (1 | 2, "2") => Ok(Outcome::retry("busy".to_owned())),
+        (1 | 2, "2") => Ok(Outcome::retry(Cause::Failed, "busy".to_owned())),
         _ => Ok(Outcome::Delivered),
     })];
     let batch = Step::Batch(vec![fire(1), fire(2), fire(3)]);
@@ -723,7 +723,7 @@ async fn what_a_sink_refuses_is_told_and_not_brought_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finding_is_brought_so_often_and_then_told() {
     let log = Log::default();
-    let sinks = vec![sink(&log, |_, _| Ok(Outcome::retry("busy".to_owned())))];
+    let sinks = vec![sink(&log, |_, _| Ok(Outcome::retry(Cause::Failed, "busy".to_owned())))];
     let bounds = Bounds { deliveries_tried: 3, batches_committed: 1, ..Bounds::default() };
     let ran = Run { sinks, bounds, ..Run::new(&log) }.of([Script::new("a", &log, one_by_one([fire(1)]))]).await;
     assert_eq!(log.of("brought"), ["1", "1", "1"]);
@@ -736,7 +736,7 @@ async fn a_finding_is_brought_so_often_and_then_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finding_given_up_on_was_brought_again_once_less_than_it_was_brought() {
     let log = Log::default();
-    let sinks = vec![sink(&log, |_, _| Ok(Outcome::retry("busy".to_owned())))];
+    let sinks = vec![sink(&log, |_, _| Ok(Outcome::retry(Cause::Failed, "busy".to_owned())))];
     let bounds = Bounds { deliveries_tried: 3, ..Bounds::default() };
     let ran = Run { sinks, bounds, ..Run::new(&log) }.of([Script::new("a", &log, one_by_one([fire(1)]))]).await;
     assert_eq!(ran.summary.delivery_retries, 2);

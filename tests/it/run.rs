@@ -13,6 +13,8 @@ use trailwatch::store::{Inspector, Waiting};
 
 use super::receiver::{Receiver, answer};
 
+mod alarms;
+
 const GROUP: &str = "aws-cloudtrail-logs";
 
 /// A folder with a configuration and a rule, and a CloudWatch Logs of our own.
@@ -774,8 +776,16 @@ async fn the_admin_listener_tells_how_the_run_fares() {
         "trailwatch_source_deliveries_total{source=\"trail\"} 4",
         "trailwatch_config_last_reload_successful 1.0",
         "trailwatch_source_lag_seconds_count{source=\"trail\"} 4",
-        "trailwatch_source_parse_errors_total{source=\"trail\"} 0",
-        "trailwatch_events_dropped_total{source=\"trail\",reason=\"duplicate\"} 0",
+        "trailwatch_source_parse_errors_total{source=\"trail\",reason=\"not_json\"} 0",
+        "trailwatch_events_dropped_total{source=\"trail\",reason=\"duplicate\",intentional=\"true\"} 0",
+        "trailwatch_source_delivery_lag_seconds_count{source=\"trail\"} 4",
+        "trailwatch_source_lateness_seconds_count{source=\"trail\"} 0",
+        "trailwatch_rule_eval_seconds_count ",
+        "trailwatch_window_keys{rule=\"smoke\"} 1.0",
+        "trailwatch_window_evictions_total 0",
+        "trailwatch_aws_requests_total{service=\"CloudWatch Logs\",op=\"FilterLogEvents\",result=\"ok\"} ",
+        "trailwatch_aws_throttles_total 0",
+        "trailwatch_sink_retries_total{sink=\"pager\",reason=\"throttled\"} 0",
         "trailwatch_checkpoint_age_seconds{source=\"trail\"} ",
         "trailwatch_rules 2.0",
         "# EOF",

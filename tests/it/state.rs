@@ -17,9 +17,11 @@ use trailwatch::delivery::{Delivery, Origin};
 use trailwatch::engine::RuleSet;
 use trailwatch::event::{Event, EventKey, Fields, projection_of};
 use trailwatch::finding::Finding;
-use trailwatch::pipeline::{Accounts, Bounds, Couriers, Patience, Pipeline, Route, SinkDelivery, Summary};
+use trailwatch::pipeline::{
+    Accounts, Bounds, CourierReport, Couriers, Patience, Pipeline, Route, SinkDelivery, Summary,
+};
 use trailwatch::rule::{Rule, Severity};
-use trailwatch::sink::{Gone, Outcome, Sink};
+use trailwatch::sink::{Cause, Gone, Outcome, Sink};
 use trailwatch::source::file::{FileLimits, Files};
 use trailwatch::source::{Source, SourceError, SourceReport};
 use trailwatch::store::{
@@ -697,7 +699,7 @@ async fn every_finding_is_brought_once_to_a_sink_that_takes_it() {
 async fn a_sink_that_fails_now_and_then_has_everything_in_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let pager = Pager::new(|before, _| match before % 3 {
-        0 => Outcome::retry("busy"),
+        0 => Outcome::retry(Cause::Failed, "busy"),
         _ => Outcome::Delivered,
     });
     let summary = run(folder.path(), 1..=40, &pager, HASTY, everything()).await;
@@ -754,7 +756,11 @@ impl Sink for Tired {
     fn deliver<'a>(&'a mut self, batch: &'a [Arc<Finding>]) -> BoxFuture<'a, Result<Vec<Outcome>, Gone>> {
         let mut outcomes = vec![Outcome::Delivered; self.0.min(batch.len())];
         if outcomes.len() < batch.len() {
-            outcomes.push(Outcome::Retry { reason: "enough".to_owned(), after: Some(Duration::from_secs(3_600)) });
+            outcomes.push(Outcome::Retry {
+                cause: Cause::Failed,
+                reason: "enough".to_owned(),
+                after: Some(Duration::from_secs(3_600)),
+            });
         }
         async { Ok(outcomes) }.boxed()
     }
@@ -766,7 +772,8 @@ async fn what_a_sink_does_not_get_to_is_not_tried_and_waits_as_it_asks() {
         let folder = tempfile::tempdir().unwrap();
         let drain = Duration::from_secs(20);
         let summary = run_with(folder.path(), 1..=6, Box::new(Tired(taken)), HASTY, everything(), drain).await;
-        assert_eq!((summary.couriers[0].1.delivered, summary.couriers[0].1.retried), (taken as u64, 1));
+        let CourierReport { delivered, retried, .. } = &summary.couriers[0].1;
+        assert_eq!((*delivered, retried.values().sum()), (taken as u64, 1));
         let in_two_hours_ms = Timestamp::now().as_millisecond() + 7_200_000;
         let left = open(&folder.path().join("state")).outbox().due("pager", in_two_hours_ms, 10).unwrap().entries;
         let mut tries: Vec<u32> = left.iter().map(|entry| entry.tries).collect();
@@ -782,14 +789,19 @@ async fn a_sink_that_asks_to_be_left_alone_is_left_alone_also_after_the_last_of_
     // The answer stands at the end of its batch, so nothing in the batch is left without one.
     let patience = Patience { batch_max: 2, ..HASTY };
     let summary = run(folder.path(), 1..=6, &asking_for_an_hour(), patience, everything()).await;
-    assert_eq!((summary.couriers[0].1.delivered, summary.couriers[0].1.retried), (1, 1));
+    assert_eq!(summary.couriers[0].1.delivered, 1);
+    assert_eq!(summary.couriers[0].1.retried, BTreeMap::from([(Cause::Failed, 1)]));
 }
 
 /// A pager that takes a finding, and then wants to be left alone for an hour.
 fn asking_for_an_hour() -> Pager {
     Pager::new(|before, _| match before {
         0 => Outcome::Delivered,
-        _ => Outcome::Retry { reason: "enough".to_owned(), after: Some(Duration::from_secs(3_600)) },
+        _ => Outcome::Retry {
+            cause: Cause::Failed,
+            reason: "enough".to_owned(),
+            after: Some(Duration::from_secs(3_600)),
+        },
     })
 }
 
@@ -875,7 +887,7 @@ async fn what_a_sink_never_gets_to_is_a_dead_letter_in_the_end() {
 async fn what_a_sink_refuses_or_does_not_take_in_time_is_a_dead_letter() {
     let cases: [(&str, Outcome, Patience); 2] = [
         ("refused", Outcome::Refused("no such channel".to_owned()), HASTY),
-        ("too old", Outcome::retry("busy"), Patience { deadline: Duration::ZERO, ..HASTY }),
+        ("too old", Outcome::retry(Cause::Failed, "busy"), Patience { deadline: Duration::ZERO, ..HASTY }),
     ];
     for (name, outcome, patience) in cases {
         let folder = tempfile::tempdir().unwrap();
@@ -890,7 +902,7 @@ async fn what_a_sink_refuses_or_does_not_take_in_time_is_a_dead_letter() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_is_away_is_brought_everything_by_the_next_run() {
     let folder = tempfile::tempdir().unwrap();
-    let away = Pager::new(|_, _| Outcome::retry("no route"));
+    let away = Pager::new(|_, _| Outcome::retry(Cause::Failed, "no route"));
     run(folder.path(), 1..=12, &away, Patience { wait_min: Duration::from_secs(60), ..HASTY }, everything()).await;
     let waiting = open(&folder.path().join("state")).outbox().waiting("pager").unwrap();
     assert_eq!((waiting.entries, waiting.dead), (12, 0));

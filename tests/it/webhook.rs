@@ -9,7 +9,7 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use trailwatch::finding::Finding;
 use trailwatch::sink::webhook::{Settings, Webhook};
-use trailwatch::sink::{Outcome, Sink};
+use trailwatch::sink::{Cause, Outcome, Sink};
 
 use crate::foreign::finding;
 use crate::receiver::{Receiver, Request, answer};
@@ -41,8 +41,8 @@ async fn answered(answer: String) -> Outcome {
     deliver(local(&receiver), 1).await.remove(0)
 }
 
-fn retry(reason: &str, after_s: Option<u64>) -> Outcome {
-    Outcome::Retry { reason: reason.to_owned(), after: after_s.map(Duration::from_secs) }
+fn retry(cause: Cause, reason: &str, after_s: Option<u64>) -> Outcome {
+    Outcome::Retry { cause, reason: reason.to_owned(), after: after_s.map(Duration::from_secs) }
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_receiver_that_asks_to_be_left_alone_is_left_alone() {
         Some(if before == 1 { answer(429, &[("retry-after", "30")], "slow down") } else { answer(200, &[], "") })
     })
     .await;
-    let limited = retry("the receiver answered 429 Too Many Requests: slow down", Some(30));
+    let limited = retry(Cause::Throttled, "the receiver answered 429 Too Many Requests: slow down", Some(30));
     let outcomes = deliver(local(&receiver), 4).await;
     assert_eq!(outcomes, [Outcome::Delivered, limited], "the other two are not tried");
     assert_eq!(receiver.requests().len(), 2);
@@ -176,7 +176,7 @@ async fn a_receiver_that_asks_to_be_left_alone_is_left_alone() {
 async fn one_finding_that_a_receiver_stumbles_over_does_not_hold_up_the_others() {
     let receiver = Receiver::start(|before, _| Some(answer(if before == 0 { 500 } else { 200 }, &[], ""))).await;
     let outcomes = deliver(local(&receiver), 3).await;
-    let failed = retry("the receiver answered 500 Internal Server Error", None);
+    let failed = retry(Cause::Failed, "the receiver answered 500 Internal Server Error", None);
     assert_eq!(outcomes, [failed, Outcome::Delivered, Outcome::Delivered]);
     let receiver = Receiver::start(|_, _| Some(answer(500, &[], ""))).await;
     assert_eq!(deliver(local(&receiver), 50).await.len(), 3, "one that takes nothing is not asked fifty times");
@@ -187,7 +187,7 @@ async fn one_finding_that_a_receiver_stumbles_over_does_not_hold_up_the_others()
 async fn a_receiver_without_an_answer_is_tried_again() {
     let silent = Receiver::start(|_, _| None).await;
     let settings = Settings { timeout: Duration::from_millis(50), ..local(&silent) };
-    assert_eq!(deliver(settings, 1).await, [retry("the receiver gave no answer in time", None)]);
+    assert_eq!(deliver(settings, 1).await, [retry(Cause::NoAnswer, "the receiver gave no answer in time", None)]);
 
     // It was taken, whatever becomes of the rest of the answer.
     let half = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100\r\n\r\nhalf";
@@ -199,7 +199,7 @@ async fn a_receiver_without_an_answer_is_tried_again() {
     let closed = Settings { allow_private: true, ..Settings::new(format!("http://127.0.0.1:{port}/secret-path")) };
     for settings in [local(&garbage), closed] {
         let outcome = deliver(settings, 1).await.remove(0);
-        let Outcome::Retry { reason, after: None } = &outcome else { panic!("{outcome:?}") };
+        let Outcome::Retry { reason, after: None, .. } = &outcome else { panic!("{outcome:?}") };
         assert!(reason.contains("the receiver") && !reason.contains("secret-path"), "{reason}");
         assert!(!reason.contains(char::is_control), "{reason:?}");
     }

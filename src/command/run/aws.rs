@@ -12,6 +12,7 @@ use crate::command::time::Moment;
 use crate::config::Run;
 use crate::config::run::{AwsAccess, Followed, LogGroup, Queue};
 use crate::sink::eventbridge;
+use crate::source::aws::requests::Counted;
 use crate::source::cloudwatch_logs::{Access, CloudWatchLogs, Settings, connector, load, trail_finder};
 use crate::source::sqs::{self, Sqs};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
@@ -112,6 +113,9 @@ pub fn event_bus(access: &AwsAccess) -> eventbridge::Connect {
     let access = AwsArgs::of(access).access();
     eventbridge::connector(move || {
         let access = access.clone();
-        async move { load(&access).await.map_err(|error| error.to_string()) }
+        async move {
+            let config = load(&access).await.map_err(|error| error.to_string())?;
+            Ok(aws_sdk_eventbridge::config::Builder::from(&config).interceptor(Counted))
+        }
     })
 }

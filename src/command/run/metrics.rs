@@ -15,10 +15,14 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
 use super::status::{Status, Told, age};
+use crate::decode::Reason;
 use crate::event::EventKind;
 use crate::pipeline::Summary;
-use crate::pipeline::summary::{Lag, Tally};
+use crate::pipeline::summary::Tally;
+use crate::sink::Cause;
 use crate::source::SourceReport;
+use crate::source::aws::requests::{self, Requests};
+use crate::source::distribution::Distribution;
 use crate::store::Waiting;
 
 type Labels = Vec<(&'static str, String)>;
@@ -32,6 +36,7 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
     metrics.events(&summary);
     metrics.tallies(&summary.tallies);
     metrics.sources(&summary.sources);
+    metrics.requests();
     metrics.sinks(&summary, &status.waiting().await);
     metrics.told(&status.told());
     let mut text = String::new();
@@ -43,12 +48,14 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
 type SourceCount = (&'static str, &'static str, fn(&SourceReport) -> u64);
 
 /// What is counted of each source.
-const SOURCE_COUNTS: [SourceCount; 20] = [
+const SOURCE_COUNTS: [SourceCount; 22] = [
     ("source_deliveries", "Deliveries handed over", |report| report.deliveries),
     ("source_bytes", "Bytes of deliveries handed over", |report| report.bytes),
     ("source_late_events", "Deliveries found by a later reading of their time", |report| report.late),
     ("source_duplicates", "Deliveries that came again and were not handed over", |report| report.repeats),
+    ("source_calls", "API calls, also those that failed", |report| report.calls),
     ("source_throttles", "API calls that were throttled", |report| report.throttles),
+    ("source_retries", "API calls that failed otherwise and were made again", |report| report.retries),
     ("source_credential_waits", "Waits for credentials", |report| report.credential_waits),
     ("source_gaps", "Times that something was lost before it could be read", |report| report.gaps),
     ("source_live", "Deliveries that a live tail showed before a poll found them", |report| report.live),
@@ -112,6 +119,17 @@ impl Metrics {
         self.gauges(name, help, [(Labels::new(), value)]);
     }
 
+    /// Distributions, and how many of their units make a second.
+    fn histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl IntoIterator<Item = (Labels, Distribution)>,
+        units_per_second: f64,
+    ) {
+        self.0.register(name, help, Histograms { rows: rows.into_iter().collect(), units_per_second });
+    }
+
     fn run(&mut self, status: &Status, summary: &Summary) {
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         self.0.register("build", "The version of the program", version);
@@ -139,12 +157,16 @@ impl Metrics {
         let held_back = summary.held_back.iter().map(|(rule, count)| (vec![("rule", rule.clone())], *count));
         self.counters("rule_held_back", "Matches that are counted on a finding", held_back);
         self.counter("digests", "Findings that tell of matches held back", summary.digests);
-        self.gauge("windows", "Findings whose windows are open", summary.windows_open as f64);
+        let windows = summary.windows_open.iter();
+        let windows = windows.map(|(rule, count)| (vec![("rule", rule.clone())], *count as f64));
+        self.gauges("window_keys", "Findings of a rule whose windows are open", windows);
         self.counter(
-            "windows_ended_early",
+            "window_evictions",
             "Windows that ended before their time, for there were too many",
             summary.windows_ended_early,
         );
+        let help = "What it took to match an event with all rules: one event in 64, and the first of each delivery";
+        self.histograms("rule_eval_seconds", help, [(Labels::new(), summary.matching.clone())], 1e9);
     }
 
     /// What came by each source.
@@ -153,11 +175,16 @@ impl Metrics {
             KINDS.map(|(kind, name)| (labels_with(source, "kind", name), tally.events(kind)))
         });
         self.counters("source_events", "Events, each once", of_kinds);
-        let parse_errors = tallies.iter().map(|(source, tally)| (labels("source", source), tally.rejects));
+        let parse_errors = tallies.iter().flat_map(|(source, tally)| {
+            let of = |reason| tally.rejects.get(reason).copied().unwrap_or(0);
+            Reason::WORDS.map(|reason| (labels_with(source, "reason", reason), of(reason)))
+        });
         self.counters("source_parse_errors", "Parts that did not decode", parse_errors);
         let dropped = tallies.iter().flat_map(|(source, tally)| {
-            [("duplicate", tally.duplicates), ("foreign", tally.foreign)]
-                .map(|(reason, count)| (labels_with(source, "reason", reason), count))
+            [("duplicate", tally.duplicates), ("foreign", tally.foreign)].map(|(reason, count)| {
+                let intentional = [("intentional", "true".to_owned())];
+                (labels_with(source, "reason", reason).into_iter().chain(intentional).collect(), count)
+            })
         });
         self.counters("events_dropped", "Events that were left out, as they are meant to be", dropped);
         let now_ms = Timestamp::now().as_millisecond();
@@ -166,27 +193,19 @@ impl Metrics {
         });
         self.gauges("checkpoint_age_seconds", "How long ago something of a source was last committed", ages);
         let lags = tallies.iter().map(|(source, tally)| (labels("source", source), tally.lag.clone()));
-        let help = "The time from an event's own time until it was here";
-        self.0.register("source_lag_seconds", help, LagHistograms(lags.collect()));
+        self.histograms("source_lag_seconds", "The time from an event's own time until it was here", lags, 1e3);
+        let lags = tallies.iter().map(|(source, tally)| (labels("source", source), tally.delivery_lag.clone()));
+        let help = "The time from when the service had an event until it was here";
+        self.histograms("source_delivery_lag_seconds", help, lags, 1e3);
     }
 
     fn sources(&mut self, sources: &[(Arc<str>, SourceReport)]) {
         for (name, help, count) in SOURCE_COUNTS {
             self.counters(name, help, sources.iter().map(|(source, report)| (labels("source", source), count(report))));
         }
-        let requests = sources.iter().flat_map(|(source, report)| {
-            let failed = report.throttles + report.retries;
-            let results = [
-                ("ok", report.calls.saturating_sub(failed)),
-                ("throttled", report.throttles),
-                ("failed", report.retries),
-            ];
-            results.map(|(result, count)| (labels_with(source, "result", result), count))
-        });
-        self.counters("aws_requests", "API calls of a source, by what came of them", requests);
-        let lateness =
-            sources.iter().map(|(source, report)| (labels("source", source), report.lateness_ms_max as f64 / 1e3));
-        self.gauges("source_lateness_max_seconds", "The longest time after which a late delivery was found", lateness);
+        let lateness = sources.iter().map(|(source, report)| (labels("source", source), report.lateness.clone()));
+        let help = "The time from the timestamp of a late delivery until it was found";
+        self.histograms("source_lateness_seconds", help, lateness, 1e3);
         for (name, help, time) in SOURCE_TIMES {
             let rows = sources.iter();
             let rows = rows.filter_map(|(source, report)| Some((labels("source", source), time(report)? as f64 / 1e3)));
@@ -199,6 +218,24 @@ impl Metrics {
         self.gauges("source_troubles", "What is wrong though reading goes well: a trail that has stopped", troubles);
     }
 
+    /// What the process has asked of AWS, for whatever purpose.
+    fn requests(&mut self) {
+        let made = requests::made();
+        let of =
+            |((service, operation), Requests { ok, throttled, refused, failed }): (&(String, String), &Requests)| {
+                let labels = [("service", service.clone()), ("op", operation.clone())];
+                [("ok", *ok), ("throttled", *throttled), ("refused", *refused), ("failed", *failed)].map(
+                    |(result, count)| {
+                        let result = [("result", result.to_owned())];
+                        (labels.iter().cloned().chain(result).collect(), count)
+                    },
+                )
+            };
+        self.counters("aws_requests", "Requests to AWS, each try, by what came of them", made.iter().flat_map(of));
+        let throttled = made.values().map(|requests| requests.throttled).sum();
+        self.counter("aws_throttles", "Requests to AWS that were throttled", throttled);
+    }
+
     fn sinks(&mut self, summary: &Summary, waiting: &[(Arc<str>, Waiting)]) {
         let results = summary.couriers.iter().flat_map(|(sink, report)| {
             let of =
@@ -206,8 +243,13 @@ impl Metrics {
             [of("delivered", report.delivered), of("given_up", report.dead)]
         });
         self.counters("sink_deliveries", "Findings that a sink has, or never will", results);
-        let retries = summary.couriers.iter().map(|(sink, report)| (labels("sink", sink), report.retried));
-        self.counters("sink_retries", "Findings that a sink was brought again", retries);
+        let retries = summary.couriers.iter().flat_map(|(sink, report)| {
+            Cause::ALL.map(|cause| {
+                let labels = vec![("sink", sink.to_string()), ("reason", cause.as_str().to_owned())];
+                (labels, report.retried.get(&cause).copied().unwrap_or(0))
+            })
+        });
+        self.counters("sink_retries", "Findings that a sink did not take and is brought again, by why", retries);
         let put_out = summary.couriers.iter().map(|(sink, report)| (labels("sink", sink), report.put_out));
         self.counters("sink_dead_letters_forgotten", "Dead letters put out, for there were too many", put_out);
         let length = waiting.iter().map(|(sink, waiting)| (labels("sink", sink), waiting.entries as f64));
@@ -250,21 +292,30 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_millisecond() as f64 / 1e3
 }
 
-/// Lags as histograms.
+/// Distributions as histograms.
 #[derive(Debug)]
-struct LagHistograms(Vec<(Labels, Lag)>);
+struct Histograms {
+    rows: Vec<(Labels, Distribution)>,
+    units_per_second: f64,
+}
 
-impl EncodeMetric for LagHistograms {
+impl EncodeMetric for Histograms {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        for (labels, lag) in &self.0 {
-            let mut buckets: Vec<(f64, u64)> = lag.buckets().map(|(ms, count)| (ms as f64 / 1e3, count)).collect();
+        for (labels, distribution) in &self.rows {
+            let seconds = |units: u64| units as f64 / self.units_per_second;
+            let mut buckets: Vec<(f64, u64)> =
+                distribution.buckets().map(|(units, count)| (seconds(units), count)).collect();
             // What is over the last bound has none.
             if let Some(last) = buckets.last_mut() {
                 last.0 = f64::MAX;
             }
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            let mut of_source = encoder.encode_family(labels)?;
-            of_source.encode_histogram::<NoLabelSet>(lag.sum_ms() as f64 / 1e3, count, &buckets, None)?;
+            let sum = seconds(distribution.sum());
+            if labels.is_empty() {
+                encoder.encode_histogram::<NoLabelSet>(sum, distribution.len(), &buckets, None)?;
+            } else {
+                let mut labelled = encoder.encode_family(labels)?;
+                labelled.encode_histogram::<NoLabelSet>(sum, distribution.len(), &buckets, None)?;
+            }
         }
         Ok(())
     }
@@ -274,6 +325,6 @@ impl EncodeMetric for LagHistograms {
     }
 }
 
-impl TypedMetric for LagHistograms {
+impl TypedMetric for Histograms {
     const TYPE: MetricType = MetricType::Histogram;
 }

@@ -6,13 +6,13 @@ use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::PutEventsResultEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::sink::{Outcome, innermost, told};
+use crate::sink::{Cause, Outcome, innermost, told};
 
 /// Why a call as a whole came to nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     /// Nothing is wrong with the entries: nobody was there, or nobody may.
-    Away(String),
+    Away(Cause, String),
     /// The call is refused for what is in it.
     Blamed(String),
 }
@@ -29,22 +29,28 @@ impl Failure {
                 let said = told(&format!("{code}: {}", message.unwrap_or("no message")));
                 by_code(code, answer.raw().status().as_u16(), &said, bus)
             }
-            SdkError::TimeoutError(_) => Self::Away("EventBridge gave no answer in time".to_owned()),
-            other => Self::Away(format!("cannot put events: {}", told(&innermost(other)))),
+            SdkError::TimeoutError(_) => Self::Away(Cause::NoAnswer, "EventBridge gave no answer in time".to_owned()),
+            other => Self::Away(Cause::NoAnswer, format!("cannot put events: {}", told(&innermost(other)))),
         }
     }
 }
 
 fn by_code(code: &str, status: u16, said: &str, bus: &str) -> Failure {
+    let away = |said| Failure::Away(cause(code), said);
     match code {
         "ValidationException" | "ValidationError" | "InvalidParameterValue" | "SerializationException" => {
             Failure::Blamed(said.to_owned())
         }
-        "AccessDeniedException" => Failure::Away(format!("{said} (allow `events:PutEvents` on the bus `{bus}`)")),
-        "ResourceNotFoundException" => Failure::Away(format!("{said} (is there a bus `{bus}` in this region?)")),
+        "AccessDeniedException" => away(format!("{said} (allow `events:PutEvents` on the bus `{bus}`)")),
+        "ResourceNotFoundException" => away(format!("{said} (is there a bus `{bus}` in this region?)")),
         _ if status == 413 => Failure::Blamed(said.to_owned()),
-        _ => Failure::Away(said.to_owned()),
+        _ => away(said.to_owned()),
     }
+}
+
+/// `ThrottlingException` of a call as of an entry, and what others in the SDK's tables begin or end with the same word.
+fn cause(code: &str) -> Cause {
+    if code.contains("Throttl") { Cause::Throttled } else { Cause::Failed }
 }
 
 /// Whether the next call should load the credentials anew.
@@ -68,14 +74,14 @@ where
 /// What became of each entry. Where the answer has nothing to say about one, it is brought again.
 pub(super) fn outcomes(entries: &[PutEventsResultEntry], count: usize) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = entries.iter().take(count).map(outcome).collect();
-    outcomes.resize_with(count, || Outcome::retry("EventBridge says nothing about it"));
+    outcomes.resize_with(count, || Outcome::retry(Cause::NoAnswer, "EventBridge says nothing about it"));
     outcomes
 }
 
 fn outcome(entry: &PutEventsResultEntry) -> Outcome {
     let Some(code) = entry.error_code() else { return Outcome::Delivered };
     let said = told(&format!("{code}: {}", entry.error_message().unwrap_or("no message")));
-    if is_final(code) { Outcome::Refused(said) } else { Outcome::retry(said) }
+    if is_final(code) { Outcome::Refused(said) } else { Outcome::retry(cause(code), said) }
 }
 
 /// The codes of <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html> that stay what
@@ -98,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_call_is_refused_for_what_is_in_it_or_comes_again() {
-        let away = |code: &str, status| matches!(by_code(code, status, "said", "b"), Failure::Away(_));
+        let away = |code: &str, status| matches!(by_code(code, status, "said", "b"), Failure::Away(..));
         for (code, status) in [
             ("ThrottlingException", 400),
             ("AccessDeniedException", 400),

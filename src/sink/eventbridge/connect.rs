@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region};
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::config::Credentials;
+use aws_sdk_eventbridge::config::{Builder, Credentials};
 use futures::future::BoxFuture;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,18 +17,16 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Gives a client, or says why there is none. The SDK's retries must be off: couriers wait.
 pub type Connect = Arc<dyn Fn() -> BoxFuture<'static, Result<Client, String>> + Send + Sync>;
 
-/// Makes a [`Connect`] of what loads the SDK's configuration, which it does anew each time.
+/// Makes a [`Connect`] of what loads the client's configuration, which it does anew each time.
 pub fn connector<L, F>(load: L) -> Connect
 where
     L: Fn() -> F + Send + Sync + 'static,
-    F: Future<Output = Result<SdkConfig, String>> + Send + 'static,
+    F: Future<Output = Result<Builder, String>> + Send + 'static,
 {
     Arc::new(move || {
         let config = load();
         Box::pin(async move {
-            let config = aws_sdk_eventbridge::config::Builder::from(&config.await?)
-                .retry_config(RetryConfig::disabled())
-                .timeout_config(timeouts());
+            let config = config.await?.retry_config(RetryConfig::disabled()).timeout_config(timeouts());
             Ok(Client::from_conf(config.build()))
         })
     })

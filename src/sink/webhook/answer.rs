@@ -7,7 +7,7 @@ use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
-use crate::sink::{Outcome, innermost, told};
+use crate::sink::{Cause, Outcome, innermost, told};
 
 /// How much of an answer is read. A connection whose answer is longer is closed.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -44,7 +44,10 @@ pub(super) async fn outcome(response: Response, now: Timestamp, hidden: &Hidden)
     let body = read(response).await;
     match status.as_u16() {
         200..=299 => Outcome::Delivered,
-        408 | 425 | 429 | 500..=599 => Outcome::Retry { reason: said(status, &body, hidden), after },
+        408 | 425 | 429 | 500..=599 => {
+            let cause = if status == StatusCode::TOO_MANY_REQUESTS { Cause::Throttled } else { Cause::Failed };
+            Outcome::Retry { cause, reason: said(status, &body, hidden), after }
+        }
         300..=399 => Outcome::Refused(format!(
             "{}, which leads to `{location}`; redirects are not followed (set `url` to where it is now)",
             answered(status)
@@ -60,12 +63,12 @@ pub(super) async fn outcome(response: Response, now: Timestamp, hidden: &Hidden)
 /// What became of a finding that got no answer.
 pub(super) fn failure(error: reqwest::Error) -> Outcome {
     if error.is_timeout() {
-        return Outcome::retry("the receiver gave no answer in time");
+        return Outcome::retry(Cause::NoAnswer, "the receiver gave no answer in time");
     }
     // Neither may name the URL.
     let error = error.without_url();
     let what = if error.is_connect() { "cannot reach the receiver" } else { "the receiver cannot be spoken to" };
-    Outcome::retry(format!("{what}: {}", told(&innermost(&error))))
+    Outcome::retry(Cause::NoAnswer, format!("{what}: {}", told(&innermost(&error))))
 }
 
 fn said(status: StatusCode, body: &str, hidden: &Hidden) -> String {

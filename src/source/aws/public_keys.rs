@@ -9,6 +9,7 @@ use aws_sdk_cloudtrail::primitives::DateTime;
 use futures::future::BoxFuture;
 
 use super::access::{Access, load_for};
+use super::requests::Counted;
 use super::trouble::{Failure, FailureKind};
 use crate::source::SourceError;
 
@@ -36,7 +37,8 @@ pub fn finder(access: Access) -> FindKeys {
         Box::pin(async move {
             let config = load_for(&access, "CLOUDTRAIL").await?.config;
             let config = aws_sdk_cloudtrail::config::Builder::from(&config).region(Region::new(region.clone()));
-            let client = Client::from_conf(config.retry_config(RetryConfig::standard()).build());
+            let config = config.retry_config(RetryConfig::standard()).interceptor(Counted);
+            let client = Client::from_conf(config.build());
             list(&client, from, to).await.map_err(|failure| refused(&region, &failure))
         })
     })

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::Builder;
 use futures::future::BoxFuture;
 
 use crate::source::SourceError;
 use crate::source::aws::access::{Access, load_for, local};
+use crate::source::aws::requests::Counted;
 
 /// Gives a client, with credentials loaded anew at each call. The SDK's retries must be off: failures are counted and
 /// waited out by the source.
@@ -17,7 +19,10 @@ pub fn connector(access: Access) -> Connect {
     let access = Arc::new(access);
     Arc::new(move || {
         let access = Arc::clone(&access);
-        Box::pin(async move { Ok(Client::new(&load_for(&access, "CLOUDWATCH_LOGS").await?.config)) })
+        Box::pin(async move {
+            let config = load_for(&access, "CLOUDWATCH_LOGS").await?.config;
+            Ok(Client::from_conf(Builder::from(&config).interceptor(Counted).build()))
+        })
     })
 }
 

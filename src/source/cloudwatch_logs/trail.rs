@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_cloudtrail::Client;
+use aws_sdk_cloudtrail::config::Builder;
 use aws_sdk_cloudtrail::types::Trail;
 use futures::future::BoxFuture;
 
@@ -13,6 +14,7 @@ use super::watch::time;
 use crate::source::SourceError;
 use crate::source::aws::access::{Access, load};
 use crate::source::aws::nearest::{did_you_mean, nearest};
+use crate::source::aws::requests::Counted;
 use crate::source::aws::trouble::{Failure, FailureKind};
 
 /// Where a trail delivers to.
@@ -57,8 +59,8 @@ pub async fn find_trail_group(config: &SdkConfig, trail: &str) -> Result<TrailGr
 
 /// Finds a trail. `instead` is what a person may name where it cannot be looked up.
 async fn find(config: &SdkConfig, trail: &str, instead: &str) -> Result<Trail, SourceError> {
-    let retrying = aws_sdk_cloudtrail::config::Builder::from(config).retry_config(RetryConfig::standard()).build();
-    let client = Client::from_conf(retrying);
+    let retrying = Builder::from(config).retry_config(RetryConfig::standard()).interceptor(Counted);
+    let client = Client::from_conf(retrying.build());
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let found = match describe(&client, Some(trail)).await {
         Ok(found) => found,
@@ -130,7 +132,10 @@ pub fn trail_connector(access: Access) -> TrailConnect {
     let access = Arc::new(access);
     Arc::new(move || {
         let access = Arc::clone(&access);
-        Box::pin(async move { Ok(Client::new(&load(&access).await?)) })
+        Box::pin(async move {
+            let config = load(&access).await?;
+            Ok(Client::from_conf(Builder::from(&config).interceptor(Counted).build()))
+        })
     })
 }
 

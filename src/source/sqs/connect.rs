@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 
 use crate::source::SourceError;
 use crate::source::aws::access::{Access, load_for, local};
+use crate::source::aws::requests::Counted;
 use crate::source::s3;
 
 /// The clients that a queue is read with.
@@ -27,7 +28,8 @@ pub fn connector(access: Access) -> Connect {
     Arc::new(move || {
         let access = Arc::clone(&access);
         Box::pin(async move {
-            let sqs = aws_sdk_sqs::Client::new(&load_for(&access, "SQS").await?.config);
+            let sqs = aws_sdk_sqs::config::Builder::from(&load_for(&access, "SQS").await?.config);
+            let sqs = aws_sdk_sqs::Client::from_conf(sqs.interceptor(Counted).build());
             let loaded = load_for(&access, "S3").await?;
             Ok(Clients { sqs, s3: s3::client(&loaded.config, loaded.endpoint_url.is_some()) })
         })

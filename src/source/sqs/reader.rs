@@ -12,7 +12,7 @@ use super::held::{Number, Taken};
 use super::message::{MESSAGES_MAX, Message, receive};
 use super::objects::Passed;
 use super::{Shared, Way};
-use crate::delivery::{Delivery, Origin};
+use crate::delivery::{Delivery, Origin, Place};
 use crate::source::aws::lock;
 use crate::source::aws::trouble::{Failure, FailureKind, Trouble, backoff};
 use crate::source::notification::{self, Object, What};
@@ -65,14 +65,20 @@ pub(super) struct Reader {
 struct Fetch {
     number: Number,
     object: Object,
+    /// When the message was sent that tells of it, in milliseconds since 1970.
+    sent_ms: i64,
     /// Times that it was put off, and the pauses after them.
     put_off: u32,
     pauses: ExponentialBackoff,
 }
 
 impl Fetch {
-    fn new(number: Number, object: Object) -> Self {
-        Self { number, object, put_off: 0, pauses: backoff() }
+    fn new(number: Number, object: Object, sent_ms: i64) -> Self {
+        Self { number, object, sent_ms, put_off: 0, pauses: backoff() }
+    }
+
+    fn origin(&self) -> Origin {
+        origin_of(&self.object, self.sent_ms)
     }
 }
 
@@ -301,9 +307,9 @@ impl Reader {
         let parts = sorted.wanted.len() + sorted.refused.len();
         let Some(number) = self.hold(message, parts) else { return };
         for (object, text) in sorted.refused {
-            self.spoil(number, origin_of(&object), &text);
+            self.spoil(number, origin_of(&object, message.sent_ms), &text);
         }
-        self.pending.extend(sorted.wanted.into_iter().map(|object| Fetch::new(number, object)));
+        self.pending.extend(sorted.wanted.into_iter().map(|object| Fetch::new(number, object, message.sent_ms)));
     }
 
     fn take_fetched(&mut self, what: Fetch, calls: Calls, fetched: Result<Bytes, Failure>) {
@@ -314,11 +320,11 @@ impl Reader {
             Ok(body) => {
                 self.shared.report().objects += 1;
                 let receipt = lock(&self.shared.held).issue(what.number);
-                self.ready.push_back(vec![Delivery { body, origin: origin_of(&what.object), receipt }]);
+                self.ready.push_back(vec![Delivery { body, origin: what.origin(), receipt }]);
             }
             Err(failure) => {
                 let text = self.shared.unread_object(&what.object, &failure);
-                self.spoil(what.number, origin_of(&what.object), &text);
+                self.spoil(what.number, what.origin(), &text);
             }
         }
         self.end_wait(&what);
@@ -401,6 +407,7 @@ async fn until(moment: Option<Instant>) {
     }
 }
 
-fn origin_of(object: &Object) -> Origin {
-    Origin::whole(format!("s3://{}/{}", object.bucket, object.key))
+fn origin_of(object: &Object, sent_ms: i64) -> Origin {
+    let source = format!("s3://{}/{}", object.bucket, object.key).into();
+    Origin { source, place: Place::Told(sent_ms) }
 }

@@ -48,7 +48,7 @@ impl Medium for Machine {
     fn rename(&self, file: &Path, aside: &Path) -> io::Result<()> {
         // Who makes the name has it, so that nothing is written over.
         fs::File::create_new(aside)?;
-        fs::rename(file, aside)
+        fs::rename(file, aside).inspect_err(|_| drop(fs::remove_file(aside)))
     }
 
     fn now(&self) -> Timestamp {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use trailwatch::finding::Finding;
-use trailwatch::sink::{Gone, Outcome, Sink};
+use trailwatch::sink::{Cause, Gone, Outcome, Sink};
 
 use super::world::{Fault, World};
 
@@ -50,7 +50,7 @@ impl Receiver {
         }
         tokio::time::sleep(Duration::from_millis(world.random(0..=500))).await;
         if world.strikes(Fault::Busy, name) {
-            return Ok((batch.iter().map(|_| Outcome::retry("busy")).collect(), Duration::ZERO));
+            return Ok((batch.iter().map(|_| Outcome::retry(Cause::Failed, "busy")).collect(), Duration::ZERO));
         }
         let reached =
             if world.strikes(Fault::GetsNoFurther, name) { world.random(0..=batch.len() as u64) } else { u64::MAX };
@@ -58,7 +58,11 @@ impl Receiver {
         for finding in batch.iter().take(usize::try_from(reached).unwrap_or(usize::MAX)) {
             if world.strikes(Fault::AsksToWait, name) {
                 let after = Duration::from_secs(world.random(1..=120));
-                outcomes.push(Outcome::Retry { reason: "too many requests".to_owned(), after: Some(after) });
+                outcomes.push(Outcome::Retry {
+                    cause: Cause::Throttled,
+                    reason: "too many requests".to_owned(),
+                    after: Some(after),
+                });
                 return Ok((outcomes, after));
             }
             outcomes.push(self.judge(finding));
@@ -78,11 +82,11 @@ impl Receiver {
             return Outcome::Refused("not here".to_owned());
         }
         if world.strikes(Fault::Picky, name) {
-            return Outcome::retry("not this one");
+            return Outcome::retry(Cause::Failed, "not this one");
         }
         self.keep(world.ledger.lock().unwrap().accepted(name, finding));
         match world.strikes(Fault::AnswerLost, name) {
-            true => Outcome::retry("no answer"),
+            true => Outcome::retry(Cause::NoAnswer, "no answer"),
             false => Outcome::Delivered,
         }
     }
