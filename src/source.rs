@@ -201,6 +201,8 @@ pub struct SourceReport {
     pub read_ms: Option<i64>,
     /// Everything with an earlier timestamp was read for the last time, in milliseconds since 1970.
     pub settled_ms: Option<i64>,
+    /// Everything before and up to it in the source's own order was committed: the key of an object.
+    pub position: Option<String>,
     /// For how long the source has been there, in milliseconds; for a share of the quota.
     pub age_ms: u64,
     /// Of the calls those that the quota counts.

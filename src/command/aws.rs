@@ -167,6 +167,8 @@ impl AwsArgs {
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         let Some(Place { region, .. }) = places.first() else { return Ok(sources) };
         let caller = self.caller(region).await.map_err(source_failed)?;
+        let place_of = |place: &Place| GroupPlace::of(None, &place.group, &place.region, &self.role_arn);
+        let beside: Vec<GroupPlace> = places.iter().map(place_of).collect();
         for Place { group, region, trail } in places.clone() {
             let name = name_apart(&group, &region, &places);
             let kept_at = GroupPlace::of(None, &group, &region, &self.role_arn);
@@ -176,7 +178,8 @@ impl AwsArgs {
             let other_endpoint = self.has_other_endpoint();
             let trail_finder = Some(trail_finder(self.access()));
             let settings = Settings { name, other_endpoint, trail, trail_finder, ..settings(wanted, group, region) };
-            let settings = resumed(settings, &kept_at, &older, wanted.checkpoints);
+            let kept = kept_at.kept(wanted.checkpoints, Some(&older), &beside);
+            let settings = resumed(settings, &kept_at, kept);
             match CloudWatchLogs::new(settings, quota, connector(access), notify()) {
                 Ok(source) => sources.push(Arc::new(source)),
                 Err(error) => {
@@ -269,8 +272,8 @@ pub fn settings(wanted: &Wanted<'_>, group: String, region: String) -> Settings 
 }
 
 /// Settings that go on from where an earlier run got to. That may have kept it under an older name.
-pub fn resumed(settings: Settings, kept_at: &GroupPlace, older: &str, checkpoints: &[Checkpoint]) -> Settings {
-    let resume = kept_at.kept(checkpoints, Some(older)).map(|checkpoint| checkpoint.position.clone());
+pub fn resumed(settings: Settings, kept_at: &GroupPlace, kept: Option<&Checkpoint>) -> Settings {
+    let resume = kept.map(|checkpoint| checkpoint.position.clone());
     Settings { resume, position_key: Some(kept_at.key()), ..settings }
 }
 

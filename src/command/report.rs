@@ -11,6 +11,7 @@ use crate::pipeline::summary::Tally;
 use crate::pipeline::{Ended, Summary};
 use crate::rule::Severity;
 use crate::source::SourceReport;
+use crate::source::distribution::Distribution;
 use crate::untrusted::{Untrusted, shortened};
 
 /// A run that lasts as long has a share of the quota worth telling.
@@ -138,8 +139,14 @@ fn calls(report: &SourceReport) -> String {
     if let Some(share) = report.quota_share().filter(|_| report.age_ms >= SHARE_AFTER_MS) {
         let _ = write!(text, ", {:.1} % of the quota", share * 100.0);
     }
-    if let Some(read) = report.read_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()) {
+    let time = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    if let Some(read) = time(report.read_ms) {
         let _ = write!(text, ", all up to {read:.0}");
+    } else if let Some(newest) = time(report.newest_ms) {
+        let _ = write!(text, ", the newest of {newest:.0}");
+    }
+    if let Some(position) = &report.position {
+        let _ = write!(text, ", all up to `{}`", Untrusted(position));
     }
     text
 }
@@ -186,11 +193,14 @@ fn by_severity(summary: &Summary) -> Vec<(&str, Severity, u64)> {
     rules
 }
 
-/// How long after they happened events were here: by source, if several brought any.
+/// How long after they happened, and after the service had them, events were here: by source, if several brought any.
 fn lags(summary: &Summary) -> Vec<String> {
+    let within = |lag: &Distribution| {
+        Some(format!("half within {}, all within {}", duration(lag.median()?), duration(lag.max())))
+    };
     let of = |(name, tally): &(Arc<str>, Tally)| {
-        let Tally { lag, .. } = tally;
-        Some((name.clone(), format!("half within {}, all within {}", duration(lag.median()?), duration(lag.max()))))
+        let delivered = within(&tally.delivery_lag).map_or(String::new(), |text| format!(" (once delivered: {text})"));
+        Some((name.clone(), within(&tally.lag)? + &delivered))
     };
     let lags: Vec<_> = summary.tallies.iter().filter_map(of).collect();
     let is_one = lags.len() == 1;

@@ -423,7 +423,11 @@ impl Source for Objects {
     }
 
     fn commit<'a>(&'a self, receipts: &'a [Receipt]) -> BoxFuture<'a, Result<(), SourceError>> {
-        lock(&self.on_the_way).commit(receipts);
+        let mut on_the_way = lock(&self.on_the_way);
+        if let Some(position) = on_the_way.position(receipts) {
+            self.report().position = Some(position.to_owned());
+        }
+        on_the_way.commit(receipts);
         Box::pin(std::future::ready(Ok(())))
     }
 

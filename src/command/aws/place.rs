@@ -37,9 +37,15 @@ impl GroupPlace {
 
     /// What an earlier run kept of it. That may have known the account, or not. An older program kept it under another name,
     /// which may say less: the name of the group or of the source alone is of use only where nothing newer has come from it.
-    pub fn kept<'c>(&self, checkpoints: &'c [Checkpoint], older: Option<&str>) -> Option<&'c Checkpoint> {
+    /// `beside` are all groups that are read together with it.
+    pub fn kept<'c>(
+        &self,
+        checkpoints: &'c [Checkpoint],
+        older: Option<&str>,
+        beside: &[Self],
+    ) -> Option<&'c Checkpoint> {
         let by = |key: &str| checkpoints.iter().find(|checkpoint| *checkpoint.source == *key);
-        by(&self.key()).or_else(|| self.kept_alike(checkpoints)).or_else(|| {
+        by(&self.key()).or_else(|| self.kept_alike(checkpoints, beside)).or_else(|| {
             let says_less = !self.owner.is_empty() || older == Some(&*self.name);
             let is_newer_there = checkpoints.iter().any(|checkpoint| self.is_akin(&checkpoint.source));
             if says_less && is_newer_there { None } else { older.and_then(by) }
@@ -49,18 +55,24 @@ impl GroupPlace {
     /// Whether the source of a configuration has read other groups before, and never this one.
     pub fn is_another(&self, checkpoints: &[Checkpoint]) -> bool {
         let is_of_source = checkpoints.iter().any(|checkpoint| self.is_akin(&checkpoint.source));
-        !self.owner.is_empty() && is_of_source && self.kept(checkpoints, None).is_none()
+        !self.owner.is_empty() && is_of_source && self.kept(checkpoints, None, &[]).is_none()
     }
 
-    /// The one of the same group of which the account is known where it is not here, or the other way round.
-    fn kept_alike<'c>(&self, checkpoints: &'c [Checkpoint]) -> Option<&'c Checkpoint> {
-        let is_alike = |key: &str| {
-            let (before, after) = (format!("{}{}:", self.owner, self.region), format!(":{}", self.name));
-            let account = key.strip_prefix(&before).and_then(|rest| rest.strip_suffix(&after));
-            account.is_some_and(|account| !account.contains(':') && (account.is_empty() != self.account.is_empty()))
+    /// The one of the same group of which the account is known where it is not here, or the other way round; none if it may be
+    /// the position of another account's group: one that is read together with it, or that an earlier run knew.
+    fn kept_alike<'c>(&self, checkpoints: &'c [Checkpoint], beside: &[Self]) -> Option<&'c Checkpoint> {
+        let is_other = |other: &Self| {
+            other.account != self.account && Self { account: self.account.clone(), ..other.clone() } == *self
         };
-        let mut alike = checkpoints.iter().filter(|checkpoint| is_alike(&checkpoint.source));
-        alike.next().filter(|_| alike.next().is_none())
+        if beside.iter().any(is_other) {
+            return None;
+        }
+        let (before, after) = (format!("{}{}:", self.owner, self.region), format!(":{}", self.name));
+        let account_in =
+            |key: &'c str| key.strip_prefix(&before)?.strip_suffix(&after).filter(|part| !part.contains(':'));
+        let mut alike = checkpoints.iter().filter_map(|kept| Some((kept, account_in(&kept.source)?)));
+        let (kept, account) = alike.next().filter(|_| alike.next().is_none())?;
+        (account.is_empty() != self.account.is_empty()).then_some(kept)
     }
 
     /// Whether a key is of this kind, and of the same source, or of a group with the same name.
@@ -100,6 +112,21 @@ mod tests {
     }
 
     #[test]
+    fn a_position_without_an_account_is_taken_by_none_of_two() {
+        let checkpoints = [Checkpoint { source: "us-east-1::trail".into(), position: String::new() }];
+        let mine = place(None, ARN, "us-east-1");
+        for (what, beside, is_mine) in [
+            ("alone", ARN, true),
+            ("another account's", "arn:aws:logs:us-east-1:444455556666:log-group:trail", false),
+            ("another group", "arn:aws:logs:us-east-1:444455556666:log-group:other", true),
+            ("the one that it is of", "trail", false),
+        ] {
+            let beside = [mine.clone(), place(None, beside, "us-east-1")];
+            assert_eq!(mine.kept(&checkpoints, None, &beside).is_some(), is_mine, "{what}");
+        }
+    }
+
+    #[test]
     fn a_group_goes_on_from_its_own_position_and_from_no_other() {
         let here = place(None, "trail", "us-east-1");
         let (by_arn, main) = (place(None, ARN, "us-east-1"), place(Some("main"), "trail", "us-east-1"));
@@ -124,6 +151,7 @@ mod tests {
             ),
             ("of two accounts", &here, "", &["us-east-1:1:trail", "us-east-1:2:trail"], None),
             ("the account was not known", &by_arn, "", &["us-east-1::trail"], Some("us-east-1::trail")),
+            ("perhaps of another account", &by_arn, "", &["us-east-1::trail", "us-east-1:444455556666:trail"], None),
             ("another account", &by_arn, "", &["us-east-1:444455556666:trail"], None),
             ("an older source", &main, "main", &["main"], Some("main")),
             ("a source of another group", &main, "main", &["main", "main/us-east-1::other"], None),
@@ -132,7 +160,7 @@ mod tests {
         ] {
             let of = |key: &&str| Checkpoint { source: (*key).into(), position: String::new() };
             let checkpoints: Vec<_> = kept.iter().map(of).collect();
-            let found = place.kept(&checkpoints, Some(older)).map(|checkpoint| &*checkpoint.source);
+            let found = place.kept(&checkpoints, Some(older), &[]).map(|checkpoint| &*checkpoint.source);
             assert_eq!(found, expected, "{what}");
         }
     }

@@ -60,7 +60,7 @@ pub async fn log_group(
         let text = format!("source `{name}` reads another log group than before, and begins by `since`");
         notify(Notice { level: NoticeLevel::Info, text });
     }
-    let settings = resumed(settings, &kept_at, name, checkpoints);
+    let settings = resumed(settings, &kept_at, kept_at.kept(checkpoints, Some(name), &[]));
     let source = CloudWatchLogs::new(settings, quota, connector(access), Arc::clone(notify))?;
     Ok(Arc::new(source))
 }
