@@ -1,5 +1,6 @@
 //! Digests, read and held against their signatures and against each other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
@@ -110,7 +111,7 @@ impl Verifier {
         report: &mut Report,
     ) -> Result<Vec<Standing>, SourceError> {
         let mut standings = vec![Standing::Bad; reads.len()];
-        let home = self.archive.bucket().map(str::to_owned).or_else(|| newest_bucket(reads));
+        let home = self.archive.bucket().map(str::to_owned).or_else(|| usual_bucket(reads));
         for at in (0..reads.len()).rev() {
             let (upto, after) = reads.split_at_mut(at + 1);
             let read = &mut upto[at];
@@ -273,10 +274,15 @@ fn parsed(stored: &Stored) -> Result<Content, (ProblemKind, String)> {
     Ok(Content { digest, start, end, sha256, signature, generated })
 }
 
-/// The bucket that the newest digest was delivered to. A copy is of one bucket.
-fn newest_bucket(reads: &[Read]) -> Option<String> {
-    let newest = reads.iter().rev().find_map(|read| read.content.as_ref().ok())?;
-    Some(newest.digest.digest_s3_bucket.clone())
+/// The bucket that most digests were delivered to, as they say. A copy is of one bucket, and who plants digests of another
+/// has to plant more than there are.
+fn usual_bucket(reads: &[Read]) -> Option<String> {
+    let mut buckets: BTreeMap<&str, usize> = BTreeMap::new();
+    for content in reads.iter().filter_map(|read| read.content.as_ref().ok()) {
+        *buckets.entry(&content.digest.digest_s3_bucket).or_default() += 1;
+    }
+    let usual = buckets.into_iter().max_by_key(|(_, count)| *count);
+    usual.map(|(bucket, _)| bucket.to_owned())
 }
 
 /// Whether a digest is the one that the next one names, by hash and signature.
