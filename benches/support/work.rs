@@ -39,7 +39,7 @@ impl Work {
         self.frame(chunk);
         let mut matches = 0;
         for event in &self.decoded.events {
-            let text = std::str::from_utf8(&event.bytes).unwrap();
+            let text = simdutf8::basic::from_utf8(&event.bytes).unwrap();
             matches += rules.evaluate(text, &mut self.scratch).unwrap().matches.len();
         }
         matches
@@ -66,7 +66,7 @@ static NOTHING: LazyLock<Projection> = LazyLock::new(|| Projection::new(Vec::new
 
 /// The floor: a chunk found to be UTF-8, split into lines, each found to be JSON and nothing kept of it.
 pub fn skip(parser: Skip, chunk: &Bytes) -> usize {
-    let text = std::str::from_utf8(chunk).unwrap();
+    let text = simdutf8::basic::from_utf8(chunk).unwrap();
     let mut from = 0;
     let mut good = 0;
     for end in memchr::memchr_iter(b'\n', chunk) {

@@ -276,7 +276,7 @@ fn unparsed_record(line: &[u8], ends: bool) -> Option<usize> {
 
 /// As much of `bytes` as is valid UTF-8.
 fn valid_start(bytes: &[u8]) -> &str {
-    match str::from_utf8(bytes) {
+    match simdutf8::basic::from_utf8(bytes) {
         Ok(text) => text,
         Err(_) => bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid()),
     }

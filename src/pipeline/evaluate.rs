@@ -232,7 +232,7 @@ impl Evaluator {
         scratch: &mut Scratch,
     ) -> Item {
         let rules = &ruled.rules;
-        let text = match std::str::from_utf8(&raw.bytes) {
+        let text = match simdutf8::basic::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
         };

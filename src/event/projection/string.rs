@@ -8,6 +8,7 @@ use hifijson::escape::{self, Lex as _, Lit};
 use hifijson::token::Lex as _;
 use hifijson::{Error, Read as _, SliceLexer, str};
 use memchr::memchr2;
+use wide::u8x16;
 
 /// What stands between the quotes of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +22,33 @@ pub(super) struct Text<'t> {
 #[inline(always)]
 pub(super) fn string<'t>(lexer: &mut SliceLexer<'t>) -> Result<Text<'t>, Error> {
     let rest = lexer.discarded().as_slice();
-    let end = memchr2(b'"', b'\\', rest).ok_or(str::Error::Eof)?;
+    let end = stop(rest).ok_or(str::Error::Eof)?;
     if rest[end] == b'\\' {
         return escaped_string(rest, lexer);
     }
     *lexer = SliceLexer::new(&rest[end + 1..]);
     Ok(Text { content: &rest[..end], is_escaped: false })
 }
+
+/// The first quote or backslash. Most strings are short, and a call for many bytes would take longer than their bytes do.
+#[inline(always)]
+fn stop(rest: &[u8]) -> Option<usize> {
+    let mut passed = 0;
+    while passed < NEAR
+        && let Some(chunk) = rest[passed..].first_chunk::<16>()
+    {
+        let bytes = u8x16::new(*chunk);
+        let found = (bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask();
+        if found != 0 {
+            return Some(passed + found.trailing_zeros() as usize);
+        }
+        passed += 16;
+    }
+    memchr2(b'"', b'\\', &rest[passed..]).map(|at| passed + at)
+}
+
+/// How far a string's end is looked for without a call.
+const NEAR: usize = 64;
 
 /// Reads on in a string that is not plain up to its end, from its start.
 fn escaped_string<'t>(content: &'t [u8], lexer: &mut SliceLexer<'t>) -> Result<Text<'t>, Error> {

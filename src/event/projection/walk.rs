@@ -19,7 +19,7 @@ type Lexer<'t> = SliceLexer<'t>;
 pub(super) fn walk(nodes: &[Node], text: &str, fields: &mut Fields) -> Result<(), Error> {
     let mut walk = Walk { nodes, fields, text, turn: Turn::First };
     let root = At { node: 0, depth: 0, is_element: false };
-    Lexer::new(text.as_bytes()).exactly_one(Lexer::ws_peek, |first, lexer| match first {
+    Lexer::new(text.as_bytes()).exactly_one(peek, |first, lexer| match first {
         b'{' => walk.object(root, lexer),
         _ => Err(Expect::Value.into()),
     })
@@ -181,6 +181,15 @@ impl<'w, 't> Walk<'w, 't> {
     }
 }
 
+/// The next byte that is not white space, of which there is none in most records.
+#[inline(always)]
+fn peek(lexer: &mut Lexer<'_>) -> Option<u8> {
+    match lexer.as_slice().first() {
+        Some(&next) if next > b' ' => Some(next),
+        _ => lexer.ws_peek(),
+    }
+}
+
 /// Passes over the value of which the first byte comes next.
 #[inline(always)]
 fn skip(first: u8, depth: u32, lexer: &mut Lexer<'_>) -> Result<(), Error> {
@@ -209,13 +218,13 @@ fn members<'t>(
     mut each: impl FnMut(Text<'t>, u8, &mut Lexer<'t>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     within_bounds(depth)?;
-    lexer.discarded().seq(b'}', Lexer::ws_peek, |first, lexer| {
+    lexer.discarded().seq(b'}', peek, |first, lexer| {
         if first != b'"' {
             return Err(Expect::String.into());
         }
         let key = string(lexer)?;
-        lexer.expect(Lexer::ws_peek, b':').ok_or(Expect::Colon)?;
-        each(key, lexer.ws_peek().ok_or(Expect::Value)?, lexer)
+        lexer.expect(peek, b':').ok_or(Expect::Colon)?;
+        each(key, peek(lexer).ok_or(Expect::Value)?, lexer)
     })
 }
 
@@ -227,7 +236,7 @@ fn elements<'t>(
     each: impl FnMut(u8, &mut Lexer<'t>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     within_bounds(depth)?;
-    lexer.discarded().seq(b']', Lexer::ws_peek, each)
+    lexer.discarded().seq(b']', peek, each)
 }
 
 fn within_bounds(depth: u32) -> Result<(), Error> {
