@@ -186,7 +186,7 @@ impl Projection {
 
 /// Goes through all of a text, since that takes one step for many bytes.
 fn has_control_characters(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | (byte < 0x20))
+    text.bytes().fold(u8::MAX, u8::min) < 0x20
 }
 
 /// Why a text was refused, in the words of the parser that all else is decoded with.
