@@ -1,4 +1,5 @@
-//! Requests to AWS, counted where they go over the wire: each try, whoever makes it.
+//! Requests to AWS, counted where they go over the wire: each try, whoever makes it, but for those by which the SDK gets
+//! credentials.
 //!
 //! The counts are those of the process, since clients are made in many places, anew whenever credentials are, and have only
 //! this in common.
