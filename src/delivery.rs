@@ -95,12 +95,14 @@ impl Origin {
     /// When the service had the bytes, if it said, in milliseconds since 1970: when CloudWatch took the log event in, or when
     /// the message was sent.
     pub fn delivered_ms(&self) -> Option<i64> {
-        match &self.place {
+        let ms = match &self.place {
             Place::LogEvent(place) => Some(place.ingestion_ms),
             Place::Told(sent_ms) => Some(*sent_ms),
             Place::Message(place) => Some(place.sent_ms),
             _ => None,
-        }
+        };
+        // Where nothing is said there is a zero.
+        ms.filter(|ms| *ms > 0)
     }
 }
 
@@ -113,6 +115,30 @@ impl fmt::Display for Origin {
             Place::LogEvent(place) => write!(f, "{} {} {}", self.source, place.stream, place.event_id),
             Place::Message(place) => write!(f, "{} {}", self.source, place.id),
             Place::Request(from) => write!(f, "{} from {from}", self.source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_the_service_had_it_is_what_the_service_says() {
+        let (stream, event_id) = (String::new(), String::new());
+        let log = LogPlace { stream, event_id, timestamp_ms: 1_000, ingestion_ms: 2_000 };
+        let message = |sent_ms| Place::Message(Arc::new(MessagePlace { id: String::new(), sent_ms }));
+        for (place, expected) in [
+            (Place::LogEvent(Arc::new(log)), Some(2_000)),
+            (message(3_000), Some(3_000)),
+            (message(0), None),
+            (message(i64::MIN), None),
+            (Place::Told(4_000), Some(4_000)),
+            (Place::Whole, None),
+            (Place::Line(7), None),
+        ] {
+            let origin = Origin { source: "x".into(), place: place.clone() };
+            assert_eq!(origin.delivered_ms(), expected, "{place:?}");
         }
     }
 }

@@ -65,7 +65,7 @@ pub enum Cause {
     Throttled,
     /// The receiver answered that it could not, or that we may not.
     Failed,
-    /// There was no answer.
+    /// There was no answer, or nobody could even be asked.
     NoAnswer,
 }
 

@@ -82,8 +82,11 @@ async fn look_at(place: &Place, way: &Way, about: &mut About<'_>) {
             trail::that_deliver(way, &trail::To::LogGroup(group), about).await;
         }
         What::Trail { name, .. } => trail::look(way, name, about).await,
-        What::Queue { queue, buckets, bucket_owner } => {
+        What::Queue { queue, buckets, bucket_owner, trail } => {
             queue::look(way, queue, about).await;
+            if let Some(trail) = trail {
+                trail::look_at_health(way, trail, about).await;
+            }
             for bucket in buckets {
                 bucket::look(way, bucket, "", bucket_owner.as_deref(), bucket::Listing::ForDoctor, about).await;
                 trail::that_deliver(way, &trail::To::Bucket(bucket), about).await;

@@ -69,7 +69,7 @@ pub struct Place {
 pub enum What {
     LogGroup { name: String, is_live: bool },
     Trail { name: String, is_live: bool },
-    Queue { queue: String, buckets: Vec<String>, bucket_owner: Option<String> },
+    Queue { queue: String, buckets: Vec<String>, bucket_owner: Option<String>, trail: Option<String> },
     Objects { settings: Box<s3::Settings>, is_verified: bool },
     Bus(eventbridge::Settings),
     Secret(Kept),
@@ -106,6 +106,7 @@ impl ReachArgs {
             queue: queue.clone(),
             buckets: self.bucket.clone(),
             bucket_owner: self.bucket_owner.clone(),
+            trail: None,
         }));
         for url in &self.objects {
             let Some(settings) = s3::Settings::of_url(url) else {
@@ -162,7 +163,8 @@ fn of_source(source: &SourceSettings) -> Option<(String, &AwsAccess, What)> {
         }
         SourceKind::Queue(queue) => {
             let (buckets, bucket_owner) = (queue.buckets.clone(), queue.bucket_owner.clone());
-            (&queue.access, What::Queue { queue: queue.queue.clone(), buckets, bucket_owner })
+            let (name, trail) = (queue.queue.clone(), queue.trail.clone());
+            (&queue.access, What::Queue { queue: name, buckets, bucket_owner, trail })
         }
         #[cfg(feature = "listen")]
         SourceKind::Http(_) => return None,

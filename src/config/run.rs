@@ -153,6 +153,8 @@ pub struct Queue {
     pub buckets: Vec<String>,
     /// The account that every bucket must belong to; any, if there is none.
     pub bucket_owner: Option<String>,
+    /// The trail whose events come by it, by its name or ARN: it is told if that stops.
+    pub trail: Option<String>,
 }
 
 /// What is followed.

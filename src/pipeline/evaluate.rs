@@ -67,8 +67,37 @@ const REJECTS_TOLD_MAX: usize = 1_000;
 /// What any delivery may inflate to without having been weighed for it: payloads within others do not say what they hold.
 const UNWEIGHED_BYTES_MAX: usize = 8 << 20;
 
-/// Of so many events of a delivery one is measured, the first among them.
-const MEASURED_ONE_IN: usize = 64;
+/// Of so many events of a batch one is measured, the first among them.
+const MEASURED_ONE_IN: u64 = 64;
+
+/// What it took to match some of the events of a batch.
+#[derive(Default)]
+struct Samples {
+    events: u64,
+    times: Distribution,
+}
+
+impl Samples {
+    fn measure<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let began = self.events.is_multiple_of(MEASURED_ONE_IN).then(Instant::now);
+        self.events += 1;
+        let done = work();
+        if let Some(began) = began {
+            self.times.note(began.elapsed().as_nanos() as i128);
+        }
+        done
+    }
+}
+
+/// Where the events of a delivery come from.
+struct Whence {
+    /// The number of the source.
+    source: usize,
+    /// Whose events should be in it.
+    owner: Option<u64>,
+    /// When the service had it, by what the service says: what is in the delivery may say anything.
+    delivered_ms: Option<i64>,
+}
 
 /// One thing that was in a batch.
 pub enum Item {
@@ -178,7 +207,7 @@ impl Evaluator {
             matching: Distribution::default(),
             weight,
         };
-        let mut rejects = 0;
+        let (mut rejects, mut samples) = (0, Samples::default());
         for delivery in batch {
             let owner = owner(&delivery.origin);
             let limits = if owner.is_some() { &self.strict } else { &self.limits };
@@ -186,13 +215,9 @@ impl Evaluator {
             let (mut decoded, _alone) = self.decode(&delivery, limits);
             evaluated.controls += decoded.controls;
             let (before, holds_reject) = (evaluated.items.len(), !decoded.rejects.is_empty());
-            for (number, raw) in std::mem::take(&mut decoded.events).into_iter().enumerate() {
-                let began = (number % MEASURED_ONE_IN == 0).then(Instant::now);
-                evaluated.items.push(self.judge(raw, source, owner, &ruled, &mut scratch));
-                if let Some(began) = began {
-                    evaluated.matching.note(began.elapsed().as_nanos() as i128);
-                }
-            }
+            let whence = Whence { source, owner, delivered_ms: delivery.origin.delivered_ms() };
+            let events = std::mem::take(&mut decoded.events).into_iter();
+            evaluated.items.extend(events.map(|raw| self.judge(raw, &whence, &ruled, &mut scratch, &mut samples)));
             let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
@@ -206,6 +231,7 @@ impl Evaluator {
             if is_undecodable { undecodable } else { good }.push(delivery.receipt);
         }
         ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        evaluated.matching = samples.times;
         evaluated
     }
 
@@ -226,17 +252,17 @@ impl Evaluator {
     fn judge(
         &self,
         raw: RawEvent,
-        source: usize,
-        owner: Option<u64>,
+        &Whence { source, owner, delivered_ms }: &Whence,
         ruled: &Arc<Ruled>,
         scratch: &mut Scratch,
+        samples: &mut Samples,
     ) -> Item {
         let rules = &ruled.rules;
         let text = match simdutf8::basic::from_utf8(&raw.bytes) {
             Ok(text) => text,
             Err(_) => return reject(raw, Reason::NotUtf8),
         };
-        let evaluated = match rules.evaluate(text, scratch) {
+        let evaluated = match samples.measure(|| rules.evaluate(text, scratch)) {
             Ok(evaluated) => evaluated,
             Err(error) => return reject(raw, Reason::not_json(&error)),
         };
@@ -244,7 +270,6 @@ impl Evaluator {
             return Item::Foreign(Foreign { origin: raw.origin, account });
         }
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
-        let delivered_ms = raw.origin.delivered_ms();
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
         let (matches, own_matches) = self.matches(rules, matches, text, &key);

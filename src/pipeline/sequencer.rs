@@ -104,6 +104,8 @@ impl Sequencer {
         let kept = store.windows();
         let windows_stay = kept.is_some() && bounds.suppression != Suppression::ToTheEnd;
         let windows = Windows::restored(kept.unwrap_or_default());
+        summary.windows_open.clone_from(windows.by_rule());
+        handle.publish(&summary);
         Self { sources, store, sinks, tap, handle, clock, bounds, notify, stop, seen, windows, windows_stay, summary }
     }
 

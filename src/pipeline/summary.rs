@@ -112,7 +112,7 @@ impl Summary {
             tally.lag.note(now.duration_since(time).as_millis());
         }
         if let Some(delivered_ms) = delivered_ms {
-            tally.delivery_lag.note((now.as_millisecond() - delivered_ms).into());
+            tally.delivery_lag.note(now.as_millisecond().saturating_sub(delivered_ms).into());
         }
         match kind {
             EventKind::CloudTrail => self.records += 1,

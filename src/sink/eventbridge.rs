@@ -147,7 +147,7 @@ impl EventBridge {
     async fn put(&mut self, entries: &[&Entry]) -> Answer {
         let client = match &self.client {
             Some(client) => client,
-            None => self.client.insert((self.connect)().await.map_err(|why| Failure::Away(Cause::Failed, why))?),
+            None => self.client.insert((self.connect)().await.map_err(|why| Failure::Away(Cause::NoAnswer, why))?),
         };
         let entries: Vec<PutEventsRequestEntry> = entries.iter().map(|entry| entry.request(&self.settings)).collect();
         let count = entries.len();

@@ -8,6 +8,7 @@ pub(super) mod nearest;
 pub mod public_keys;
 pub mod requests;
 mod roles;
+pub mod trail;
 pub(crate) mod trouble;
 
 pub use access::{Access, account, load, region};

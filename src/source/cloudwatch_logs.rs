@@ -42,15 +42,15 @@ mod schedule;
 mod trail;
 mod watch;
 
+pub use super::aws::trail::{
+    TrailBucket, TrailConnect, TrailFinder, TrailGroup, WatchedTrail, find_trail_bucket, find_trail_group,
+    trail_connector, trail_finder,
+};
 pub use super::aws::{Access, Clock, load};
 pub use connect::{Connect, connector, local_connector};
 pub use group::{is_group, name_of};
 pub use live::LiveTail;
 pub use quota::{DEFAULT_SHARE, Quota, filter_log_events_per_second};
-pub use trail::{
-    TrailBucket, TrailConnect, TrailFinder, TrailGroup, WatchedTrail, find_trail_bucket, find_trail_group,
-    trail_connector, trail_finder,
-};
 
 use group::Group;
 use live::Live;

@@ -20,6 +20,7 @@ use tokio::sync::Notify as Bell;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::aws::trail::FindTrail;
 use super::aws::trouble::{Failure, FailureKind};
 use super::aws::{lock, system_clock};
 use super::s3::object::Terms;
@@ -34,6 +35,7 @@ mod objects;
 mod queue;
 mod reader;
 mod refuse;
+mod trail;
 
 pub use super::aws::{Access, Clock, load};
 pub use connect::{Clients, Connect, connector, local_connector};
@@ -69,6 +71,10 @@ pub struct Settings {
     pub object_bytes_max: u64,
     /// Objects that are fetched at the same time; 8.
     pub objects_at_once: usize,
+    /// The trail whose events come by the queue, which is asked whether it goes on; none.
+    pub trail: Option<FindTrail>,
+    /// How often it is asked; every five minutes.
+    pub trail_every: Duration,
     /// Where the time comes from; the system's clock.
     pub clock: Clock,
 }
@@ -87,6 +93,8 @@ impl Settings {
             bucket_owner: None,
             object_bytes_max: 64 << 20,
             objects_at_once: 8,
+            trail: None,
+            trail_every: Duration::from_secs(300),
             clock: system_clock(),
         }
     }
@@ -129,7 +137,8 @@ pub enum SettingsError {
 pub struct Sqs {
     shared: Arc<Shared>,
     reader: tokio::sync::Mutex<Reader>,
-    keeper: OnceLock<AbortHandle>,
+    /// What goes on beside reading: keeping, and asking after the trail.
+    tasks: OnceLock<Vec<AbortHandle>>,
     /// Cancelled when the keeper has ended, which it never does but by a defect.
     unkept: CancellationToken,
 }
@@ -191,20 +200,28 @@ impl Sqs {
             settled: Bell::new(),
             freed: Bell::new(),
         };
-        let (shared, keeper, unkept) = (Arc::new(shared), OnceLock::new(), CancellationToken::new());
-        Ok(Self { reader: tokio::sync::Mutex::new(Reader::new(Arc::clone(&shared))), shared, keeper, unkept })
+        let (shared, tasks, unkept) = (Arc::new(shared), OnceLock::new(), CancellationToken::new());
+        Ok(Self { reader: tokio::sync::Mutex::new(Reader::new(Arc::clone(&shared))), shared, tasks, unkept })
     }
 
-    /// Begins to keep messages hidden, once there is a runtime to do it on.
-    fn keep(&self) {
-        self.keeper.get_or_init(|| {
+    /// Begins to keep messages hidden and to ask after the trail, once there is a runtime to do it on.
+    fn begin(&self) {
+        self.tasks.get_or_init(|| {
             let (shared, guard) = (Arc::clone(&self.shared), self.unkept.clone().drop_guard());
             let keeper = async move {
                 let _guard = guard;
                 keeper::keep(shared).await;
             };
-            tokio::spawn(keeper).abort_handle()
+            let mut tasks = vec![tokio::spawn(keeper).abort_handle()];
+            if let Some(find) = self.shared.settings.trail.clone() {
+                tasks.push(tokio::spawn(trail::watch(Arc::clone(&self.shared), find)).abort_handle());
+            }
+            tasks
         });
+    }
+
+    fn end(&self) {
+        self.tasks.get().into_iter().flatten().for_each(AbortHandle::abort);
     }
 
     fn settle(&self, receipts: &[Receipt], spoilt: bool) {
@@ -221,7 +238,7 @@ impl Source for Sqs {
 
     fn next(&self) -> BoxFuture<'_, Result<Option<Vec<Delivery>>, SourceError>> {
         Box::pin(async {
-            self.keep();
+            self.begin();
             let mut reader = self.reader.lock().await;
             tokio::select! {
                 batch = reader.next_batch() => batch,
@@ -245,9 +262,7 @@ impl Source for Sqs {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.reader.lock().await.stop().await;
-            if let Some(keeper) = self.keeper.get() {
-                keeper.abort();
-            }
+            self.end();
             self.shared.tell_the_rest().await;
         })
     }
@@ -260,9 +275,7 @@ impl Source for Sqs {
 /// What is not given back is visible again when its time is over.
 impl Drop for Sqs {
     fn drop(&mut self) {
-        if let Some(keeper) = self.keeper.get() {
-            keeper.abort();
-        }
+        self.end();
     }
 }
 

@@ -1,6 +1,5 @@
 //! Digests, read and held against their signatures and against each other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
@@ -111,7 +110,7 @@ impl Verifier {
         report: &mut Report,
     ) -> Result<Vec<Standing>, SourceError> {
         let mut standings = vec![Standing::Bad; reads.len()];
-        let home = self.archive.bucket().map(str::to_owned).or_else(|| usual_bucket(reads));
+        let home = self.archive.bucket().map(str::to_owned).or_else(|| self.usual_bucket(place, reads));
         for at in (0..reads.len()).rev() {
             let (upto, after) = reads.split_at_mut(at + 1);
             let read = &mut upto[at];
@@ -131,6 +130,25 @@ impl Verifier {
             }
         }
         Ok(standings)
+    }
+
+    /// The bucket that most digests were delivered to, as they say, and of several the one that is the first to be named. A copy
+    /// is of one bucket, and who plants digests of another has to plant more than there are.
+    fn usual_bucket(&self, place: &Place, reads: &[Read]) -> Option<String> {
+        let mut buckets: Vec<(&str, usize)> = Vec::new();
+        for read in reads {
+            let Ok(Content { digest, .. }) = &read.content else { continue };
+            let at = place.key_in(&*self.archive, &digest.digest_s3_bucket, &digest.digest_s3_object);
+            if at.as_deref() != Some(&*read.key) {
+                continue;
+            }
+            match buckets.iter_mut().find(|(bucket, _)| *bucket == digest.digest_s3_bucket) {
+                Some((_, count)) => *count += 1,
+                None => buckets.push((&digest.digest_s3_bucket, 1)),
+            }
+        }
+        let most = buckets.iter().map(|(_, count)| *count).max()?;
+        buckets.iter().find(|(_, count)| *count == most).map(|(bucket, _)| (*bucket).to_owned())
     }
 
     /// Whether a digest names none before it.
@@ -272,17 +290,6 @@ fn parsed(stored: &Stored) -> Result<Content, (ProblemKind, String)> {
     let generated = stored.generated.as_deref().and_then(|time| time.parse().ok());
     let (sha256, signature) = (sha256(&bytes), stored.signature.clone());
     Ok(Content { digest, start, end, sha256, signature, generated })
-}
-
-/// The bucket that most digests were delivered to, as they say. A copy is of one bucket, and who plants digests of another
-/// has to plant more than there are.
-fn usual_bucket(reads: &[Read]) -> Option<String> {
-    let mut buckets: BTreeMap<&str, usize> = BTreeMap::new();
-    for content in reads.iter().filter_map(|read| read.content.as_ref().ok()) {
-        *buckets.entry(&content.digest.digest_s3_bucket).or_default() += 1;
-    }
-    let usual = buckets.into_iter().max_by_key(|(_, count)| *count);
-    usual.map(|(bucket, _)| bucket.to_owned())
 }
 
 /// Whether a digest is the one that the next one names, by hash and signature.

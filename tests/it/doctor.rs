@@ -239,7 +239,7 @@ async fn each_thing_that_is_wrong_is_told() {
             |endpoint| assert!(endpoint.trails().remove("main")),
             "cloudtrail:DescribeTrails",
             "failed",
-            "no such trail in `us-east-1`",
+            "there is no trail `main` in `us-east-1`",
         ),
     ];
     for (name, break_it, call, state, part) in cases {

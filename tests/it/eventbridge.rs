@@ -271,7 +271,7 @@ async fn a_client_that_cannot_be_made_is_asked_for_again() {
     let endpoint = Endpoint::start().await.unwrap();
     let connect = connector(|| async { Err("no credentials for the default profile".to_owned()) });
     let mut away = EventBridge::new("bus", Settings::new("a"), connect).unwrap();
-    let reason = Outcome::retry(Cause::Failed, "no credentials for the default profile");
+    let reason = Outcome::retry(Cause::NoAnswer, "no credentials for the default profile");
     assert_eq!(away.deliver(&findings(2)).await.unwrap(), vec![reason; 2]);
     assert!(endpoint.buses().put().is_empty());
 }

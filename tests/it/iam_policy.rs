@@ -312,6 +312,31 @@ async fn secrets_of_a_configuration_may_be_got() {
     endpoint.stop().await;
 }
 
+#[tokio::test]
+async fn the_trail_of_a_queue_may_be_found_and_asked() {
+    let (endpoint, folder) = (account().await, tempfile::tempdir().unwrap());
+    let config = folder.path().join("trailwatch.toml");
+    let text = format!(
+        "state = \"state\"\n[sources.queue]\ntype = \"sqs\"\nqueue = \"trail-queue\"\nbuckets = [\"{BUCKET}\"]\ntrail = \"main\"\n\
+         region = \"{REGION}\"\nendpoint_url = \"{}\"\n[sinks.out]\ntype = \"stdout\"\n",
+        endpoint.url()
+    );
+    std::fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let mut run = trailwatch(&["run", "--config", config]);
+    let mut run = run.current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    for operation in ["GetTrailStatus", "GetObject", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"] {
+        let is_called = || endpoint.logs().requests().iter().any(|request| request.operation == operation);
+        wait(operation, is_called).await;
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    compare("the trail of a queue", &policy_of(&["--config", config]).await, &calls(&endpoint));
+    let (_, told, _) = ran(trailwatch(&["doctor", "--config", config])).await;
+    assert!(told.contains("trail `main` is logging"), "{told}");
+    endpoint.stop().await;
+}
+
 fn configuration(folder: &std::path::Path, url: &str) -> String {
     let path = folder.join("trailwatch.toml");
     let reach = format!("region = \"{REGION}\"\nendpoint_url = \"{url}\"");

@@ -80,10 +80,12 @@ const PURE_CRATES: &[&str] = &[
     "serde",
     "serde_json",
     "sha2",
+    "simdutf8",
     "strsim",
     "thiserror",
     "toml",
     "unicode_width",
+    "wide",
 ];
 
 /// Where in the standard library the outside world begins.

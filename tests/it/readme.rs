@@ -14,7 +14,8 @@ fn steady(line: &str) -> String {
         words.remove(0);
     }
     match words.first() {
-        Some(&("from" | "lag" | "read")) => words.truncate(1),
+        Some(&("from" | "read")) => words.truncate(1),
+        Some(&"lag") => words.retain(|word| !word.starts_with(|first: char| first.is_ascii_digit())),
         Some(&"odd") => words.retain(|word| !word.ends_with("s),") && !word.ends_with('m') && !word.starts_with('(')),
         _ => {}
     }

@@ -4,15 +4,17 @@
 //! Time is the stand-in's clock: tests let visibility run out by moving it.
 
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_cloudwatchlogs::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trailwatch::decode::Limits;
@@ -20,12 +22,14 @@ use trailwatch::delivery::{Delivery, Place, Receipt};
 use trailwatch::engine::RuleSet;
 use trailwatch::pipeline::{Accounts, Bounds, Couriers, Ended, Patience, Pipeline, Route, SinkDelivery, Summary};
 use trailwatch::rule::Severity;
-use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION};
+use trailwatch::sim::{ACCOUNT_ID, Buckets, Clock, Endpoint, Fault, Faults, Queues, REGION, Trail, TrailStatus};
+use trailwatch::source::aws::trail::{FindTrail, WatchedTrail};
 use trailwatch::source::sqs::{Settings, SettingsError, Sqs, local_connector};
 use trailwatch::source::{NoticeLevel, Notify, Source, SourceError};
 use trailwatch::store::{DiskStore, MemoryStore, Store};
 
 use super::notices::Notices;
+use super::run::wait;
 use super::tally::{Tally, reopen, rule};
 
 const QUEUE: &str = "trail-events";
@@ -829,4 +833,61 @@ async fn a_body_without_an_event_is_never_deleted() {
     assert_eq!(lab.queues().bodies(QUEUE).len(), 3);
     assert_eq!((summary.sources[0].1.left, lab.queues().deleted(QUEUE)), (3, 2));
     assert!(lab.notices.all().iter().all(|notice| notice.level != NoticeLevel::Error));
+}
+
+/// Finds the trail `main` of the stand-in, from the second time on.
+fn find_trail(lab: &Lab) -> FindTrail {
+    let trail = Trail::to_group("main", "trail");
+    let (arn, asked) = (trail.arn(), Arc::new(AtomicU64::new(0)));
+    lab.endpoint.trails().put(trail);
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(aws_config::Region::new(REGION))
+        .endpoint_url(lab.endpoint.url())
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKID", "secret", None, None, "test")))
+        .build();
+    let client = aws_sdk_cloudtrail::Client::new(&config);
+    Arc::new(move || {
+        let (client, arn) = (client.clone(), arn.clone());
+        let connect = Arc::new(move || Box::pin(ready(Ok(client.clone()))) as BoxFuture<'static, _>);
+        let found = match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(SourceError::Refused("no trail `main` in `us-east-1`".to_owned())),
+            _ => Ok(Some(WatchedTrail { name: "main".into(), arn, connect })),
+        };
+        Box::pin(ready(found))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trail_that_stops_is_told_though_its_events_come_by_a_queue() {
+    let lab = Lab::new().await;
+    let settings = Settings { trail: Some(find_trail(&lab)), trail_every: Duration::from_millis(20), ..lab.follow() };
+    let stopped = TrailStatus { stop_logging_ms: Some(1_800_000_000_000), ..TrailStatus::default() };
+    let good = TrailStatus { is_logging: true, ..TrailStatus::default() };
+    let undelivered = TrailStatus { latest_delivery_error: Some("AccessDenied".into()), ..good.clone() };
+    let source = Arc::new(lab.source(settings));
+    let reading = {
+        let source = Arc::clone(&source);
+        tokio::spawn(async move { source.next().await })
+    };
+    for (status, trouble) in [(stopped, "has not been logging"), (undelivered, "AccessDenied"), (good, "")] {
+        lab.endpoint.trails().set_status("main", status);
+        wait("the answer", || {
+            let troubles = source.report().troubles;
+            troubles.is_empty() == trouble.is_empty() && troubles.iter().all(|text| text.contains(trouble))
+        })
+        .await;
+    }
+    insta::assert_snapshot!(lab.notices.text(), @r"
+    it is not noticed if the trail stops: no trail `main` in `us-east-1`
+    trail `main` has not been logging since 2027-01-15T08:00:00Z (start it: `aws cloudtrail start-logging --name main`)
+    trail `main` cannot deliver to its bucket, or tell of it: AccessDenied (look at the policies of the bucket and of the topic)
+    trail `main` logs and delivers again
+    ");
+    reading.abort();
+    drop(reading.await);
+    source.close().await;
+    let calls = lab.calls("GetTrailStatus");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(lab.calls("GetTrailStatus") <= calls + 1, "nobody asks any more");
 }

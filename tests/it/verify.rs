@@ -267,6 +267,34 @@ const TAMPERINGS: &[Tampering] = &[
         None,
     ),
     (
+        "the newest digest is one of another bucket",
+        |day| day.tree.change(&day.digests[3].clone(), |text| text.replace(BUCKET, "zzz-bucket")),
+        &["digest-moved 20260105T040507Z", "log-unnamed log30", "log-unnamed log31"],
+        None,
+    ),
+    (
+        "half of the digests are those of another bucket",
+        |day| {
+            for at in [2, 3] {
+                day.tree.change(&day.digests[at].clone(), |text| text.replace(BUCKET, "zzz-bucket"));
+            }
+        },
+        &[
+            "chain-ends ",
+            "digest-moved 20260105T030507Z",
+            "digest-moved 20260105T040507Z",
+            "log-unnamed log30",
+            "log-unnamed log31",
+        ],
+        // A copy is as old as it is.
+        Some(&[
+            "digest-moved 20260105T030507Z",
+            "digest-moved 20260105T040507Z",
+            "log-unnamed log30",
+            "log-unnamed log31",
+        ]),
+    ),
+    (
         "everything was forged, and no digest names one before it",
         |day| {
             let mut tree = Tree::new("AWSLogs/", "eu-west-1");

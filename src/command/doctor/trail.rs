@@ -28,15 +28,7 @@ pub(super) enum To<'t> {
 
 /// Looks at a trail that was named, and at its log group.
 pub(super) async fn look(way: &Way, name: &str, about: &mut About<'_>) {
-    let client = Client::new(&way.config);
-    let trail = match client.describe_trails().trail_name_list(name).send().await {
-        Ok(answer) => answer.trail_list.unwrap_or_default().into_iter().next(),
-        Err(error) => return about.failed(DESCRIBE, "*", &Failure::of(&error)),
-    };
-    let Some(trail) = trail else {
-        let todo = "`aws cloudtrail describe-trails` lists them; `--region` chooses another region";
-        return about.fail(DESCRIBE, format!("there is no such trail in `{}`", way.region), todo);
-    };
+    let Some(trail) = named(way, name, about).await else { return };
     let Some(arn) = trail.cloud_watch_logs_log_group_arn().filter(|arn| !arn.is_empty()) else {
         let todo = "let it deliver to one, or read its bucket";
         return about.fail(DESCRIBE, "the trail delivers to no log group", todo);
@@ -46,6 +38,33 @@ pub(super) async fn look(way: &Way, name: &str, about: &mut About<'_>) {
     let config = way.config.to_builder().region(Region::new(region.clone())).build();
     log_group::look(&Way { config, region, ..way.clone() }, arn, about).await;
     status_and_selectors(way, &trail, &To::LogGroup(arn), about).await;
+}
+
+/// Looks at a trail that was named, of which the events come by its bucket or by EventBridge.
+pub(super) async fn look_at_health(way: &Way, name: &str, about: &mut About<'_>) {
+    let Some(trail) = named(way, name, about).await else { return };
+    let bucket = trail.s3_bucket_name().unwrap_or_default();
+    about.ok(DESCRIBE, format!("trail `{name}` delivers to the bucket `{bucket}`"));
+    status_and_selectors(way, &trail, &To::Bucket(bucket), about).await;
+}
+
+/// Finds a trail; `None` after saying why it cannot be.
+async fn named(way: &Way, name: &str, about: &mut About<'_>) -> Option<Trail> {
+    let client = Client::new(&way.config);
+    match client.describe_trails().trail_name_list(name).send().await {
+        Ok(answer) => {
+            let found = answer.trail_list.unwrap_or_default().into_iter().next();
+            if found.is_none() {
+                let todo = "`aws cloudtrail describe-trails` lists them; `--region` chooses another region";
+                about.fail(DESCRIBE, format!("there is no trail `{name}` in `{}`", way.region), todo);
+            }
+            found
+        }
+        Err(error) => {
+            about.failed(DESCRIBE, "*", &Failure::of(&error));
+            None
+        }
+    }
 }
 
 /// Looks at the trails that deliver somewhere, as far as this account sees them.

@@ -89,7 +89,13 @@ pub(super) fn of(what: &What, known: &Known) -> Vec<Grant> {
             let watch = Grant::new(Purpose::HintAtTrails, &["cloudtrail:GetTrailStatus"], ["*".to_owned()]);
             [find, watch].into_iter().chain(log_group(LOG_GROUP, *is_live, &known)).collect()
         }
-        What::Queue { queue, buckets, .. } => read_queue(queue, buckets, known),
+        What::Queue { queue, buckets, trail, .. } => {
+            let watch = trail.as_ref().map(|_| {
+                let actions = &["cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"];
+                Grant::new(Purpose::FindTrails, actions, ["*".to_owned()])
+            });
+            read_queue(queue, buckets, known).into_iter().chain(watch).collect()
+        }
         What::Objects { settings, is_verified } => {
             let keys = Grant::new(Purpose::VerifyDigests, &["cloudtrail:ListPublicKeys"], ["*".to_owned()]);
             let scan = scan(&settings.bucket, &settings.prefix, known);

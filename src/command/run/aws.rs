@@ -13,6 +13,7 @@ use crate::config::Run;
 use crate::config::run::{AwsAccess, Followed, LogGroup, Queue};
 use crate::sink::eventbridge;
 use crate::source::aws::requests::Counted;
+use crate::source::aws::trail::named_trail;
 use crate::source::cloudwatch_logs::{Access, CloudWatchLogs, Settings, connector, load, trail_finder};
 use crate::source::sqs::{self, Sqs};
 use crate::source::{Notice, NoticeLevel, Notify, Source};
@@ -72,7 +73,9 @@ pub async fn queue(name: &str, queue: &Queue, notify: &Notify) -> anyhow::Result
         Some(region) => region,
         None => args.region_of_config().await?,
     };
+    let trail = queue.trail.as_deref().map(|trail| named_trail(args.access(), trail));
     let settings = sqs::Settings {
+        trail,
         name: Some(name.to_owned()),
         visibility: queue.visibility,
         buckets: queue.buckets.clone(),
@@ -104,8 +107,9 @@ async fn caller(way: &Access) -> Option<String> {
     if let Some(role) = way.roles.last() {
         return Some(role.to_string());
     }
-    let answer = aws_sdk_sts::Client::new(&load(way).await.ok()?).get_caller_identity().send().await;
-    answer.ok()?.arn
+    let config = aws_sdk_sts::config::Builder::from(&load(way).await.ok()?).interceptor(Counted);
+    let client = aws_sdk_sts::Client::from_conf(config.build());
+    client.get_caller_identity().send().await.ok()?.arn
 }
 
 /// How a bus is reached.

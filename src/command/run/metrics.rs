@@ -1,5 +1,6 @@
 //! The counts of a run in the words of Prometheus. They are put together when somebody asks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -165,7 +166,7 @@ impl Metrics {
             "Windows that ended before their time, for there were too many",
             summary.windows_ended_early,
         );
-        let help = "What it took to match an event with all rules: one event in 64, and the first of each delivery";
+        let help = "What it took to match an event with all rules: one event in 64, and the first of each batch";
         self.histograms("rule_eval_seconds", help, [(Labels::new(), summary.matching.clone())], 1e9);
     }
 
@@ -176,8 +177,9 @@ impl Metrics {
         });
         self.counters("source_events", "Events, each once", of_kinds);
         let parse_errors = tallies.iter().flat_map(|(source, tally)| {
+            let reasons: BTreeSet<&str> = Reason::WORDS.into_iter().chain(tally.rejects.keys().copied()).collect();
             let of = |reason| tally.rejects.get(reason).copied().unwrap_or(0);
-            Reason::WORDS.map(|reason| (labels_with(source, "reason", reason), of(reason)))
+            reasons.into_iter().map(move |reason| (labels_with(source, "reason", reason), of(reason)))
         });
         self.counters("source_parse_errors", "Parts that did not decode", parse_errors);
         let dropped = tallies.iter().flat_map(|(source, tally)| {

@@ -87,7 +87,8 @@ fn queue(section: &mut Section<'_, '_>) -> Option<Queue> {
         section.complain("visibility", "SQS hides messages for 1 second to 12 hours");
     }
     let (buckets, bucket_owner) = (section.texts("buckets"), section.text("bucket_owner"));
-    Some(Queue { queue: queue?, access, visibility, buckets, bucket_owner })
+    let trail = section.text("trail");
+    Some(Queue { queue: queue?, access, visibility, buckets, bucket_owner, trail })
 }
 
 #[cfg(feature = "listen")]

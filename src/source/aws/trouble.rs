@@ -83,7 +83,7 @@ impl fmt::Display for Failure {
 
 /// The codes are those of <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/CommonErrors.html>
 /// and of its neighbours; the status decides about what is not listed.
-fn by_code(code: &str, status: u16) -> FailureKind {
+pub(super) fn by_code(code: &str, status: u16) -> FailureKind {
     match code {
         "ThrottlingException"
         | "Throttling"

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use aws_sdk_cloudwatchlogs::Client;
-use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::describe::{Described, describe};
 use super::group::Group;
 use super::position::{AGES_MS, Position};
-use super::trail::{TrailState, WatchedTrail, trail_of_group};
+use super::trail::trail_of_group;
 use super::{CloudWatchLogs, NoticeLevel, Reader, Reading, Settings};
+use crate::source::aws::trail::{By, TrailHealth, TrailState, WatchedTrail, time};
 use crate::source::aws::trouble::{Failure, FailureKind};
 
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -33,10 +33,8 @@ pub(super) struct Watch {
     created_ms: Option<i64>,
     /// The trail that delivers to the group, once it is known.
     trail: Option<WatchedTrail>,
-    /// What is wrong with the trail, as it was told.
-    trail_trouble: Option<String>,
+    health: TrailHealth,
     may_describe: bool,
-    may_ask_trail: bool,
     may_find_trail: bool,
 }
 
@@ -58,9 +56,8 @@ impl Watch {
             unread_ms: Some(unread_ms),
             created_ms: None,
             trail,
-            trail_trouble: None,
+            health: TrailHealth::default(),
             may_describe: true,
-            may_ask_trail: true,
             may_find_trail: true,
         }
     }
@@ -81,7 +78,7 @@ impl Watch {
         let is_groups_turn = self.group_in == 0;
         self.group_in = if is_groups_turn { LOOKS_PER_GROUP - 1 } else { self.group_in - 1 };
         let asks_group = (self.may_describe && is_groups_turn).then(|| (client.clone(), group.clone()));
-        let asks_trail = self.trail.as_ref().filter(|_| self.may_ask_trail).cloned();
+        let asks_trail = self.trail.as_ref().filter(|_| self.health.may_ask()).cloned();
         let finder = settings.trail_finder.as_ref().filter(|_| self.trail.is_none() && self.may_find_trail);
         let finds_trail = finder
             .filter(|_| is_groups_turn)
@@ -92,7 +89,7 @@ impl Watch {
                 let (client, group) = asks_group?;
                 Some(describe(&client, &group).await)
             };
-            let trail = async { Some(asks_trail?.state().await) };
+            let trail = async { Some(asks_trail?.state(By::LogGroup).await) };
             let found = async {
                 let (finder, group, region) = finds_trail?;
                 Some(trail_of_group(&finder, &group, &region).await)
@@ -215,36 +212,10 @@ impl CloudWatchLogs {
     }
 
     fn take_trail(&self, watch: &mut Watch, answer: Option<Result<TrailState, Failure>>) {
-        let Some(trail) = watch.trail.clone() else { return };
-        let trouble = match answer {
-            None => return,
-            Some(Ok(state)) => state.trouble(&trail.name),
-            Some(Err(failure)) if failure.text.starts_with("TrailNotFoundException") => {
-                Some(format!("trail `{}` does not exist any more", trail.name))
-            }
-            Some(Err(failure)) if failure.kind == FailureKind::Denied => {
-                watch.may_ask_trail = false;
-                let text = format!(
-                    "it is not noticed if trail `{}` stops: {failure} (allow `cloudtrail:GetTrailStatus`)",
-                    trail.name
-                );
-                return self.tell(NoticeLevel::Info, text);
-            }
-            Some(Err(_)) => return,
-        };
-        if trouble == watch.trail_trouble {
-            return;
+        let (Some(trail), Some(answer)) = (&watch.trail, answer) else { return };
+        if let Some(notice) = watch.health.take(&trail.name, By::LogGroup, answer) {
+            self.tell(notice.level, notice.text);
         }
-        match &trouble {
-            Some(trouble) => self.tell(NoticeLevel::Error, trouble.clone()),
-            None => self.tell(NoticeLevel::Info, format!("trail `{}` logs and delivers again", trail.name)),
-        }
-        self.report().troubles = trouble.iter().cloned().collect();
-        watch.trail_trouble = trouble;
+        self.report().troubles = watch.health.trouble().cloned().into_iter().collect();
     }
-}
-
-/// A time as people write it; the number where it is none.
-pub(super) fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.0}"))
 }

@@ -60,7 +60,7 @@ fn titles_until(daemon: &mut Daemon, wanted: &[&str]) -> Vec<String> {
 
 fn configure(lab: &Lab, pager: &Receiver) {
     let out = "[sinks.out]\ntype = \"stdout\"\nformat = \"json\"\n";
-    lab.configure(&format!("{out}{}[silence]\nat_least = \"10s\"\n", webhook("pager", &pager.url())));
+    lab.configure(&format!("{out}{}[silence]\nfactor = 2\nat_least = \"10s\"\n", webhook("pager", &pager.url())));
     lab.edit("drain = \"30s\"", "drain = \"1s\"\nalarms = \"findings\"");
 }
 
