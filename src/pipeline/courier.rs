@@ -122,7 +122,7 @@ pub(super) struct Courier {
     pub outbox: Arc<dyn Outbox>,
     /// Rung when something new is in the outbox.
     pub bell: Arc<Bell>,
-    /// Nothing new will come: bring what is due, and end.
+    /// Nothing new will come: bring what is left, and end.
     pub ending: CancellationToken,
     pub report: Arc<Mutex<CourierReport>>,
     notify: Notify,
@@ -166,7 +166,7 @@ impl Courier {
         }
     }
 
-    /// Works until it is told to end and nothing more is due. `Err` says that the sink is gone for good.
+    /// Works until it is told to end and nothing is left that the sink would take. `Err` says that the sink is gone for good.
     pub async fn run(mut self, notify: Notify) -> Result<(), Gone> {
         self.notify = notify;
         self.remember_asked().await;
@@ -182,7 +182,10 @@ impl Courier {
             };
             match next {
                 Ok(Next::Again) => {}
-                Ok(Next::Rest(_)) if self.ending.is_cancelled() => return Ok(()),
+                Ok(Next::Rest(nap)) if self.ending.is_cancelled() => match self.left_at_end(&nap) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Ok(()),
+                },
                 Ok(Next::Rest(nap)) => self.rest(nap).await,
                 Err(gone) => return Err(gone),
             }
@@ -221,6 +224,14 @@ impl Courier {
     fn asked_to_wait(&self) -> Option<Duration> {
         let left = self.asked_until.map(|until| until.saturating_duration_since(Instant::now()));
         left.filter(|left| !left.is_zero())
+    }
+
+    /// How long to wait at the end for what is to be tried again. A sink that is away does not hold up the end, nor does one
+    /// that asked to be left alone; and how long the end may take at all is for others to say.
+    fn left_at_end(&self, nap: &Nap) -> Option<Duration> {
+        let takes_some = self.failures < TRIES_ALIKE && self.asked_to_wait().is_none();
+        let (Nap::UntilDue(wait) | Nap::Held(wait)) = *nap;
+        (takes_some && wait < NAP_MAX).then_some(wait)
     }
 
     async fn rest(&mut self, nap: Nap) {

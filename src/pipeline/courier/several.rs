@@ -63,7 +63,7 @@ impl UnderWay {
 }
 
 impl Courier {
-    /// Works until it is told to end and nothing more is due.
+    /// Works until it is told to end and nothing is left that the sink would take.
     pub(super) async fn run_several(&mut self, bring: &Bring) {
         let mut way = UnderWay::default();
         loop {
@@ -71,7 +71,10 @@ impl Courier {
             if !way.brought.is_empty() {
                 self.wait_for_some(&mut way, nap).await;
             } else if self.ending.is_cancelled() {
-                return;
+                match self.left_at_end(&nap) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return,
+                }
             } else {
                 self.rest(nap).await;
             }
