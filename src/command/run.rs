@@ -344,13 +344,13 @@ impl Daemon {
         let config = self.config.clone();
         let read = tokio::task::spawn_blocking(move || reload::read(&config)).await;
         // One that panics has been told, and is as good as refused.
-        let renewed = match read.unwrap_or_else(|_| Err(vec!["it cannot be read anew".to_owned()])) {
+        let renewed = match read.unwrap_or_else(|_| Err(vec!["it cannot be read anew".to_owned()].into())) {
             Ok(renewed) => renewed,
-            Err(problems) => {
+            Err(reload::Refusal { problems, rules }) => {
                 problems.iter().for_each(|problem| self.log.error(problem));
                 let text = "what was read anew is not taken over, and the run goes on as it was";
                 self.alarm(AlarmKind::ReloadRefused, &self.run.instance, true, text);
-                status.tell_reload(false);
+                status.tell_refused(rules);
                 return None;
             }
         };
@@ -365,7 +365,7 @@ impl Daemon {
         if !later.is_empty() {
             self.log.warn(&format!("changed, and in force after a restart only: {}", later.join(", ")));
         }
-        status.tell_reload(true);
+        status.tell_reloaded();
         Some(renewed.run)
     }
 

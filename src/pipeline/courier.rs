@@ -226,8 +226,8 @@ impl Courier {
         left.filter(|left| !left.is_zero())
     }
 
-    /// How long to wait at the end for what is to be tried again. A sink that is away does not hold up the end, nor does one
-    /// that asked to be left alone; and how long the end may take at all is for others to say.
+    /// How long to wait at the end for what is to be tried again. A sink that has been left alone several times does not hold
+    /// up the end, nor does one that asked to be; and how long the end may take at all is for others to say.
     fn left_at_end(&self, nap: &Nap) -> Option<Duration> {
         let takes_some = self.failures < TRIES_ALIKE && self.asked_to_wait().is_none();
         let (Nap::UntilDue(wait) | Nap::Held(wait)) = *nap;

@@ -1,6 +1,6 @@
 //! The counts of a run in the words of Prometheus. They are put together when somebody asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,7 +15,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
-use super::status::{Status, Told, age};
+use super::status::{Status, age};
 use crate::decode::Reason;
 use crate::event::EventKind;
 use crate::pipeline::Summary;
@@ -39,7 +39,7 @@ pub async fn text(status: &Status) -> Result<String, fmt::Error> {
     metrics.sources(&summary.sources);
     metrics.requests();
     metrics.sinks(&summary, &status.waiting().await);
-    metrics.told(&status.told());
+    metrics.told(status);
     let mut text = String::new();
     encode(&mut text, &metrics.0)?;
     Ok(text)
@@ -223,16 +223,12 @@ impl Metrics {
     /// What the process has asked of AWS, for whatever purpose.
     fn requests(&mut self) {
         let made = requests::made();
-        let of =
-            |((service, operation), Requests { ok, throttled, refused, failed }): (&(String, String), &Requests)| {
-                let labels = [("service", service.clone()), ("op", operation.clone())];
-                [("ok", *ok), ("throttled", *throttled), ("refused", *refused), ("failed", *failed)].map(
-                    |(result, count)| {
-                        let result = [("result", result.to_owned())];
-                        (labels.iter().cloned().chain(result).collect(), count)
-                    },
-                )
+        let of = |((service, operation), requests): (&(String, String), &Requests)| {
+            let labels = |result: &str| {
+                vec![("service", service.clone()), ("op", operation.clone()), ("result", result.to_owned())]
             };
+            requests.by_result().map(|(result, count)| (labels(result), count))
+        };
         self.counters("aws_requests", "Requests to AWS, each try, by what came of them", made.iter().flat_map(of));
         let throttled = made.values().map(|requests| requests.throttled).sum();
         self.counter("aws_throttles", "Requests to AWS that were throttled", throttled);
@@ -266,7 +262,12 @@ impl Metrics {
         self.gauges("sink_oldest_pending_seconds", "How long the oldest finding has waited for a sink", oldest);
     }
 
-    fn told(&mut self, told: &Told) {
+    fn told(&mut self, status: &Status) {
+        let (told, current) = (status.told(), status.handle.rules());
+        let mut rules: BTreeMap<&str, u64> = current.rules().iter().map(|rule| (rule.id.as_str(), 0)).collect();
+        rules.extend(told.rule_errors.iter().map(|(rule, count)| (rule.as_str(), *count)));
+        let rules = rules.into_iter().map(|(rule, count)| (vec![("rule", rule.to_owned())], count));
+        self.counters("rule_errors", "Times that a rule was to blame for a refused reload", rules);
         let silent = told.silent.iter();
         let silent =
             silent.map(|(source, silent)| (labels("source", source), silent.unwrap_or_default().as_secs_f64()));

@@ -3,6 +3,7 @@
 //! Rules are taken over, and what sinks are to have. All else takes a restart, which is said.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
 
 use super::alarm;
 use crate::command::config_file::ConfigArgs;
@@ -21,19 +22,41 @@ pub struct Renewed {
     pub rules: RuleSet,
 }
 
-/// Reads everything anew. What is wrong is told line by line.
-pub fn read(config: &ConfigArgs) -> Result<Renewed, Vec<String>> {
+/// Why what was read anew is not taken over.
+#[derive(Debug, Default)]
+pub struct Refusal {
+    /// What is wrong, line by line.
+    pub problems: Vec<String>,
+    /// The rules that are to blame, if it is rules: their ids, or their files where there is no telling.
+    pub rules: BTreeSet<String>,
+}
+
+impl From<Vec<String>> for Refusal {
+    fn from(problems: Vec<String>) -> Self {
+        Self { problems, rules: BTreeSet::new() }
+    }
+}
+
+/// Reads everything anew.
+pub fn read(config: &ConfigArgs) -> Result<Renewed, Refusal> {
     let configuration = config.read_whole()?;
     let Some(run) = configuration.run else {
-        return Err(configuration.problems.iter().map(ToString::to_string).collect());
+        return Err(configuration.problems.iter().map(ToString::to_string).collect::<Vec<_>>().into());
     };
     let loaded = config::rules_with(&run.rules, &run.shared);
     if !loaded.is_good() {
-        return Err(problems(&loaded));
+        let broken = loaded.problems.iter().map(|problem| problem.source.name.clone());
+        let unreadable = loaded.unreadable.iter().map(|(path, _)| path.display().to_string());
+        return Err(Refusal { rules: broken.chain(unreadable).collect(), problems: problems(&loaded) });
     }
-    let failed = failed_tests(&loaded.rules);
-    if !failed.is_empty() {
-        return Err(failed);
+    let mut refusal = Refusal::default();
+    for rule in &loaded.rules {
+        let failed = failed_tests(slice::from_ref(rule));
+        refusal.rules.extend((!failed.is_empty()).then(|| rule.id.clone()));
+        refusal.problems.extend(failed);
+    }
+    if !refusal.problems.is_empty() {
+        return Err(refusal);
     }
     let rules = RuleSet::new(alarm::with(loaded.rules, run.alarms));
     Ok(Renewed { run, effective: configuration.effective, rules })

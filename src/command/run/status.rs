@@ -1,5 +1,6 @@
 //! How a run fares: what the admin listener tells.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Told {
     pub reload_failed: bool,
     /// When it was last taken over.
     pub reloaded: Option<Timestamp>,
+    /// How often each rule was to blame that it was not.
+    pub rule_errors: BTreeMap<String, u64>,
 }
 
 impl Status {
@@ -51,13 +54,17 @@ impl Status {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).silent = silent;
     }
 
-    /// Tells whether the configuration was taken over.
-    pub fn tell_reload(&self, good: bool) {
+    /// Tells that the configuration was taken over.
+    pub fn tell_reloaded(&self) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.reload_failed = !good;
-        if good {
-            told.reloaded = Some(Timestamp::now());
-        }
+        (told.reload_failed, told.reloaded) = (false, Some(Timestamp::now()));
+    }
+
+    /// Tells that it was not, and which rules are to blame.
+    pub fn tell_refused(&self, rules: BTreeSet<String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.reload_failed = true;
+        rules.into_iter().for_each(|rule| *told.rule_errors.entry(rule).or_default() += 1);
     }
 
     /// How much waits for each sink; nothing where that cannot be read at present.

@@ -69,6 +69,12 @@ impl Intercept for Counted {
 }
 
 impl Requests {
+    /// Each of them, by the word for what came of it.
+    pub fn by_result(&self) -> [(&'static str, u64); 4] {
+        let Self { ok, throttled, refused, failed } = *self;
+        [("ok", ok), ("throttled", throttled), ("refused", refused), ("failed", failed)]
+    }
+
     fn count(&mut self, is_ok: bool, answer: Option<&HttpResponse>) {
         let kind = answer.filter(|answer| answer.status().as_u16() >= 400).map(|answer| {
             let status = answer.status().as_u16();

@@ -60,7 +60,10 @@ fn titles_until(daemon: &mut Daemon, wanted: &[&str]) -> Vec<String> {
 
 fn configure(lab: &Lab, pager: &Receiver) {
     let out = "[sinks.out]\ntype = \"stdout\"\nformat = \"json\"\n";
-    lab.configure(&format!("{out}{}[silence]\nfactor = 2\nat_least = \"10s\"\n", webhook("pager", &pager.url())));
+    lab.configure(&format!(
+        "{out}{}[silence]\nfactor = 2\nat_least = \"10s\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
+        webhook("pager", &pager.url())
+    ));
     lab.edit("drain = \"30s\"", "drain = \"1s\"\nalarms = \"findings\"");
 }
 
@@ -88,6 +91,13 @@ async fn silence_a_sink_that_is_behind_and_a_refused_reload_are_findings() {
     });
     let (titles, daemon) = titles.await.unwrap();
     assert_eq!(titles.len(), 3, "each once: {titles:?}");
+    let address = admin_address(&lab).await;
+    let metrics = get(&address, "/metrics", &address);
+    let blamed = regex::Regex::new(r#"trailwatch_rule_errors_total\{rule="[^"]*broken.toml"\} [1-9]"#).unwrap();
+    assert!(
+        blamed.is_match(&metrics) && metrics.contains("trailwatch_rule_errors_total{rule=\"fire\"} 0"),
+        "{metrics}"
+    );
     // The receiver is away, so not all that waits can be brought in time.
     assert_eq!(daemon.stop().await, Some(0), "{}", lab.log());
 }
