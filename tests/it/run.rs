@@ -319,6 +319,23 @@ async fn a_stop_has_an_end_though_a_sink_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_over_files_ends_once_what_is_to_be_tried_again_was() {
+    let lab = Lab::new().await;
+    let receiver = Receiver::start(|before, _| Some(answer(if before == 0 { 500 } else { 200 }, &[], ""))).await;
+    let pager = webhook("pager", &receiver.url())
+        .replace("\"5ms\"", "\"2s\"")
+        .replace("\"50ms\"", "\"4s\"")
+        .replace("500ms", "10s");
+    fs::write(lab.path("events.jsonl"), event_json("Fire", 1) + "\n").unwrap();
+    let text = format!(
+        "state = \"state\"\n[rules]\npaths = [\"rules\"]\n[sources.files]\ntype = \"files\"\npaths = [\"events.jsonl\"]\n{pager}"
+    );
+    fs::write(lab.path("trailwatch.toml"), text).unwrap();
+    assert_eq!(lab.start().end().await.0, Some(0), "{}", lab.log());
+    assert_eq!(lab.waiting("pager"), Waiting::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_are_read_once_and_routes_hold_for_standard_output_too() {
     let lab = Lab::new().await;
     let events: String = (0..5)

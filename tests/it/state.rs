@@ -713,6 +713,20 @@ async fn a_sink_that_fails_now_and_then_has_everything_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_for_what_is_to_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pager = Pager::new(|before, _| match before {
+        0 => Outcome::retry(Cause::Failed, "busy"),
+        _ => Outcome::Delivered,
+    });
+    // Longer than it takes to read everything.
+    let patience = Patience { wait_min: Duration::from_secs(2), wait_max: Duration::from_secs(4), ..HASTY };
+    let summary = run(folder.path(), 1..=40, &pager, patience, everything()).await;
+    assert_eq!(summary.couriers[0].1.delivered, 40);
+    assert_eq!(open(&folder.path().join("state")).outbox().waiting("pager").unwrap(), Waiting::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sink_that_is_away_does_not_hold_up_the_end_and_misses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let away = Pager::new(|_, _| Outcome::retry(Cause::NoAnswer, "no route"));
