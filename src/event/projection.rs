@@ -2,7 +2,7 @@
 //!
 //! The wanted paths form a trie; a key that leads nowhere in it has its value passed over. Strings are kept as spans of
 //! the record's own text and copied only where they hold an escape. Nothing is allocated for a record once the buffers
-//! have grown. The walk itself is in `walk`, how strings are read in `string`.
+//! have grown. The walk itself is in `walk`, how a text is read in `reader`.
 //!
 //! Corners, the same for wanted and unwanted fields: a duplicate key contributes every one of its values; a lone
 //! surrogate reads as U+FFFD; a number of any size is kept as its text; what nests deeper than [`DEPTH_MAX`] is refused.
@@ -13,8 +13,11 @@
 use serde::de::{Error as _, IgnoredAny};
 
 use super::path::{Case, Path, Step};
+use reader::Refusal;
+use stops::Stops;
 
-mod string;
+mod reader;
+mod stops;
 mod unescape;
 mod walk;
 
@@ -173,9 +176,7 @@ impl Projection {
     /// nothing of use.
     pub fn read(&self, text: &str, fields: &mut Fields) -> Result<(), serde_json::Error> {
         fields.reset(self.paths.len());
-        walk::walk(&self.nodes, text, fields).map_err(|error| refusal(text, &error))?;
-        // They may stand between values, but in no string, where the walk does not look for them.
-        if has_control_characters(text) { serde_json::from_str::<IgnoredAny>(text).map(drop) } else { Ok(()) }
+        walk::walk(&self.nodes, text, fields).map_err(|refusal| error(text, refusal))
     }
 
     /// Reads what [`Projection::read`] has left for later of the same text.
@@ -184,20 +185,15 @@ impl Projection {
     }
 }
 
-/// Goes through all of a text, since that takes one step for many bytes.
-fn has_control_characters(text: &str) -> bool {
-    text.bytes().fold(u8::MAX, u8::min) < 0x20
-}
-
 /// Why a text was refused, in the words of the parser that all else is decoded with.
 #[cold]
-fn refusal(text: &str, error: &hifijson::Error) -> serde_json::Error {
-    match (serde_json::from_str::<IgnoredAny>(text), error) {
+fn error(text: &str, refusal: Refusal) -> serde_json::Error {
+    match (serde_json::from_str::<IgnoredAny>(text), refusal) {
         (Err(error), _) => error,
-        (Ok(_), hifijson::Error::Depth) => {
+        (Ok(_), Refusal::TooDeep) => {
             serde_json::Error::custom(format_args!("a record nests no deeper than {DEPTH_MAX} levels"))
         }
-        (Ok(_), _) => serde_json::Error::custom("a record is a JSON object"),
+        (Ok(_), Refusal::NotJson) => serde_json::Error::custom("a record is a JSON object"),
     }
 }
 
@@ -304,7 +300,9 @@ pub struct Fields {
     /// A key that holds escapes, without them.
     key: String,
     /// What was left for later, and where it starts.
-    later: Vec<(walk::At, u32)>,
+    later: Vec<(walk::At, reader::Place)>,
+    /// Of the text that was read last.
+    stops: Stops,
 }
 
 impl Fields {

@@ -1,41 +1,53 @@
 //! The walk over a record's text: every byte of it is found to be JSON, and what is wanted is kept.
 //!
-//! `hifijson`'s lexer is driven by hand. It knows no recursion, no stack and no buffer of its own, and takes what JSON
-//! has: lone surrogates, and numbers of any size. So there is one walk, whatever stands in the text.
+//! The reader is driven by hand, with no stack and no buffer, and takes what JSON has: lone surrogates, and numbers of
+//! any size. So there is one walk, whatever stands in the text.
 
-use hifijson::num::Lex as _;
-use hifijson::token::Lex as _;
-use hifijson::{Error, Expect, SliceLexer};
-
-use super::string::{Text, string};
+use super::reader::{Place, Reader, Refusal, Source, Text};
 use super::{FieldId, Fields, Kind, Node, Turn, unescape};
 
 /// How deep a record may nest. The walk goes down by recursion, so there has to be an end; decoding sets a lower one.
 pub const DEPTH_MAX: u32 = 256;
 
-type Lexer<'t> = SliceLexer<'t>;
-
 /// Reads the object that `text` must be, by the trie of what is wanted.
-pub(super) fn walk(nodes: &[Node], text: &str, fields: &mut Fields) -> Result<(), Error> {
-    let mut walk = Walk { nodes, fields, text, turn: Turn::First };
-    let root = At { node: 0, depth: 0, is_element: false };
-    Lexer::new(text.as_bytes()).exactly_one(peek, |first, lexer| match first {
-        b'{' => walk.object(root, lexer),
-        _ => Err(Expect::Value.into()),
+pub(super) fn walk(nodes: &[Node], text: &str, fields: &mut Fields) -> Result<(), Refusal> {
+    fields.stops.find(text);
+    on(nodes, text, fields, Turn::First, |walk, source| {
+        let root = At { node: 0, depth: 0, is_element: false };
+        let mut reader = source.start();
+        if reader.peek() != b'{' {
+            return Err(Refusal::NotJson);
+        }
+        reader.go_on(walk.object(root, reader)?);
+        if reader.is_at_end() { Ok(()) } else { Err(Refusal::NotJson) }
     })
 }
 
 /// Reads what was left for later of an object that has been read.
 pub(super) fn walk_rest(nodes: &[Node], text: &str, fields: &mut Fields) {
-    let later = std::mem::take(&mut fields.later);
-    let mut walk = Walk { nodes, fields, text, turn: Turn::Later };
-    for &(at, start) in &later {
-        let rest = &text.as_bytes()[start as usize..];
-        let read = rest.first().map(|&first| walk.value(at, first, &mut Lexer::new(rest)));
-        debug_assert_eq!(read, Some(Ok(())), "it was passed over before");
-    }
+    let mut later = std::mem::take(&mut fields.later);
+    on(nodes, text, fields, Turn::Later, |walk, source| {
+        for (at, place) in later.drain(..) {
+            let mut reader = source.reader(place);
+            let read = walk.value(at, reader.peek(), reader);
+            debug_assert!(read.is_ok(), "it was passed over before");
+        }
+    });
     fields.later = later;
-    fields.later.clear();
+}
+
+/// Walks over a text of which the stops are found.
+fn on<R>(
+    nodes: &[Node],
+    text: &str,
+    fields: &mut Fields,
+    turn: Turn,
+    work: impl for<'t> FnOnce(&mut Walk<'_, 't>, &'t Source<'t>) -> R,
+) -> R {
+    let stops = std::mem::take(&mut fields.stops);
+    let done = work(&mut Walk { nodes, fields, text, turn }, &Source::new(text, &stops));
+    fields.stops = stops;
+    done
 }
 
 struct Walk<'w, 't> {
@@ -44,6 +56,9 @@ struct Walk<'w, 't> {
     text: &'t str,
     turn: Turn,
 }
+
+/// The place behind what has been passed.
+type Passed = Result<Place, Refusal>;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy)]
@@ -70,36 +85,36 @@ impl<'w, 't> Walk<'w, 't> {
     }
 
     /// Takes in a value that lies below where the walk is, or leaves it for later.
-    fn below(&mut self, at: At, first: u8, lexer: &mut Lexer<'t>) -> Result<(), Error> {
+    fn below(&mut self, at: At, first: u8, reader: Reader<'t>) -> Passed {
         if self.turn == Turn::First && self.node(at).is_for_later {
-            self.fields.later.push((at, offset(self.text, lexer.as_slice()) as u32));
-            return skip(first, at.depth, lexer);
+            self.fields.later.push((at, reader.place()));
+            return skip(first, at.depth, reader);
         }
-        self.value(at, first, lexer)
+        self.value(at, first, reader)
     }
 
     /// Takes in the value of which the first byte comes next.
-    fn value(&mut self, at: At, first: u8, lexer: &mut Lexer<'t>) -> Result<(), Error> {
+    fn value(&mut self, at: At, first: u8, mut reader: Reader<'t>) -> Passed {
         match first {
-            b'"' => self.string(at, string(lexer)?),
-            b'{' => return self.object(at, lexer),
-            b'[' => return self.array(at, lexer),
-            b'-' | b'0'..=b'9' => return self.number(at, lexer),
-            _ => self.keep(at, word(lexer)?),
+            b'"' => self.string(at, reader.string()?),
+            b'{' => return self.object(at, reader),
+            b'[' => return self.array(at, reader),
+            b'-' | b'0'..=b'9' => self.number(at, reader.place().at(), reader.number()?),
+            _ => self.keep(at, reader.word()?.map_or(Kind::Null, Kind::Bool)),
         }
-        Ok(())
+        Ok(reader.place())
     }
 
-    fn object(&mut self, at: At, lexer: &mut Lexer<'t>) -> Result<(), Error> {
+    fn object(&mut self, at: At, reader: Reader<'t>) -> Passed {
         self.keep(at, Kind::Object);
-        members(lexer, at.depth, |key, first, lexer| match self.child(at, key) {
-            Some(node) => self.below(at.member(node), first, lexer),
-            None => skip(first, at.depth + 1, lexer),
+        members(reader, at.depth, |key, first, reader| match self.child(at, key) {
+            Some(node) => self.below(at.member(node), first, reader),
+            None => skip(first, at.depth + 1, reader),
         })
     }
 
     /// Where a key leads.
-    fn child(&mut self, at: At, key: Text<'t>) -> Option<u32> {
+    fn child(&mut self, at: At, key: Text<'_>) -> Option<u32> {
         if !key.is_escaped {
             return self.node(at).child(key.content);
         }
@@ -108,38 +123,38 @@ impl<'w, 't> Walk<'w, 't> {
         self.node(at).child(self.fields.key.as_bytes())
     }
 
-    fn array(&mut self, at: At, lexer: &mut Lexer<'t>) -> Result<(), Error> {
+    fn array(&mut self, at: At, reader: Reader<'t>) -> Passed {
         let (node, mut count) = (self.node(at), 0);
         if !at.is_element && !node.positions.is_empty() {
-            self.single_out(at, &mut Lexer::new(lexer.as_slice()))?;
+            self.single_out(at, reader)?;
         }
         let first_slot = self.fields.slots.len();
         self.keep(at, Kind::Array(0));
         let after = self.fields.slots.len();
-        elements(lexer, at.depth, |first, lexer| {
+        let passed = elements(reader, at.depth, |first, reader| {
             count += 1;
-            self.value(at.element(), first, lexer)
+            self.value(at.element(), first, reader)
         })?;
         for slot in &mut self.fields.slots[first_slot..after] {
             slot.kind = Kind::Array(count);
         }
-        Ok(())
+        Ok(passed)
     }
 
     /// Reads the elements of an array that paths single out, which are then read once more with all of them.
-    fn single_out(&mut self, at: At, lexer: &mut Lexer<'t>) -> Result<(), Error> {
+    fn single_out(&mut self, at: At, reader: Reader<'t>) -> Passed {
         let (positions, mut position) = (&self.node(at).positions, 0);
-        elements(lexer, at.depth, |first, lexer| {
+        elements(reader, at.depth, |first, reader| {
             let wanted = positions.iter().find(|&&(wanted, _)| wanted == position);
             position += 1;
             match wanted {
-                Some(&(_, node)) => self.below(at.member(node), first, lexer),
-                None => skip(first, at.depth + 1, lexer),
+                Some(&(_, node)) => self.below(at.member(node), first, reader),
+                None => skip(first, at.depth + 1, reader),
             }
         })
     }
 
-    fn string(&mut self, at: At, string: Text<'t>) {
+    fn string(&mut self, at: At, string: Text<'_>) {
         if self.kept(at).is_empty() {
             return;
         }
@@ -148,23 +163,20 @@ impl<'w, 't> Walk<'w, 't> {
             unescape(quoted(self.text, string), &mut self.fields.unescaped);
             Kind::Unescaped { start: start as u32, len: (self.fields.unescaped.len() - start) as u32 }
         } else {
-            Kind::String { start: offset(self.text, string.content) as u32, len: string.content.len() as u32 }
+            Kind::String { start: string.start, len: string.content.len() as u32 }
         };
         self.keep(at, kind);
     }
 
-    fn number(&mut self, at: At, lexer: &mut Lexer<'t>) -> Result<(), Error> {
-        let rest = lexer.as_slice();
-        lexer.num_ignore().validate()?;
-        if !self.kept(at).is_empty() {
-            let (start, len) = (offset(self.text, rest), rest.len() - lexer.as_slice().len());
-            let kind = match self.text[start..start + len].parse() {
-                Ok(number) if rest[..len] != *b"-0" => Kind::Integer(number),
-                _ => Kind::Number { start: start as u32, len: len as u32 },
-            };
-            self.keep(at, kind);
+    fn number(&mut self, at: At, start: u32, number: &[u8]) {
+        if self.kept(at).is_empty() {
+            return;
         }
-        Ok(())
+        let kind = match span(self.text, start, number.len()).parse() {
+            Ok(integer) if number != b"-0" => Kind::Integer(integer),
+            _ => Kind::Number { start, len: number.len() as u32 },
+        };
+        self.keep(at, kind);
     }
 
     /// The fields that a value is kept for.
@@ -181,80 +193,77 @@ impl<'w, 't> Walk<'w, 't> {
     }
 }
 
-/// The next byte that is not white space, of which there is none in most records.
-#[inline(always)]
-fn peek(lexer: &mut Lexer<'_>) -> Option<u8> {
-    match lexer.as_slice().first() {
-        Some(&next) if next > b' ' => Some(next),
-        _ => lexer.ws_peek(),
-    }
-}
-
 /// Passes over the value of which the first byte comes next.
 #[inline(always)]
-fn skip(first: u8, depth: u32, lexer: &mut Lexer<'_>) -> Result<(), Error> {
+fn skip<'t>(first: u8, depth: u32, mut reader: Reader<'t>) -> Passed {
     match first {
-        b'"' => drop(string(lexer)?),
-        b'{' | b'[' => skip_nested(first, depth, lexer)?,
-        b'-' | b'0'..=b'9' => _ = lexer.num_ignore().validate()?,
-        _ => drop(word(lexer)?),
+        b'"' => drop(reader.string()?),
+        b'{' | b'[' => return skip_nested(first, depth, reader),
+        b'-' | b'0'..=b'9' => drop(reader.number()?),
+        _ => drop(reader.word()?),
     }
-    Ok(())
+    Ok(reader.place())
 }
 
 /// Passes over an object or an array: of what stands in it, only what nests again takes a call.
-fn skip_nested(first: u8, depth: u32, lexer: &mut Lexer<'_>) -> Result<(), Error> {
+fn skip_nested<'t>(first: u8, depth: u32, reader: Reader<'t>) -> Passed {
     match first {
-        b'{' => members(lexer, depth, |_, first, lexer| skip(first, depth + 1, lexer)),
-        _ => elements(lexer, depth, |first, lexer| skip(first, depth + 1, lexer)),
+        b'{' => members(reader, depth, |_, first, reader| skip(first, depth + 1, reader)),
+        _ => elements(reader, depth, |first, reader| skip(first, depth + 1, reader)),
     }
 }
 
 /// Goes through the members of an object. `each` is given the key and the first byte of the value, which comes next.
-#[inline]
-fn members<'t>(
-    lexer: &mut Lexer<'t>,
-    depth: u32,
-    mut each: impl FnMut(Text<'t>, u8, &mut Lexer<'t>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    within_bounds(depth)?;
-    lexer.discarded().seq(b'}', peek, |first, lexer| {
+#[inline(always)]
+fn members<'t>(reader: Reader<'t>, depth: u32, mut each: impl FnMut(Text<'t>, u8, Reader<'t>) -> Passed) -> Passed {
+    sequence(b'}', depth, reader, |first, mut reader| {
         if first != b'"' {
-            return Err(Expect::String.into());
+            return Err(Refusal::NotJson);
         }
-        let key = string(lexer)?;
-        lexer.expect(peek, b':').ok_or(Expect::Colon)?;
-        each(key, peek(lexer).ok_or(Expect::Value)?, lexer)
+        let key = reader.string()?;
+        reader.expect(b':')?;
+        each(key, reader.peek(), reader)
     })
 }
 
 /// Goes through the elements of an array. `each` is given the first byte of each, which comes next.
-#[inline]
-fn elements<'t>(
-    lexer: &mut Lexer<'t>,
-    depth: u32,
-    each: impl FnMut(u8, &mut Lexer<'t>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    within_bounds(depth)?;
-    lexer.discarded().seq(b']', peek, each)
+#[inline(always)]
+fn elements<'t>(reader: Reader<'t>, depth: u32, each: impl FnMut(u8, Reader<'t>) -> Passed) -> Passed {
+    sequence(b']', depth, reader, each)
 }
 
-fn within_bounds(depth: u32) -> Result<(), Error> {
-    if depth < DEPTH_MAX { Ok(()) } else { Err(Error::Depth) }
-}
-
-/// Reads `true`, `false` or `null`.
-fn word(lexer: &mut Lexer<'_>) -> Result<Kind, Expect> {
-    Ok(lexer.null_or_bool().ok_or(Expect::Value)?.map_or(Kind::Null, Kind::Bool))
+/// Goes through what stands between a bracket, which comes next, and the one that closes it. `each` is given the first
+/// byte of each part, which comes next.
+#[inline(always)]
+fn sequence<'t>(end: u8, depth: u32, mut reader: Reader<'t>, mut each: impl FnMut(u8, Reader<'t>) -> Passed) -> Passed {
+    if depth >= DEPTH_MAX {
+        return Err(Refusal::TooDeep);
+    }
+    reader.pass(1);
+    let mut next = reader.peek();
+    if next == end {
+        reader.pass(1);
+        return Ok(reader.place());
+    }
+    loop {
+        reader.go_on(each(next, reader)?);
+        next = reader.peek();
+        reader.pass(1);
+        if next == end {
+            return Ok(reader.place());
+        }
+        if next != b',' {
+            return Err(Refusal::NotJson);
+        }
+        next = reader.peek();
+    }
 }
 
 /// A string with its quotes.
-fn quoted<'t>(text: &'t str, string: Text<'t>) -> &'t str {
-    let start = offset(text, string.content);
-    &text[start - 1..start + string.content.len() + 1]
+fn quoted<'t>(text: &'t str, string: Text<'_>) -> &'t str {
+    span(text, string.start - 1, string.content.len() + 2)
 }
 
-/// Where a part of a text lies in it.
-fn offset(text: &str, part: &[u8]) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
+fn span(text: &str, start: u32, len: usize) -> &str {
+    &text[start as usize..start as usize + len]
 }
