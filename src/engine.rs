@@ -19,6 +19,7 @@ use crate::rule::Rule;
 mod anchor;
 mod cost;
 mod fold;
+mod grams;
 mod index;
 mod literal;
 mod program;

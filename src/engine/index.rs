@@ -1,21 +1,18 @@
 //! From the values of an event to the rules that may match it.
 //!
 //! Rules are filed by field. A value of a field is folded once, looked up once among the exact strings, and passed once
-//! through one automaton of all the strings that rules look for within values; so looking up does not grow with
-//! the number of rules. What is found is a candidate: its predicates have the last word.
+//! for all the strings at once that rules look for within values; so looking up does not grow with the number of
+//! rules. What is found is a candidate: its predicates have the last word.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::dfa::DFA;
-use aho_corasick::nfa::contiguous::NFA;
-use aho_corasick::{Anchored, MatchKind};
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use super::anchor::{Anchors, COMMON, Fit, Key, Needle, sortable};
 use super::fold::fold;
+use super::grams::Strings;
 use super::program::Memo;
 use super::{RuleId, Slot};
 use crate::condition::Field;
@@ -60,7 +57,7 @@ struct Parts {
     numbers: Map<String, usize>,
     /// By string: where it must stand, and the rules.
     rules: Vec<Vec<(Where, RuleId)>>,
-    automaton: Option<Parser>,
+    strings: Strings,
 }
 
 /// Where a string must stand in a value.
@@ -70,19 +67,6 @@ enum Where {
     End,
     Anywhere,
 }
-
-/// An automaton: fast where the strings are few, small where they are many.
-#[derive(Debug)]
-enum Parser {
-    Fast(DFA),
-    Small(NFA),
-}
-
-/// After so many hits in one value it is taken to hold all the strings: strings of one letter hit at every letter.
-const HITS_MAX: usize = 16_384;
-
-/// Up to so many bytes of strings the automaton is a fast one.
-const FAST_BYTES_MAX: usize = 48 << 10;
 
 /// Rules by networks: one look-up for each length of prefix that occurs.
 #[derive(Debug, Default)]
@@ -393,15 +377,14 @@ impl FieldIndex {
     }
 
     fn look_up_text(&self, text: &str, memo: &mut Memo, buffer: &mut String) {
-        if self.exact.is_empty() && self.parts.automaton.is_none() {
+        if self.exact.is_empty() && self.parts.strings.is_empty() {
             return;
         }
-        let is_ascii = text.is_ascii();
-        if !is_ascii || text.len() <= self.exact_bytes_max {
-            fold(text, buffer);
+        fold(text, buffer);
+        if buffer.len() <= self.exact_bytes_max {
             self.exact.get(buffer.as_str()).into_iter().for_each(|rules| memo.propose_all(rules));
         }
-        self.parts.look_up(if is_ascii { text } else { buffer }, memo);
+        self.parts.look_up(buffer, memo);
     }
 }
 
@@ -416,67 +399,32 @@ impl Parts {
     }
 
     fn finish(&mut self) {
-        let mut texts: Vec<(String, usize)> = std::mem::take(&mut self.numbers).into_iter().collect();
-        texts.sort_unstable_by_key(|&(_, number)| number);
-        let bytes: usize = texts.iter().map(|(text, _)| text.len()).sum();
-        let texts = texts.iter().map(|(text, _)| text);
-        // In any case: so a value need not be folded first, if it is ASCII.
-        let (mut fast, mut small) = (DFA::builder(), NFA::builder());
-        fast.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-        small.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
-        self.automaton = match bytes {
-            0 => None,
-            1..=FAST_BYTES_MAX => fast.build(texts).ok().map(Parser::Fast),
-            _ => small.build(texts).ok().map(Parser::Small),
-        };
+        let mut texts = vec![Box::default(); self.rules.len()];
+        for (text, number) in std::mem::take(&mut self.numbers) {
+            texts[number] = text.into_boxed_str();
+        }
+        self.strings = Strings::new(texts);
     }
 
-    /// Looks for all strings within a value that is ASCII or folded.
+    /// Looks for all strings within a folded value.
     fn look_up(&self, text: &str, memo: &mut Memo) {
-        match &self.automaton {
-            None => {}
-            Some(Parser::Fast(automaton)) => self.search(automaton, text, memo),
-            Some(Parser::Small(automaton)) => self.search(automaton, text, memo),
-        }
-    }
-
-    /// One step a byte. The crate's own search for matches that overlap takes twice as many instructions for it.
-    fn search(&self, automaton: &impl Automaton, text: &str, memo: &mut Memo) {
-        // The one error there is says that the automaton is of another kind.
-        let Ok(mut state) = automaton.start_state(Anchored::No) else { return };
-        let mut hits = 0;
-        for (at, &byte) in text.as_bytes().iter().enumerate() {
-            state = automaton.next_state(Anchored::No, state, byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                hits += self.hit(automaton, state, at + 1, text, memo);
-                if hits > HITS_MAX {
-                    return self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));
-                }
-            }
-        }
-    }
-
-    /// Proposes the rules of the strings that end at a place of a text; how many there are. Kept out of the loop over bytes,
-    /// which then stays in the processor's registers.
-    #[inline(never)]
-    fn hit(&self, automaton: &impl Automaton, state: StateID, end: usize, text: &str, memo: &mut Memo) -> usize {
-        let found = (0..automaton.match_len(state)).map(|number| automaton.match_pattern(state, number));
-        let mut hits = 0;
-        for pattern in found {
-            let waiting = &self.rules[pattern.as_usize()];
-            hits += waiting.len();
-            for &(place, rule) in waiting {
+        let looked = self.strings.find(text, |number, start| {
+            let is_at_end = || self.strings.ends_at(number, start) == text.len();
+            for &(place, rule) in &self.rules[number] {
                 let stands = match place {
-                    Where::Start => end == automaton.pattern_len(pattern),
-                    Where::End => end == text.len(),
+                    Where::Start => start == 0,
+                    Where::End => is_at_end(),
                     Where::Anywhere => true,
                 };
                 if stands {
                     memo.propose(rule);
                 }
             }
+            self.rules[number].len()
+        });
+        if looked.is_err() {
+            self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));
         }
-        hits
     }
 }
 
