@@ -18,12 +18,11 @@ pub(super) enum Refusal {
     TooDeep,
 }
 
-/// What stands between the quotes of a string.
+/// A stretch of a text: of a string what stands between its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Text<'t> {
-    pub content: &'t [u8],
-    /// Where it lies.
+pub(super) struct Span {
     pub start: u32,
+    pub end: u32,
     /// Whether it stands for anything else than itself.
     pub is_escaped: bool,
 }
@@ -31,83 +30,86 @@ pub(super) struct Text<'t> {
 /// A text, and what strings stop at in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'t> {
-    text: &'t [u8],
+    pub text: &'t str,
     stops: &'t [u32],
 }
 
-/// A place in a text that is in no string: what comes next, and the number of the next stop above it, in one word.
-/// Handed back in two, it would go through memory, and reading would take twice as long.
+/// A place in a text that is in no string: what comes next, and the number of the next stop above it, in one word. Handed
+/// over in two, it would go through memory, and reading would take twice as long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place(u64);
 
-impl Place {
-    const START: Self = Self(0);
-
-    #[inline(always)]
-    pub fn at(self) -> u32 {
-        self.0 as u32
-    }
-
-    #[inline(always)]
-    fn stop(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    #[inline(always)]
-    fn new(at: u32, stop: u32) -> Self {
-        Self(u64::from(stop) << 32 | u64::from(at))
-    }
-}
-
-/// A text, and how far it has been read.
+/// A text, and how far it has been read. What is not inlined takes the place instead, for the same reason.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'t> {
     source: &'t Source<'t>,
-    place: Place,
+    /// What comes next.
+    at: usize,
+    /// The next stop.
+    stop: usize,
+}
+
+impl Span {
+    pub fn bytes(self) -> u32 {
+        self.end - self.start
+    }
 }
 
 impl<'t> Source<'t> {
     pub fn new(text: &'t str, stops: &'t Stops) -> Self {
-        Self { text: text.as_bytes(), stops: stops.all() }
+        Self { text, stops: stops.all() }
     }
 
-    /// A reader of all of it.
-    pub fn start(&'t self) -> Reader<'t> {
-        self.reader(Place::START)
+    pub fn get(&self, span: Span) -> &'t str {
+        &self.text[span.start as usize..span.end as usize]
     }
 
-    /// A reader of what starts at a place.
-    pub fn reader(&'t self, place: Place) -> Reader<'t> {
-        Reader { source: self, place }
+    /// A string with its quotes.
+    pub fn quoted(&self, span: Span) -> &'t str {
+        &self.text[span.start as usize - 1..span.end as usize + 1]
+    }
+}
+
+impl Place {
+    pub const START: Self = Self(0);
+
+    #[inline(always)]
+    fn new(at: usize, stop: usize) -> Self {
+        Self((stop as u64) << 32 | at as u64)
     }
 }
 
 impl<'t> Reader<'t> {
+    /// A reader of what starts at a place.
+    #[inline(always)]
+    pub fn new(source: &'t Source<'t>, Place(place): Place) -> Self {
+        Self { source, at: place as u32 as usize, stop: (place >> 32) as usize }
+    }
+
+    #[inline(always)]
+    pub fn source(self) -> &'t Source<'t> {
+        self.source
+    }
+
     /// Where what comes next lies.
     #[inline(always)]
     pub fn place(self) -> Place {
-        self.place
+        Place::new(self.at, self.stop)
     }
 
     /// Goes on from where something has been passed.
     #[inline(always)]
     pub fn go_on(&mut self, place: Place) {
-        self.place = place;
+        *self = Self::new(self.source, place);
     }
 
     #[inline(always)]
     fn next(self) -> Option<u8> {
-        self.source.text.get(self.place.at() as usize).copied()
+        self.source.text.as_bytes().get(self.at).copied()
     }
 
     fn rest(self) -> &'t [u8] {
-        self.source.text.get(self.place.at() as usize..).unwrap_or_default()
-    }
-
-    /// One of the next stops.
-    #[inline(always)]
-    fn stop(self, ahead: u32) -> Result<u32, Refusal> {
-        self.source.stops.get((self.place.stop() + ahead) as usize).copied().ok_or(Refusal::NotJson)
+        self.source.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     /// The next byte that is not white space, of which there is none in most records; 0 at the end.
@@ -116,84 +118,52 @@ impl<'t> Reader<'t> {
         match self.next() {
             Some(next) if next > b' ' => next,
             _ => {
-                self.place = self.beyond_space();
+                self.go_on(beyond_space(self.source, self.place()));
                 self.next().unwrap_or(0)
             }
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn beyond_space(self) -> Place {
-        let (mut at, mut stop) = (self.place.at(), self.place.stop());
-        while let Some(&space @ (b' ' | b'\t' | b'\r' | b'\n')) = self.source.text.get(at as usize) {
-            at += 1;
-            stop += u32::from(space != b' ');
-        }
-        Place::new(at, stop)
-    }
-
     /// Passes over so many bytes that come next, which are known and no stops.
     #[inline(always)]
     pub fn pass(&mut self, bytes: usize) {
-        self.place.0 += bytes as u64;
+        self.at += bytes;
     }
 
-    /// Passes over a byte that has to come next, white space aside.
+    /// Passes over a byte if it comes next, white space aside.
     #[inline(always)]
-    pub fn expect(&mut self, expected: u8) -> Result<(), Refusal> {
-        if self.peek() != expected {
-            return Err(Refusal::NotJson);
-        }
-        self.pass(1);
-        Ok(())
+    pub fn takes(&mut self, expected: u8) -> bool {
+        let takes = self.next() == Some(expected) || self.peek() == expected;
+        self.at += usize::from(takes);
+        takes
     }
 
     /// Reads a string of which the quote comes next.
     #[inline(always)]
-    pub fn string(&mut self) -> Result<Text<'t>, Refusal> {
-        let start = self.place.at() + 1;
-        debug_assert_eq!(self.stop(0), Ok(start - 1), "what strings stop at, outside strings, is looked at as well");
-        let end = self.stop(1)?;
-        let mut behind = Place::new(end + 1, self.place.stop() + 2);
-        let is_escaped = self.source.text[end as usize] != b'"';
+    pub fn string(&mut self) -> Result<Span, Refusal> {
+        let start = self.at + 1;
+        debug_assert_eq!(self.source.stops.get(self.stop), Some(&(self.at as u32)), "outside strings all is looked at");
+        let &end = self.source.stops.get(self.stop + 1).ok_or(Refusal::NotJson)?;
+        let is_escaped = self.source.text.as_bytes().get(end as usize) != Some(&b'"');
         if is_escaped {
-            behind = self.behind_escapes()?;
+            self.go_on(behind_escapes(self.source, self.place())?);
+        } else {
+            self.at = end as usize + 1;
+            self.stop += 2;
         }
-        self.place = behind;
-        let end = behind.at() - 1;
-        Ok(Text { content: &self.source.text[start as usize..end as usize], start, is_escaped })
+        Ok(Span { start: start as u32, end: self.at as u32 - 1, is_escaped })
     }
 
-    /// Goes to the end of a string that stops at something else first.
-    #[inline(never)]
-    fn behind_escapes(self) -> Result<Place, Refusal> {
-        let mut ahead = 1;
-        loop {
-            let stop = self.stop(ahead)?;
-            ahead += 1;
-            match &self.source.text[stop as usize..] {
-                [b'"', ..] => return Ok(Place::new(stop + 1, self.place.stop() + ahead)),
-                [b'\\', b'"' | b'\\', ..] => ahead += 1,
-                [b'\\', b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => {}
-                // A lone surrogate is JSON, though it stands for no character.
-                [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => {}
-                // Control characters have to be escaped.
-                _ => return Err(Refusal::NotJson),
-            }
-        }
-    }
-
-    /// Passes over a number of any size and returns its text.
+    /// Passes over a number of any size and returns it.
     #[inline(always)]
-    pub fn number(&mut self) -> Result<&'t [u8], Refusal> {
-        let rest = self.rest();
-        let number = rest.get(..number_bytes(rest)).unwrap_or_default();
-        if number.is_empty() {
+    pub fn number(&mut self) -> Result<Span, Refusal> {
+        let start = self.at;
+        let bytes = number_bytes(self.rest());
+        if bytes == 0 {
             return Err(Refusal::NotJson);
         }
-        self.pass(number.len());
-        Ok(number)
+        self.pass(bytes);
+        Ok(Span { start: start as u32, end: self.at as u32, is_escaped: false })
     }
 
     /// Passes over `true`, `false` or `null`, whichever comes next.
@@ -215,6 +185,38 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Goes beyond white space.
+#[cold]
+#[inline(never)]
+fn beyond_space(source: &Source<'_>, place: Place) -> Place {
+    let mut reader = Reader::new(source, place);
+    while let Some(space @ (b' ' | b'\t' | b'\r' | b'\n')) = reader.next() {
+        reader.at += 1;
+        // All but the space itself are stops.
+        reader.stop += usize::from(space != b' ');
+    }
+    reader.place()
+}
+
+/// Goes behind the end of a string that stops at something else first.
+#[inline(never)]
+fn behind_escapes(source: &Source<'_>, place: Place) -> Result<Place, Refusal> {
+    let mut next = Reader::new(source, place).stop + 1;
+    loop {
+        let &stop = source.stops.get(next).ok_or(Refusal::NotJson)?;
+        next += 1;
+        match &source.text.as_bytes()[stop as usize..] {
+            [b'"', ..] => return Ok(Place::new(stop as usize + 1, next)),
+            [b'\\', b'"' | b'\\', ..] => next += 1,
+            [b'\\', b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => {}
+            // A lone surrogate is JSON, though it stands for no character.
+            [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => {}
+            // Control characters have to be escaped.
+            _ => return Err(Refusal::NotJson),
+        }
+    }
+}
+
 /// How long the number is that a text starts with; 0 if there is none.
 #[inline(never)]
 fn number_bytes(text: &[u8]) -> usize {
@@ -233,11 +235,11 @@ mod tests {
         let mut stops = Stops::default();
         stops.find(&quoted);
         let source = Source::new(&quoted, &stops);
-        let mut reader = source.start();
-        let Text { content, start, is_escaped } = reader.string().ok()?;
-        assert_eq!(start, 1);
-        let owned = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        Some((owned(content), is_escaped, owned(reader.rest())))
+        let mut reader = Reader::new(&source, Place::START);
+        let string = reader.string().ok()?;
+        assert_eq!(source.quoted(string), format!("\"{}\"", source.get(string)));
+        let rest = String::from_utf8(reader.rest().to_vec()).unwrap();
+        Some((source.get(string).to_owned(), string.is_escaped, rest))
     }
 
     #[test]
