@@ -380,11 +380,12 @@ impl FieldIndex {
         if self.exact.is_empty() && self.parts.strings.is_empty() {
             return;
         }
-        fold(text, buffer);
-        if buffer.len() <= self.exact_bytes_max {
+        let is_ascii = text.is_ascii();
+        if !is_ascii || text.len() <= self.exact_bytes_max {
+            fold(text, buffer);
             self.exact.get(buffer.as_str()).into_iter().for_each(|rules| memo.propose_all(rules));
         }
-        self.parts.look_up(buffer, memo);
+        self.parts.look_up(if is_ascii { text } else { buffer }, memo);
     }
 }
 
@@ -406,7 +407,7 @@ impl Parts {
         self.strings = Strings::new(texts);
     }
 
-    /// Looks for all strings within a folded value.
+    /// Looks for all strings within a value that is ASCII or folded.
     fn look_up(&self, text: &str, memo: &mut Memo) {
         let looked = self.strings.find(text, |number, start| {
             let is_at_end = || self.strings.ends_at(number, start) == text.len();
