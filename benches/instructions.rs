@@ -6,7 +6,8 @@
 //! events in the same run, which moves little from one compiler to the next.
 //!
 //! The program behind it goes through standard input, for profilers too: `--run RULES PASSES` goes so often through the
-//! events that `--events` writes. RULES is a number of rules like the shipped, or `sigma-740`, `mixed-1000`, `exact-1000`.
+//! events that `--events` writes. RULES is a number of rules like the shipped, or `sigma-740`,
+//! `collection-3000`, `mixed-1000`, `exact-1000`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may assume, and tell")]
 
@@ -86,6 +87,7 @@ fn rules_of(set: &str) -> Option<Vec<Rule>> {
     let count = count.parse().unwrap();
     Some(match kind {
         "sigma" => rules::read(&sigma::sigma(count)),
+        "collection" => rules::read(&sigma::collection(count)),
         "mixed" => rules::of_patterns(&pattern::mixed(count)),
         "exact" => rules::of_patterns(&pattern::exact(count)),
         _ => rules::read(&rules::like_shipped(count)),
