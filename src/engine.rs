@@ -3,7 +3,7 @@
 //! The path of an event: its bytes are projected onto the few fields that rules are found by; their values lead to
 //! candidate rules; only if there are any is the rest read that rules ask for, and each predicate is judged at most
 //! once. An event that concerns no rule costs a short projection and a few look-ups, whatever the number of rules, and
-//! allocates nothing.
+//! allocates nothing (but for its strings with escapes, where rules look for words anywhere).
 
 use std::collections::HashMap;
 
@@ -305,6 +305,8 @@ mod tests {
                 r#"{"requestParameters":{"x":null}}"#,
                 r#"{"requestParameters":{}}"#,
             ),
+            ("\"**|contains\" = \"kali\"", r#"{"a":[{"b":"Kali"}]}"#, r#"{"a":"parrot"}"#),
+            ("\"**|glob\" = \"*kali\"", r#"{"a":"é kal\u0069"}"#, r#"{"a":"é parro\u0074"}"#),
             ("\"requestParameters.x|len|gt\" = 0", r#"{"requestParameters":{"x":[1]}}"#, r#"{"requestParameters":{}}"#),
         ] {
             let set = set(&[format!("[match]\n{line}\n")]);
@@ -321,6 +323,7 @@ mod tests {
             "awsRegion = \"us-east-1\"",
             "\"userAgent|exists\" = true",
             "\"eventName|not\" = \"x\"",
+            "\"**|contains\" = \"aws\"",
         ] {
             assert_eq!(set(&[format!("[match]\n{line}\n")]).unanchored().count(), 1, "{line}");
         }

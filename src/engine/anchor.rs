@@ -27,6 +27,8 @@ pub struct Anchors {
 pub enum Key {
     /// A field with a value that fits.
     One(Field, Needle),
+    /// Any string that has this in it. Folded.
+    Anywhere(String),
     /// Two fields that have these strings among their values, folded.
     Two((Field, String), (Field, String)),
 }
@@ -77,6 +79,8 @@ const CHOICES_MAX: usize = 8;
 const PART_BYTES_MAX: usize = 32;
 /// The fewest: what is shorter stands in too many values.
 const PART_BYTES_MIN: usize = 2;
+/// The fewest that are looked for in all that an event says.
+const ANYWHERE_BYTES_MIN: usize = 4;
 
 /// From this cost on, anchors are so common that nothing is gained by them.
 pub const COMMON: u32 = 1_000;
@@ -104,8 +108,7 @@ pub fn choices(condition: &Condition) -> Vec<Anchors> {
 }
 
 fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
-    // To look all strings of every event up costs more than to evaluate the rule.
-    if predicate.field == Field::Anywhere || predicate.field.is_deep() || is_unspelt(&predicate.field) {
+    if predicate.field.is_deep() || is_unspelt(&predicate.field) {
         return None;
     }
     let (test, loose) = match &predicate.test {
@@ -113,9 +116,24 @@ fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
         test => (test, false),
     };
     let fits = fits(test);
+    if predicate.field == Field::Anywhere {
+        return anywhere(fits);
+    }
     let cost = fits.iter().map(|fit| cost(&predicate.field, fit)).max()?;
     let key = |fit| Key::One(predicate.field.clone(), Needle { fit, loose });
     Some(Anchors { keys: fits.into_iter().map(key).collect(), cost })
+}
+
+/// Every string of the event is looked at, and what is short stands in most events.
+fn anywhere(fits: Vec<Fit>) -> Option<Anchors> {
+    let part = |fit| match fit {
+        Fit::Exact(text) | Fit::Start(text) | Fit::End(text) | Fit::Part(text) if text.len() >= ANYWHERE_BYTES_MIN => {
+            Some(Key::Anywhere(text))
+        }
+        _ => None,
+    };
+    let keys: Vec<Key> = fits.into_iter().map(part).collect::<Option<_>>()?;
+    (!keys.is_empty()).then_some(Anchors { keys, cost: ANYWHERE_COST })
 }
 
 /// How a value may fit that passes the test: in one of these ways. Every test asks for a value at all.
@@ -235,6 +253,8 @@ fn is_field(field: &Field, name: &str) -> bool {
 }
 
 const PAIR_COST: u32 = 5;
+/// The cost of what is looked for in all that an event says.
+const ANYWHERE_COST: u32 = 100;
 
 /// The cost of a call that trails are full of: of the parameters that a rule asks for, any tells more.
 const EVERYDAY_COST: u32 = 40;

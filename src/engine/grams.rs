@@ -1,11 +1,11 @@
 //! Looking for many strings within a text at once, whatever the case of ASCII letters.
 //!
-//! Of each string two grams are remembered, four bytes in a row and the four that start one byte later, and where in the
-//! string they stand; of all such pairs one that few of the other strings have. A text is gone through in steps of two bytes,
-//! so that one of the two is come by. Each gram of it is looked up in a filter of a few kilobytes, and only where that says
-//! so are strings compared. No such look waits for the one before, so several are made at the same time; an automaton takes
-//! its steps one after the other, each from where in the memory the last has led. (After Wu and Manber, A Fast Algorithm for
-//! Multi-Pattern Searching, 1994.) Strings of less than five bytes are looked for by shorter grams.
+//! Of each string a row of grams is remembered, two or four that start one byte after the other, and where in the string they
+//! stand; of all such rows one that few of the other strings have. A text is gone through in steps as long as the row, so
+//! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of a few kilobytes,
+//! and only where that says so are strings compared. No such look waits for the one before, so several are made at the same
+//! time; an automaton takes its steps one after the other, each from where in the memory the last has led. (After Wu and
+//! Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.) Grams are four bytes, fewer in strings of less than five.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -30,18 +30,28 @@ const COMPARED_MAX: usize = 16_384;
 /// How long grams are at most, in bytes.
 const LONGEST: usize = 4;
 
-/// A text is gone through in such steps, and of a string so many grams are remembered.
+/// The steps in which a text is gone through where some string is short.
 const STEP: usize = 2;
+/// The steps where all are long enough.
+const LONG_STEP: usize = 4;
 
 /// Strings by a gram of them, all of one length.
 #[derive(Debug)]
 struct Grams {
     bytes: usize,
+    /// The steps in which a text is gone through; of each string so many grams are remembered.
+    step: usize,
     /// A bit for each hash of a gram; so many words that a power of two is one more than the last bit's number.
     filter: Box<[u64]>,
     /// By gram: the number of the string, and where the gram stands in it.
-    places: HashMap<u32, Vec<(u32, u32)>, RandomState>,
+    places: Places,
 }
+
+/// By gram: the numbers of strings, and where the gram stands in each.
+type Places = HashMap<u32, Vec<(u32, u32)>, RandomState>;
+
+/// With so many strings at one gram, long steps are not worth it.
+const CROWD_MAX: usize = 8;
 
 impl Strings {
     /// What looks for the texts, whose numbers are their places. None has less than two bytes, and all are in lower case.
@@ -85,21 +95,17 @@ impl Grams {
     /// Those of the texts that grams of a length are right for.
     fn of(texts: &[Box<str>], bytes: usize) -> Self {
         let is_right = |text: &str| bytes == (text.len() + 1 - STEP).min(LONGEST);
-        let chosen = || texts.iter().enumerate().filter(|(_, text)| is_right(text));
-        let mut crowds: HashMap<u32, u32, RandomState> = HashMap::default();
-        for (_, text) in chosen() {
-            grams_of(text, bytes).for_each(|gram| *crowds.entry(gram).or_default() += 1);
-        }
-        let mut places: HashMap<u32, Vec<(u32, u32)>, RandomState> = HashMap::default();
-        for (number, text) in chosen() {
-            let grams: Vec<u32> = grams_of(text, bytes).collect();
-            let rows = grams.windows(STEP).enumerate();
-            let crowd = |row: &[u32]| row.iter().map(|gram| crowds[gram]).sum::<u32>();
-            let Some((start, row)) = rows.min_by_key(|(_, row)| crowd(row)) else { continue };
-            for (before, &gram) in (start..).zip(row) {
-                places.entry(gram).or_default().push((number as u32, before as u32));
-            }
-        }
+        let chosen: Vec<(u32, &str)> =
+            (0..).zip(texts.iter().map(|text| &**text)).filter(|(_, text)| is_right(text)).collect();
+        let shortest = chosen.iter().map(|(_, text)| text.len()).min().unwrap_or_default();
+        // Half as many looks do not make up for many strings at each.
+        let few_at_each = (shortest >= bytes + LONG_STEP - 1)
+            .then(|| places_of(&chosen, bytes, LONG_STEP))
+            .filter(|places| crowd(places) <= CROWD_MAX);
+        let (step, places) = match few_at_each {
+            Some(places) => (LONG_STEP, places),
+            None => (STEP, places_of(&chosen, bytes, STEP)),
+        };
         // So sparse that a gram that is not sought is seldom taken for one that is.
         let bits = (places.len() * 64).next_power_of_two().clamp(1 << 10, 1 << HASH_BITS);
         let mut filter: Box<[u64]> = vec![0; bits / 64].into();
@@ -107,7 +113,7 @@ impl Grams {
             let (word, bit) = bit(gram, filter.len());
             filter[word] |= bit;
         }
-        Self { bytes, filter, places }
+        Self { bytes, step, filter, places }
     }
 
     /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.
@@ -117,14 +123,15 @@ impl Grams {
         compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<TooMuch>,
     ) -> ControlFlow<TooMuch> {
         match self.bytes {
-            LONGEST => self.pass_over::<LONGEST>(text, compare),
-            3 => self.pass_over::<3>(text, compare),
-            2 => self.pass_over::<2>(text, compare),
-            _ => self.pass_over::<1>(text, compare),
+            LONGEST if self.step == LONG_STEP => self.pass_over::<LONGEST, LONG_STEP>(text, compare),
+            LONGEST => self.pass_over::<LONGEST, STEP>(text, compare),
+            3 => self.pass_over::<3, STEP>(text, compare),
+            2 => self.pass_over::<2, STEP>(text, compare),
+            _ => self.pass_over::<1, STEP>(text, compare),
         }
     }
 
-    fn pass_over<const BYTES: usize>(
+    fn pass_over<const BYTES: usize, const STEP: usize>(
         &self,
         text: &[u8],
         compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<TooMuch>,
@@ -139,6 +146,30 @@ impl Grams {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Of each string, a row of so many grams as few others have.
+fn places_of(texts: &[(u32, &str)], bytes: usize, row: usize) -> Places {
+    let mut crowds: HashMap<u32, u32, RandomState> = HashMap::default();
+    for (_, text) in texts {
+        grams_of(text, bytes).for_each(|gram| *crowds.entry(gram).or_default() += 1);
+    }
+    let mut places = Places::default();
+    for &(number, text) in texts {
+        let grams: Vec<u32> = grams_of(text, bytes).collect();
+        let rows = grams.windows(row).enumerate();
+        let crowd = |row: &[u32]| row.iter().map(|gram| crowds[gram]).sum::<u32>();
+        let Some((start, row)) = rows.min_by_key(|(_, row)| crowd(row)) else { continue };
+        for (before, &gram) in (start..).zip(row) {
+            places.entry(gram).or_default().push((number, before as u32));
+        }
+    }
+    places
+}
+
+/// How many strings are at the most crowded gram.
+fn crowd(places: &Places) -> usize {
+    places.values().map(Vec::len).max().unwrap_or_default()
 }
 
 /// The bytes of a gram in one word, with the bit set that tells letters of one case from those of the other.
@@ -208,8 +239,8 @@ mod tests {
     fn strings_are_told_apart_by_what_few_of_them_have() {
         let texts: Vec<Box<str>> = (100..1_100).map(|number| format!("tool-number-{number}/").into()).collect();
         let strings = Strings::new(texts);
-        let crowd = strings.grams[0].places.values().map(Vec::len).max();
-        assert!(crowd < Some(20), "{crowd:?} strings share a gram");
+        let crowd = crowd(&strings.grams[0].places);
+        assert!(crowd < 20, "{crowd} strings share a gram");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! for all the strings at once that rules look for within values; so looking up does not grow with the number of
 //! rules. What is found is a candidate: its predicates have the last word.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -29,6 +30,8 @@ pub struct Index {
     read: Vec<Option<u32>>,
     /// The places of the fields that are worked out.
     derived: Vec<u32>,
+    /// By strings that may stand wherever there are strings.
+    anywhere: Parts,
     pairs: Vec<PairIndex>,
     always: Box<[RuleId]>,
     unanchored: Box<[RuleId]>,
@@ -125,6 +128,7 @@ impl Builder {
             }
         }
         index.fields.iter_mut().for_each(FieldIndex::finish);
+        index.anywhere.finish();
         index.always = always.into_boxed_slice();
         index.unanchored = unanchored.into_boxed_slice();
         index
@@ -189,6 +193,7 @@ impl Index {
 
     fn file(&mut self, rule: RuleId, key: &Key, slot: &mut impl FnMut(&Field) -> Slot) {
         match key {
+            Key::Anywhere(text) => self.anywhere.file(rule, text, Where::Anywhere),
             Key::One(field, needle) => self.field(slot(field)).file(rule, needle),
             Key::Two((f, a), (g, b)) => {
                 let pair = self.pair((slot(f), slot(g)));
@@ -249,6 +254,20 @@ impl Index {
         }
         for &at in &self.derived {
             self.fields[at as usize].candidates(event, memo, buffer);
+        }
+        if !self.anywhere.strings.is_empty() {
+            self.look_up_anywhere(event, memo, buffer);
+        }
+    }
+
+    /// The record's text is passed once for all its strings, with the names and the signs between them. Only what is
+    /// written with escapes has to be looked at by itself.
+    fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
+        self.anywhere.look_up_in_any_case(event.text(), memo, buffer);
+        if memchr::memchr(b'\\', event.text().as_bytes()).is_some() {
+            for text in event.strings().iter().filter(|text| matches!(text, Cow::Owned(_))) {
+                self.anywhere.look_up_in_any_case(text, memo, buffer);
+            }
         }
     }
 }
@@ -405,6 +424,15 @@ impl Parts {
             texts[number] = text.into_boxed_str();
         }
         self.strings = Strings::new(texts);
+    }
+
+    /// Looks for all strings within a text.
+    fn look_up_in_any_case(&self, text: &str, memo: &mut Memo, buffer: &mut String) {
+        if text.is_ascii() {
+            return self.look_up(text, memo);
+        }
+        fold(text, buffer);
+        self.look_up(buffer, memo);
     }
 
     /// Looks for all strings within a value that is ASCII or folded.

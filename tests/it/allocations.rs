@@ -34,6 +34,13 @@ fn sigma() -> Vec<Rule> {
     rule::read(Path::new("t.yml"), text.as_bytes().to_vec()).rules
 }
 
+fn of_words(number: usize) -> Rule {
+    let text = format!(
+        "id = \"w{number}\"\ntitle = \"t\"\nseverity = \"low\"\n[match]\n\"**|contains\" = \"word-{number}\"\n"
+    );
+    Rule::parse(Path::new("w.toml"), text).unwrap()
+}
+
 /// The allocations of one evaluation once the buffers have grown.
 fn allocations(set: &RuleSet, event: &str) -> (u64, u64) {
     let mut scratch = Scratch::default();
@@ -57,4 +64,11 @@ fn an_event_that_matches_nothing_allocates_nothing() {
             assert_eq!(allocations(set, event), (0, 0), "an event that is {name}, {} rules", set.rules().len());
         }
     }
+}
+
+#[test]
+fn looking_for_words_anywhere_allocates_nothing_where_there_are_no_escapes() {
+    let set = RuleSet::new((0..100).map(of_words).collect());
+    assert_eq!(allocations(&set, FLAT), (0, 0));
+    assert_eq!(allocations(&set, &FLAT.replace("ines", "Élise")), (0, 0));
 }

@@ -147,7 +147,7 @@ fn line() -> impl Strategy<Value = String> {
         "|glob|nocase",
     ]);
     prop_oneof![
-        6 => (field(), textual, texts()).prop_map(|(field, modifiers, operand)| format!("\"{field}{modifiers}\" = {operand}\n")),
+        6 => (prop_oneof![9 => field(), 1 => Just("**")], textual, texts()).prop_map(|(field, modifiers, operand)| format!("\"{field}{modifiers}\" = {operand}\n")),
         1 => (field(), of(&["|exists", "|null", "|not|exists", ""]), any::<bool>())
             .prop_map(|(field, modifiers, truth)| format!("\"{field}{modifiers}\" = {truth}\n")),
         1 => (field(), of(&["|cidr", "|not|cidr"]), of(&["10.0.0.0/8", "10.1.2.3", "2001:db8::/32", "0.0.0.0/0"]))
@@ -239,7 +239,10 @@ fn sigma_selection() -> impl Strategy<Value = String> {
         1 => vec(map(), 1..3).prop_map(|maps| {
             maps.iter().map(|lines| format!("\n            - {}", lines.join("\n              "))).collect()
         }),
-        1 => vec("[a-z0-9.]{1,3}", 1..4).prop_map(|words| format!(" ['{}']", words.join("', '"))),
+        1 => vec(prop_oneof!["[a-z0-9.]{1,3}", text()], 1..4).prop_map(|words| {
+            let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', "''"))).collect();
+            format!(" [{}]", quoted.join(", "))
+        }),
     ]
 }
 

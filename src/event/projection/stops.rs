@@ -1,4 +1,7 @@
 //! What strings stop at in a text: its quotes, backslashes and control characters, inside strings and outside.
+//!
+//! They are found a block of bytes at a time, with what the processor has. What is called while that goes on is inlined,
+//! closures too: what stays a function of its own is not compiled for that processor, and is half as fast.
 
 use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x64};
 
@@ -15,7 +18,7 @@ const BLOCK: usize = 64;
 
 /// So many stops of a block are written down without asking how many there are: hardly a block has more, and a guess at the
 /// number that fails takes longer.
-const AT_ONCE: usize = 16;
+const FEW: usize = 16;
 
 impl Stops {
     /// Finds those of a text.
@@ -28,89 +31,108 @@ impl Stops {
         &self.places[..self.count]
     }
 
-    /// Finds those of a text, with what the processor has.
     #[inline(always)]
     fn find_by<S: Simd>(&mut self, simd: S, text: &[u8]) {
         self.count = 0;
         let (blocks, rest) = text.as_chunks();
         for (number, block) in blocks.iter().enumerate() {
-            self.push(simd, (number * BLOCK) as u32, stops(simd, block));
+            self.find_in(simd, block, number * BLOCK);
         }
         let mut block = [b' '; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
-        self.push(simd, (blocks.len() * BLOCK) as u32, stops(simd, &block));
+        self.find_in(simd, &block, blocks.len() * BLOCK);
     }
 
-    /// Adds those of the block that starts at a place.
+    /// Adds those of a block that starts at a place.
     #[inline(always)]
-    fn push<S: Simd>(&mut self, simd: S, start: u32, stops: mask8x64<S>) {
+    fn find_in<S: Simd>(&mut self, simd: S, block: &[u8; BLOCK], start: usize) {
+        let found = stops(simd, block);
+        let room = self.room();
+        if compresses(simd.level()) {
+            write_together(simd, found, start as u32, room);
+        } else {
+            write_singly(found.to_bitmask(), start as u32, room);
+        }
+        self.count += found.to_bitmask().count_ones() as usize;
+    }
+
+    /// Room for all that a block may have.
+    #[inline(always)]
+    fn room(&mut self) -> &mut [u32] {
         if self.places.len() < self.count + BLOCK {
             self.places.resize((self.count + BLOCK) * 2, 0);
         }
-        let places = &mut self.places[self.count..self.count + BLOCK];
-        let mut bits = stops.to_bitmask();
-        let count = bits.count_ones() as usize;
-        self.count += count;
-        if has_compress(simd.level()) {
-            let numbers = u8x64::from_slice(simd, &NUMBERS);
-            let (half, other) = simd.compress_u8x64(numbers, stops).split();
-            let (a, b) = half.split();
-            put(a, start, &mut places[..16]);
-            if count > 16 {
-                put(b, start, &mut places[16..32]);
-                let (c, d) = other.split();
-                put(c, start, &mut places[32..48]);
-                put(d, start, &mut places[48..64]);
-            }
-            return;
-        }
-        let mut next = || {
-            let next = start + bits.trailing_zeros();
-            bits &= bits.wrapping_sub(1);
-            next
-        };
-        for place in &mut places[..AT_ONCE] {
-            *place = next();
-        }
-        if count > AT_ONCE {
-            for place in &mut places[AT_ONCE..count] {
-                *place = next();
-            }
-        }
+        &mut self.places[self.count..self.count + BLOCK]
     }
 }
 
-#[inline(always)]
-fn put<S: Simd>(numbers: u8x16<S>, start: u32, places: &mut [u32]) {
-    let (a, b) = numbers.widen();
-    let ((a, b), (c, d)) = (a.widen(), b.widen());
-    (a + start).store_slice(&mut places[..4]);
-    (b + start).store_slice(&mut places[4..8]);
-    (c + start).store_slice(&mut places[8..12]);
-    (d + start).store_slice(&mut places[12..16]);
-}
-
-const NUMBERS: [u8; 64] = {
-    let mut numbers = [0; 64];
-    let mut number = 0;
-    while number < 64 {
-        numbers[number] = number as u8;
-        number += 1;
-    }
-    numbers
-};
-
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn has_compress(level: Level) -> bool {
-    level.as_avx512().is_some()
-}
-
-/// The stops of a block, a bit each.
+/// The stops of a block.
 #[inline(always)]
 fn stops<S: Simd>(simd: S, block: &[u8; BLOCK]) -> mask8x64<S> {
     let bytes = u8x64::from_slice(simd, block);
     bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | bytes.simd_lt(b' ')
+}
+
+/// Whether the processor moves chosen bytes of a block together in one step, as those with AVX-512 do.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn compresses(level: Level) -> bool {
+    level.as_avx512().is_some()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn compresses(_: Level) -> bool {
+    false
+}
+
+/// Writes the places of a block's stops down, and something after the last.
+#[inline(always)]
+fn write_singly(mut bits: u64, start: u32, room: &mut [u32]) {
+    let count = bits.count_ones() as usize;
+    room[..FEW].iter_mut().for_each(|place| *place = start + take_lowest(&mut bits));
+    if count > FEW {
+        room[FEW..count].iter_mut().for_each(|place| *place = start + take_lowest(&mut bits));
+    }
+}
+
+#[inline(always)]
+fn take_lowest(bits: &mut u64) -> u32 {
+    let lowest = bits.trailing_zeros();
+    *bits &= bits.wrapping_sub(1);
+    lowest
+}
+
+/// The same, sixteen at a time: the numbers of the bytes that are stops, moved together.
+#[inline(always)]
+fn write_together<S: Simd>(simd: S, found: mask8x64<S>, start: u32, room: &mut [u32]) {
+    const NUMBERS: [u8; BLOCK] = {
+        let mut numbers = [0; BLOCK];
+        let mut number = 0;
+        while number < BLOCK {
+            numbers[number] = number as u8;
+            number += 1;
+        }
+        numbers
+    };
+    let (low, high) = simd.compress_u8x64(u8x64::from_slice(simd, &NUMBERS), found).split();
+    let (first, second) = low.split();
+    write_sixteen(first, start, &mut room[..16]);
+    if found.to_bitmask().count_ones() > 16 {
+        let (third, fourth) = high.split();
+        write_sixteen(second, start, &mut room[16..32]);
+        write_sixteen(third, start, &mut room[32..48]);
+        write_sixteen(fourth, start, &mut room[48..]);
+    }
+}
+
+#[inline(always)]
+fn write_sixteen<S: Simd>(numbers: u8x16<S>, start: u32, room: &mut [u32]) {
+    let (low, high) = numbers.widen();
+    let ((a, b), (c, d)) = (low.widen(), high.widen());
+    for (number, four) in [a, b, c, d].into_iter().enumerate() {
+        (four + start).store_slice(&mut room[number * 4..number * 4 + 4]);
+    }
 }
 
 #[cfg(test)]
@@ -119,15 +141,27 @@ mod tests {
 
     use super::*;
 
+    /// What this processor has, and what lesser ones do.
+    fn levels() -> Vec<Level> {
+        let best = Level::new();
+        #[cfg(target_arch = "x86_64")]
+        let lesser = [best.as_avx2().map(Level::Avx2), best.as_sse4_2().map(Level::Sse4_2)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let lesser = [None];
+        lesser.into_iter().flatten().chain([best]).collect()
+    }
+
     proptest! {
         #[test]
         fn they_are_what_looking_at_each_byte_finds(text in "(?s)([\\x00-\\x22\\\\a-c\\x7f-\u{ff}]|\"{1,99}|[a-z]{1,99}){0,99}") {
             let is_stop = |&(_, byte): &(usize, u8)| byte < b' ' || matches!(byte, b'"' | b'\\');
             let expected: Vec<u32> = text.bytes().enumerate().filter(is_stop).map(|(place, _)| place as u32).collect();
-            let mut stops = Stops::default();
-            stops.find("\"\"\"");
-            stops.find(&text);
-            prop_assert_eq!(stops.all(), expected);
+            for level in levels() {
+                let mut stops = Stops::default();
+                stops.find("\"\"\"");
+                dispatch!(level, simd => stops.find_by(simd, text.as_bytes()));
+                prop_assert_eq!(stops.all(), expected.as_slice(), "{:?}", level);
+            }
         }
     }
 }
