@@ -141,6 +141,8 @@ fn contenders(extent: &Extent) -> Vec<Contender> {
         let rules = rules::read(&sigma::sigma(size / extent.smaller));
         all.push(Contender::matching(format!("{size} of Sigma"), RuleSet::new(rules)));
     }
+    let rules = rules::read(&sigma::collection(3_000 / extent.smaller));
+    all.push(Contender::matching("3000 of Sigma, for all systems", RuleSet::new(rules)));
     for operator in rules::OPERATORS {
         let rules = rules::read(&rules::of_operator(operator, count));
         all.push(Contender::matching(format!("1000 by `{operator}`"), RuleSet::new(rules)));

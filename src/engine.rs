@@ -323,7 +323,7 @@ mod tests {
             "awsRegion = \"us-east-1\"",
             "\"userAgent|exists\" = true",
             "\"eventName|not\" = \"x\"",
-            "\"**|contains\" = \"aws\"",
+            "\"**|contains\" = \"ws\"",
         ] {
             assert_eq!(set(&[format!("[match]\n{line}\n")]).unanchored().count(), 1, "{line}");
         }

@@ -12,8 +12,8 @@ pub fn sigma(count: usize) -> Vec<Written> {
 }
 
 /// As the whole collection of SigmaHQ is: nine in ten ask for fields of Windows, of proxies and of other clouds, which no
-/// event of CloudTrail has, and one in thirty for words anywhere. All say that they are for CloudTrail, so that everybody
-/// takes them.
+/// event of CloudTrail has, and one in thirty for words anywhere, a dozen on average. All say that they are for CloudTrail,
+/// so that everybody takes them.
 pub fn collection(count: usize) -> Vec<Written> {
     let mut rng = Rng::with_seed(19);
     (0..count).map(|number| file(number, foreign(&mut rng))).collect()
@@ -34,7 +34,7 @@ fn file(number: usize, (selection, condition): (String, &'static str)) -> Writte
 
 fn foreign(rng: &mut Rng) -> (String, &'static str) {
     let text = match rng.u8(..30) {
-        0 => format!("  selection:\n{}", listed(rng, 8, "    - ", |rng| format!("'{} {}'", lower(rng), word(rng)))),
+        0 => format!("  selection:\n{}", listed(rng, 24, "    - ", |rng| format!("'{} {}'", lower(rng), word(rng)))),
         1..=2 => return detection(rng),
         3..=6 => format!(
             "  selection:\n    TargetObject|contains: '\\{}\\{}\\'\n    Details|startswith: '{}'\n",

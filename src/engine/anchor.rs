@@ -80,7 +80,7 @@ const PART_BYTES_MAX: usize = 32;
 /// The fewest: what is shorter stands in too many values.
 const PART_BYTES_MIN: usize = 2;
 /// The fewest that are looked for in all that an event says.
-const ANYWHERE_BYTES_MIN: usize = 4;
+const ANYWHERE_BYTES_MIN: usize = 3;
 
 /// From this cost on, anchors are so common that nothing is gained by them.
 pub const COMMON: u32 = 1_000;

@@ -72,22 +72,28 @@ impl Strings {
     }
 
     /// Calls `found` for every place of a text where one of the strings stands, with the string's number and where it
-    /// starts. What it returns counts as so many comparisons.
-    pub fn find(&self, text: &str, mut found: impl FnMut(usize, usize) -> usize) -> Result<(), TooMuch> {
+    /// starts, until it has had enough. What it returns counts as so many comparisons.
+    pub fn find(
+        &self,
+        text: &str,
+        mut found: impl FnMut(usize, usize) -> ControlFlow<(), usize>,
+    ) -> Result<(), TooMuch> {
         let mut left = COMPARED_MAX + text.len();
         let mut compare = |at: usize, places: &[(u32, u32)]| {
             for &(number, before) in places {
                 let sought = self.texts[number as usize].as_bytes();
                 let start = at.wrapping_sub(before as usize);
                 let there = text.as_bytes().get(start..start.wrapping_add(sought.len()));
-                let is_it = there.is_some_and(|there| there.eq_ignore_ascii_case(sought));
-                let cost = if is_it { 1 + found(number as usize, start) } else { 1 };
+                let mut cost = 1;
+                if there.is_some_and(|there| there.eq_ignore_ascii_case(sought)) {
+                    cost += found(number as usize, start).map_break(Ok)?;
+                }
                 left = left.saturating_sub(cost);
             }
-            if left == 0 { ControlFlow::Break(TooMuch) } else { ControlFlow::Continue(()) }
+            if left == 0 { ControlFlow::Break(Err(TooMuch)) } else { ControlFlow::Continue(()) }
         };
         let looked = self.grams.iter().try_for_each(|grams| grams.look_through(text.as_bytes(), &mut compare));
-        looked.break_value().map_or(Ok(()), Err)
+        looked.break_value().unwrap_or(Ok(()))
     }
 }
 
@@ -120,8 +126,8 @@ impl Grams {
     fn look_through(
         &self,
         text: &[u8],
-        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<TooMuch>,
-    ) -> ControlFlow<TooMuch> {
+        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
+    ) -> ControlFlow<Result<(), TooMuch>> {
         match self.bytes {
             LONGEST if self.step == LONG_STEP => self.pass_over::<LONGEST, LONG_STEP>(text, compare),
             LONGEST => self.pass_over::<LONGEST, STEP>(text, compare),
@@ -134,8 +140,8 @@ impl Grams {
     fn pass_over<const BYTES: usize, const STEP: usize>(
         &self,
         text: &[u8],
-        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<TooMuch>,
-    ) -> ControlFlow<TooMuch> {
+        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
+    ) -> ControlFlow<Result<(), TooMuch>> {
         let words = self.filter.len();
         for (at, window) in text.array_windows::<BYTES>().enumerate().step_by(STEP) {
             let gram = gram(window);
@@ -197,7 +203,7 @@ const HASH_BITS: u32 = 18;
 #[inline(always)]
 fn bit(gram: u32, words: usize) -> (usize, u64) {
     let hash = (gram.wrapping_mul(0x9E37_79B1) >> (u32::BITS - HASH_BITS)) as usize;
-    (hash / 64 & (words - 1), 1 << (hash % 64))
+    ((hash / 64) & (words - 1), 1 << (hash % 64))
 }
 
 #[cfg(test)]
@@ -212,7 +218,7 @@ mod tests {
         let mut found = Vec::new();
         let looked = strings.find(within, |number, start| {
             found.push((number, start));
-            0
+            ControlFlow::Continue(0)
         });
         assert_eq!(looked, Ok(()));
         found.sort_unstable();
@@ -247,8 +253,11 @@ mod tests {
     fn looking_is_given_up_where_a_text_holds_too_much() {
         let texts: Vec<Box<str>> = (2..1_000).map(|length| "a".repeat(length).into()).collect();
         let strings = Strings::new(texts);
-        assert_eq!(strings.find(&"a".repeat(100_000), |_, _| 0), Err(TooMuch));
-        assert_eq!(strings.find(&"b".repeat(100_000), |_, _| 0), Ok(()));
-        assert_eq!(Strings::new(vec!["aa".into()]).find(&"a".repeat(100_000), |_, _| 10), Err(TooMuch));
+        assert_eq!(strings.find(&"a".repeat(100_000), |_, _| ControlFlow::Continue(0)), Err(TooMuch));
+        assert_eq!(strings.find(&"b".repeat(100_000), |_, _| ControlFlow::Continue(0)), Ok(()));
+        assert_eq!(
+            Strings::new(vec!["aa".into()]).find(&"a".repeat(100_000), |_, _| ControlFlow::Continue(10)),
+            Err(TooMuch)
+        );
     }
 }

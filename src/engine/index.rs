@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
@@ -449,7 +450,7 @@ impl Parts {
                     memo.propose(rule);
                 }
             }
-            self.rules[number].len()
+            ControlFlow::Continue(self.rules[number].len())
         });
         if looked.is_err() {
             self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));

@@ -1,13 +1,13 @@
 //! Conditions over numbered predicates, evaluated lazily: a predicate that several rules share is judged once.
 
-use std::collections::HashSet;
-
-use foldhash::fast::RandomState;
-
 use super::spell::is_unspelt;
 use super::{Builder, RuleId, Slot};
-use crate::condition::{self, Condition, Field, Literal, Predicate, Relation, Test};
+use crate::condition::{self, Condition, Field, Predicate, Relation, Test};
 use crate::event::{Event, Value};
+
+mod listed;
+
+use listed::Listed;
 
 /// The number of a predicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,10 +18,8 @@ pub struct AtomId(u32);
 pub enum Atom {
     /// One of the field's values passes the test.
     Test(Slot, Test),
-    /// One of the field's strings is in the set.
-    OneOf(Slot, HashSet<Box<str>, RandomState>),
-    /// One of the field's strings is in the set of strings in lower case, once it is in lower case too.
-    OneOfInAnyCase(Slot, HashSet<Box<str>, RandomState>),
+    /// One of the field's strings is on the list, or holds one that is.
+    Listed(Slot, Listed),
     /// The strings of two fields stand to each other so.
     Relates(Slot, Relation, Slot),
     /// Judged by the naive evaluator over the record's own text: what no index knows.
@@ -37,15 +35,12 @@ pub enum Program {
     Is(AtomId),
 }
 
-/// From how many exact strings on a set is faster than going through them.
-const SET_MIN: usize = 4;
-
 impl Builder {
     /// Compiles a condition.
     pub(super) fn program(&mut self, condition: &Condition) -> Program {
         match condition {
             Condition::All(inner) => Program::All(self.ordered(inner)),
-            Condition::Any(inner) => match self.set(inner) {
+            Condition::Any(inner) => match self.list(inner) {
                 Some(atom) => Program::Is(atom),
                 None => Program::Any(self.ordered(inner)),
             },
@@ -75,20 +70,13 @@ impl Builder {
         parts.into_iter().map(|condition| self.program(condition)).collect()
     }
 
-    /// A list of exact strings of one field is one look-up.
-    fn set(&mut self, inner: &[Condition]) -> Option<AtomId> {
-        let mut predicates = Vec::with_capacity(inner.len());
-        for condition in inner {
-            match condition {
-                Condition::Is(predicate) if exact(predicate).is_some() && !is_unspelt(&predicate.field) => {
-                    predicates.push(predicate.clone())
-                }
-                _ => return None,
-            }
-        }
-        let first = predicates.first()?;
-        let alike = |other: &Predicate| other.field == first.field && other.test.nocase() == first.test.nocase();
-        (predicates.iter().all(alike) && predicates.len() >= SET_MIN).then(|| self.intern(predicates))
+    /// A list of strings of one field is one look-up.
+    fn list(&mut self, inner: &[Condition]) -> Option<AtomId> {
+        let predicates: Vec<&Predicate> = inner.iter().map(predicate).collect::<Option<_>>()?;
+        let field = &predicates.first()?.field;
+        let alike = predicates.iter().all(|predicate| predicate.field == *field);
+        let can_be = alike && !field.is_deep() && !is_unspelt(field) && Listed::can_be(&predicates);
+        can_be.then(|| self.intern(predicates.into_iter().cloned().collect()))
     }
 
     /// What only the naive evaluator can judge. It goes by the record's text, but for what is worked out.
@@ -118,10 +106,7 @@ impl Builder {
                 Atom::Relates(slot, *relation, other)
             }
             (1, test) => Atom::Test(slot, test.clone()),
-            (_, test) => {
-                let texts = predicates.iter().filter_map(exact).map(Into::into).collect();
-                if test.nocase() { Atom::OneOfInAnyCase(slot, texts) } else { Atom::OneOf(slot, texts) }
-            }
+            _ => Atom::Listed(slot, Listed::of(predicates)),
         }
     }
 
@@ -134,10 +119,9 @@ impl Builder {
     }
 }
 
-/// The string that a value must be; in lower case where case is ignored.
-fn exact(predicate: &Predicate) -> Option<&str> {
-    match &predicate.test {
-        Test::Equals(Literal::Text(text)) if !predicate.field.is_deep() => Some(text.as_str()),
+fn predicate(condition: &Condition) -> Option<&Predicate> {
+    match condition {
+        Condition::Is(predicate) => Some(predicate),
         _ => None,
     }
 }
@@ -190,11 +174,8 @@ impl Atom {
             Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
             Self::Test(Slot::Anywhere, test) => test.passes(event.strings().iter().map(|text| Value::String(text))),
             Self::Slow(condition) => condition::holds(condition, event),
-            Self::OneOf(slot, texts) => slot.with(event, |mut values| {
-                Iterator::any(&mut values, |value| matches!(value, Value::String(text) if texts.contains(text)))
-            }),
-            Self::OneOfInAnyCase(slot, texts) => slot.with(event, |mut values| {
-                Iterator::any(&mut values, |value| matches!(value, Value::String(text) if is_in(text, texts)))
+            Self::Listed(slot, list) => slot.with(event, |mut values| {
+                Iterator::any(&mut values, |value| matches!(value, Value::String(text) if list.has(text)))
             }),
             Self::Relates(slot, relation, other) => slot.with(event, |values| match other {
                 Slot::Read(field) => relation.holds(values, event.values(*field)),
@@ -202,19 +183,6 @@ impl Atom {
                 Slot::Anywhere => relation.holds(values, event.strings().iter().map(|text| Value::String(text))),
             }),
         }
-    }
-}
-
-/// Whether a string is in a set of strings in lower case. Short ASCII, as names are, is not copied to the heap for it.
-fn is_in(text: &str, texts: &HashSet<Box<str>, RandomState>) -> bool {
-    let mut buffer = [0; 128];
-    match buffer.get_mut(..text.len()) {
-        Some(short) if text.is_ascii() => {
-            short.copy_from_slice(text.as_bytes());
-            short.make_ascii_lowercase();
-            std::str::from_utf8(short).is_ok_and(|text| texts.contains(text))
-        }
-        _ => texts.contains(text.to_lowercase().as_str()),
     }
 }
 

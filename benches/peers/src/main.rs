@@ -40,22 +40,30 @@ fn main() {
             compare(&format!("{count} patterns, {name}"), ours, vec![("quamina", quamina)], &events, &mut table);
         }
     }
-    for count in [60, 740, 3_000] {
-        let files = sigma::sigma(count);
-        let ours = Trailwatch::new(&rules::read(&files));
-        let texts: Vec<String> = files.into_iter().map(|file| file.text).collect();
-        let peer = |make: fn(&[String]) -> Box<dyn Engine>| {
-            let texts = texts.clone();
-            Box::new(move || make(&texts)) as Box<dyn FnOnce() -> Box<dyn Engine>>
-        };
-        let peers = vec![
-            ("rsigma", peer(|texts| Box::new(Rsigma::new(texts, false)))),
-            ("rsigma, prefilters on", peer(|texts| Box::new(Rsigma::new(texts, true)))),
-            ("sigma-rust", peer(|texts| Box::new(SigmaRust::new(texts)))),
-        ];
-        compare(&format!("{count} of Sigma"), ours, peers, &events, &mut table);
+    for (name, make, counts) in [
+        ("of Sigma", sigma::sigma as fn(usize) -> Vec<rules::Written>, &[60, 740, 3_000][..]),
+        ("of Sigma, for all systems", sigma::collection, &[740, 3_000]),
+    ] {
+        for &count in counts {
+            compare_sigma(&format!("{count} {name}"), make(count), &events, &mut table);
+        }
     }
     document::tell("peers", &table);
+}
+
+fn compare_sigma(name: &str, files: Vec<rules::Written>, events: &[String], table: &mut String) {
+    let ours = Trailwatch::new(&rules::read(&files));
+    let texts: Vec<String> = files.into_iter().map(|file| file.text).collect();
+    let peer = |make: fn(&[String]) -> Box<dyn Engine>| {
+        let texts = texts.clone();
+        Box::new(move || make(&texts)) as Box<dyn FnOnce() -> Box<dyn Engine>>
+    };
+    let peers = vec![
+        ("rsigma", peer(|texts| Box::new(Rsigma::new(texts, false)))),
+        ("rsigma, prefilters on", peer(|texts| Box::new(Rsigma::new(texts, true)))),
+        ("sigma-rust", peer(|texts| Box::new(SigmaRust::new(texts)))),
+    ];
+    compare(name, ours, peers, events, table);
 }
 
 fn compare(set: &str, mut ours: Trailwatch, peers: Vec<Peer>, events: &[String], table: &mut String) {

@@ -1,0 +1,141 @@
+//! A list of strings, of which a value must be one or hold one: asked in one go, however long the list.
+
+use std::collections::HashSet;
+use std::iter::once;
+use std::ops::ControlFlow;
+
+use foldhash::fast::RandomState;
+
+use crate::condition::{Literal, Predicate, Test};
+use crate::engine::grams::Strings;
+use crate::event::Value;
+
+/// Strings to be asked for together.
+#[derive(Debug)]
+pub enum Listed {
+    /// The value is in the set.
+    Is(HashSet<Box<str>, RandomState>),
+    /// The value is in the set of strings in lower case, once it is in lower case too.
+    IsInAnyCase(HashSet<Box<str>, RandomState>),
+    /// The value passes one of these tests, each of which wants the string of its number in it.
+    Holds(Strings, Box<[Test]>),
+}
+
+/// From how many strings on a list is faster than going through them.
+const LISTED_MIN: usize = 4;
+
+impl Listed {
+    /// Whether predicates of one field are such a list.
+    pub fn can_be(predicates: &[&Predicate]) -> bool {
+        let nocase = predicates.first().is_some_and(|first| first.test.nocase());
+        let are_exact = || {
+            predicates.iter().all(|predicate| exact(&predicate.test).is_some_and(|_| predicate.test.nocase() == nocase))
+        };
+        let are_parts = || predicates.iter().all(|predicate| part(&predicate.test).is_some());
+        predicates.len() >= LISTED_MIN && (are_exact() || are_parts())
+    }
+
+    /// The list of which [`can_be`](Self::can_be) has said that it is one.
+    pub fn of(predicates: &[Predicate]) -> Self {
+        let tests = || predicates.iter().map(|predicate| &predicate.test);
+        let texts = tests().filter_map(exact).map(Into::into);
+        match predicates.first().map(|first| &first.test) {
+            Some(Test::Contains(_)) => {
+                let parts = tests().filter_map(part).map(|part| part.to_ascii_lowercase().into()).collect();
+                Self::Holds(Strings::new(parts), tests().cloned().collect())
+            }
+            Some(test) if test.nocase() => Self::IsInAnyCase(texts.collect()),
+            _ => Self::Is(texts.collect()),
+        }
+    }
+
+    /// Whether a string is on the list, or holds one that is.
+    pub fn has(&self, text: &str) -> bool {
+        match self {
+            Self::Is(texts) => texts.contains(text),
+            Self::IsInAnyCase(texts) => is_in(text, texts),
+            Self::Holds(strings, tests) => holds(text, strings, tests),
+        }
+    }
+}
+
+/// The string that a value must be; in lower case where case is ignored.
+fn exact(test: &Test) -> Option<&str> {
+    match test {
+        Test::Equals(Literal::Text(text)) => Some(text.as_str()),
+        _ => None,
+    }
+}
+
+/// The string that a value must hold, if it is long enough to be looked for.
+fn part(test: &Test) -> Option<&str> {
+    match test {
+        Test::Contains(text) if text.as_str().len() >= 2 => Some(text.as_str()),
+        _ => None,
+    }
+}
+
+/// Whether a string is in a set of strings in lower case. Short ASCII, as names are, is not copied to the heap for it.
+fn is_in(text: &str, texts: &HashSet<Box<str>, RandomState>) -> bool {
+    let mut buffer = [0; 128];
+    match buffer.get_mut(..text.len()) {
+        Some(short) if text.is_ascii() => {
+            short.copy_from_slice(text.as_bytes());
+            short.make_ascii_lowercase();
+            std::str::from_utf8(short).is_ok_and(|text| texts.contains(text))
+        }
+        _ => texts.contains(text.to_lowercase().as_str()),
+    }
+}
+
+/// What is found without regard to case is put to its test. Beyond ASCII, where letters change their length with their case,
+/// and in what seems to hold everything, the tests go through the text one after the other.
+fn holds(text: &str, strings: &Strings, tests: &[Test]) -> bool {
+    let passes = |test: &Test| test.passes(once(Value::String(text)));
+    let mut is_held = false;
+    let looked = text.is_ascii().then(|| {
+        strings.find(text, |number, _| {
+            is_held = passes(&tests[number]);
+            if is_held { ControlFlow::Break(()) } else { ControlFlow::Continue(text.len()) }
+        })
+    });
+    is_held || (looked != Some(Ok(())) && tests.iter().any(passes))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::condition::{Field, Text};
+
+    fn predicates(texts: &[String], nocase: bool, test: fn(Text) -> Test) -> Vec<Predicate> {
+        let of = |text: &String| Predicate { field: Field::Anywhere, test: test(Text::new(text, nocase)) };
+        texts.iter().map(of).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_has_what_one_of_its_tests_passes(
+            texts in proptest::collection::vec("[aAbBéİ\u{212a}]{1,4}", 4..9),
+            nocase: bool,
+            value in "[abAB]{0,9}|[aAbBkéİ\u{212a}ſ]{0,9}",
+        ) {
+            for test in [Test::Contains, |text| Test::Equals(Literal::Text(text))] {
+                let predicates = predicates(&texts, nocase, test);
+                if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
+                    let expected = predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(&value))));
+                    prop_assert_eq!(Listed::of(&predicates).has(&value), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_seems_to_hold_everything_is_gone_through() {
+        let texts: Vec<String> = (2..40).map(|length| "A".repeat(length)).collect();
+        let list = Listed::of(&predicates(&texts, false, Test::Contains));
+        assert!(!list.has(&"a".repeat(100_000)));
+        assert!(list.has(&format!("{}AA", "a".repeat(100_000))));
+    }
+}
