@@ -88,6 +88,7 @@ fn rules_of(set: &str) -> Option<Vec<Rule>> {
     Some(match kind {
         "sigma" => rules::read(&sigma::sigma(count)),
         "collection" => rules::read(&sigma::collection(count)),
+        operator if rules::OPERATORS.contains(&operator) => rules::read(&rules::of_operator(operator, count)),
         "mixed" => rules::of_patterns(&pattern::mixed(count)),
         "exact" => rules::of_patterns(&pattern::exact(count)),
         _ => rules::read(&rules::like_shipped(count)),

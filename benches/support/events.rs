@@ -56,16 +56,17 @@ fn varied(event: &str, rng: &mut Rng) -> String {
     event
 }
 
-/// The event with a list where the answer is.
+/// The event with a list where the answer is, or else behind all the rest: what comes first tells that it is a record.
 fn listing(event: &str, items: usize, rng: &mut Rng) -> String {
     let item = |_| {
         format!(r#"{{"instanceId":"i-{:017x}","currentState":{{"code":16,"name":"running"}},"zone":"b"}}"#, rng.u64(..))
     };
     let items: Vec<String> = (0..items).map(item).collect();
-    let answer = format!(r#""responseElements":{{"instancesSet":{{"items":[{}]}}}}"#, items.join(","));
-    match event.contains(r#""responseElements":null"#) {
-        true => event.replacen(r#""responseElements":null"#, &answer, 1),
-        false => event.replacen('{', &format!("{{{answer},"), 1),
+    let list = format!(r#"{{"instancesSet":{{"items":[{}]}}}}"#, items.join(","));
+    let nothing = r#""responseElements":null"#;
+    match event.strip_suffix('}') {
+        Some(start) if !event.contains(nothing) => format!("{start},\"serviceEventDetails\":{list}}}"),
+        _ => event.replacen(nothing, &format!("\"responseElements\":{list}"), 1),
     }
 }
 
