@@ -13,7 +13,6 @@ use sha2::{Digest, Sha256};
 
 use crate::delivery::{Origin, Place};
 
-pub mod anywhere;
 pub mod derived;
 pub mod dictionary;
 pub mod envelope;
@@ -289,7 +288,7 @@ impl<'a> Event<'a> {
 
     /// Every string of the event, wherever it stands. Gathered once.
     pub fn strings(&self) -> &[Cow<'a, str>] {
-        self.strings.get_or_init(|| anywhere::strings(self.text))
+        self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
     /// The `source` of the envelope that EventBridge sends it in. Worked out once.

@@ -10,10 +10,12 @@
 //! What is wanted of few records can be left for later: [`Projection::read`] then passes over it and notes where it
 //! stands, and [`Projection::read_rest`] goes back there.
 
+use std::borrow::Cow;
+
 use serde::de::{Error as _, IgnoredAny};
 
 use super::path::{Case, Path, Step};
-use reader::Refusal;
+use reader::{Place, Reader, Refusal, Source};
 use stops::Stops;
 
 mod reader;
@@ -300,7 +302,7 @@ pub struct Fields {
     /// A key that holds escapes, without them.
     key: String,
     /// What was left for later, and where it starts.
-    later: Vec<(walk::At, reader::Place)>,
+    later: Vec<(walk::At, Place)>,
     /// Of the text that was read last.
     stops: Stops,
 }
@@ -333,6 +335,27 @@ impl Fields {
     /// The fields that have values, in the order in which they were found.
     pub fn found(&self) -> &[FieldId] {
         &self.found
+    }
+
+    /// Every string of the text that was read last, wherever it stands, in its order. Names of members are none.
+    pub fn strings<'a>(&'a self, text: &'a str) -> Vec<Cow<'a, str>> {
+        let source = Source::new(text, &self.stops);
+        let mut reader = Reader::new(&source, Place::START);
+        // A string has two stops at least.
+        let mut strings = Vec::with_capacity(self.stops.all().len() / 2);
+        while let Some(span) = reader.next_string() {
+            if reader.peek() == b':' {
+                continue;
+            }
+            strings.push(if span.is_escaped {
+                let mut string = String::new();
+                unescape(source.quoted(span), &mut string);
+                Cow::Owned(string)
+            } else {
+                Cow::Borrowed(source.get(span))
+            });
+        }
+        strings
     }
 
     /// The values of a field, in the record's order.
@@ -414,6 +437,20 @@ mod tests {
         }
         assert!(one("a.missing", text).is_empty());
         assert!(one("a.s.deeper", text).is_empty());
+    }
+
+    fn strings(text: &str) -> Vec<String> {
+        let mut fields = Fields::default();
+        Projection::new(Vec::new()).read(text, &mut fields).unwrap();
+        fields.strings(text).into_iter().map(Cow::into_owned).collect()
+    }
+
+    #[test]
+    fn finds_strings_at_every_depth_and_nothing_else() {
+        let text = "\t{\"a\":\"1\",\n\"b\" : {\"c\":[\"2\",{\"d\":\"\\u0033\"},[[\"4\\\\\" ]]]},\"e\":5,\"f\":true,\"\\\"\":6.5e400,\"\":\"\"}\n";
+        assert_eq!(strings(text), ["1", "2", "3", "4\\", ""]);
+        assert_eq!(strings(r#"{"a":"\ud800:","b":{"c":"x"}}"#), ["\u{fffd}:", "x"]);
+        assert_eq!(strings("{}"), [""; 0]);
     }
 
     #[test]

@@ -154,6 +154,19 @@ impl<'t> Reader<'t> {
         Ok(Span { start: start as u32, end: self.at as u32 - 1, is_escaped })
     }
 
+    /// Goes to the next string, over whatever is before it, and reads it. None where there is no more.
+    pub fn next_string(&mut self) -> Option<Span> {
+        while let Some(&stop) = self.source.stops.get(self.stop) {
+            self.at = stop as usize;
+            if self.next() == Some(b'"') {
+                return self.string().ok();
+            }
+            // White space.
+            self.stop += 1;
+        }
+        None
+    }
+
     /// Passes over a number of any size and returns it.
     #[inline(always)]
     pub fn number(&mut self) -> Result<Span, Refusal> {
