@@ -3,7 +3,7 @@
 //! The path of an event: its bytes are projected onto the few fields that rules are found by; their values lead to
 //! candidate rules; only if there are any is the rest read that rules ask for, and each predicate is judged at most
 //! once. An event that concerns no rule costs a short projection and a few look-ups, whatever the number of rules, and
-//! allocates nothing (but for its strings with escapes, where rules look for words anywhere).
+//! allocates nothing.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ mod program;
 mod spell;
 pub mod trial;
 
-use index::Index;
+use index::{Buffers, Index};
 use program::{Atom, AtomId, Memo, Program};
 
 /// Rules, compiled for matching. Immutable; to be shared between threads.
@@ -50,7 +50,7 @@ pub struct RuleId(pub u32);
 pub struct Scratch {
     fields: Fields,
     memo: Memo,
-    folded: String,
+    buffers: Buffers,
     matches: Vec<RuleId>,
 }
 
@@ -118,11 +118,11 @@ impl RuleSet {
 
     /// Reads an event and finds the rules that it matches. An error says why the text is no JSON object.
     pub fn evaluate<'s>(&self, text: &'s str, scratch: &'s mut Scratch) -> Result<Evaluated<'s>, serde_json::Error> {
-        let Scratch { fields, memo, folded, matches } = scratch;
+        let Scratch { fields, memo, buffers, matches } = scratch;
         matches.clear();
         memo.next_event(self.atoms.len(), self.rules.len());
         self.projection.read(text, fields)?;
-        self.index.candidates(&Event::view(text, fields), memo, folded);
+        self.index.candidates(&Event::view(text, fields), memo, buffers);
         if !memo.candidates().is_empty() {
             self.projection.read_rest(text, fields);
         }
@@ -324,6 +324,7 @@ mod tests {
             "\"userAgent|exists\" = true",
             "\"eventName|not\" = \"x\"",
             "\"**|contains\" = \"ws\"",
+            "\"**|contains\" = [\"Mimikatz\", \"userIdentity\"]",
         ] {
             assert_eq!(set(&[format!("[match]\n{line}\n")]).unanchored().count(), 1, "{line}");
         }

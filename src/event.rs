@@ -291,6 +291,11 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
+    /// Appends the strings that are written with escapes, without them, and with a control character between them.
+    pub(crate) fn write_escaped(&self, out: &mut String) {
+        self.fields.write_escaped(self.text, out);
+    }
+
     /// The `source` of the envelope that EventBridge sends it in. Worked out once.
     fn envelope_source(&self) -> Option<&str> {
         self.envelope_source.get_or_init(|| envelope::source(self)).as_deref()

@@ -3,7 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trailwatch::condition::{Condition, Field, Test, explain};
+use trailwatch::condition::explain::{self, Seen};
+use trailwatch::condition::{Condition, Field, Test};
 use trailwatch::decode::is_deeper_than;
 use trailwatch::event::projection::DEPTH_MAX;
 use trailwatch::event::{Case, Event, Fields, Path, projection_of, wanted_field};
@@ -23,6 +24,8 @@ fuzz_target!(|text: &str| {
         return;
     };
     assert!(is_object);
+    let strings: Vec<Seen> = event.strings().iter().map(|string| Seen::String(string.to_string())).collect();
+    assert_eq!(strings, explain::values(&Field::Anywhere, &event));
     for (n, path) in paths().enumerate() {
         let quick = event.values(wanted_field(n)).count();
         let slow = explain::values(&Field::Path(path.clone()), &event).len();

@@ -20,7 +20,7 @@ pub(super) fn closings_of_one(line: &[u8], ends: bool) -> Option<usize> {
     (!are_followed && (ends || memchr_iter(b'{', line).count() == of_objects)).then_some(all)
 }
 
-/// The brackets that close in a text.
+/// The brackets that close in a text, up to where it is found to be several documents.
 #[derive(Default)]
 struct Closings {
     all: usize,
@@ -33,10 +33,19 @@ struct Closings {
 
 #[inline(always)]
 fn closings<S: Simd>(simd: S, text: &[u8]) -> Closings {
-    let mut found = Closings::default();
     let (blocks, rest) = text.as_chunks();
+    closings_in(simd, blocks.iter(), rest)
+}
+
+#[inline(always)]
+fn closings_in<'t, S: Simd>(simd: S, blocks: impl Iterator<Item = &'t [u8; 64]>, rest: &[u8]) -> Closings {
+    let mut found = Closings::default();
     for block in blocks {
         found.look_at(simd, block);
+        // Of a line of many documents only the first is to be looked at, each time.
+        if found.are_followed {
+            return found;
+        }
     }
     let mut block = [b'.'; 64];
     block[..rest.len()].copy_from_slice(rest);
@@ -89,4 +98,43 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What looking at each byte finds: the brackets that close, and whether an object is followed.
+    fn slowly(text: &[u8]) -> (usize, usize, bool) {
+        let count = |wanted: &[u8]| text.iter().filter(|byte| wanted.contains(byte)).count();
+        let is_next = |byte: u8| byte <= b' ' || matches!(byte, b'{' | b'[');
+        (count(b"}]"), count(b"}"), text.windows(2).any(|two| two[0] == b'}' && is_next(two[1])))
+    }
+
+    #[test]
+    fn brackets_are_found_wherever_blocks_end() {
+        for pair in ["}{", "}[", "} ", "}\n", "},", "}}", "]}", "]{", "{}", "\u{fd}}"] {
+            for before in (0..4).chain(58..70).chain(122..134) {
+                for behind in [0, 1, 62, 63, 64, 65] {
+                    let text = format!("{}{pair}{}", "x".repeat(before), "x".repeat(behind));
+                    let (all, of_objects, are_followed) = slowly(text.as_bytes());
+                    let found = dispatch!(Level::new(), simd => closings(simd, text.as_bytes()));
+                    assert_eq!(found.are_followed, are_followed, "{pair:?} after {before}, before {behind}");
+                    if !are_followed {
+                        assert_eq!((found.all, found.of_objects), (all, of_objects), "{pair:?} after {before}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_many_documents_only_the_first_is_looked_at() {
+        let text = "{}".repeat(1_000);
+        let (blocks, rest) = text.as_bytes().as_chunks();
+        let mut looked_at = 0;
+        let blocks = blocks.iter().inspect(|_| looked_at += 1);
+        assert!(dispatch!(Level::new(), simd => closings_in(simd, blocks, rest)).are_followed);
+        assert_eq!(looked_at, 1);
+    }
 }

@@ -35,7 +35,7 @@ enum Content<'v, 'a> {
 impl Decoder<'_> {
     /// Takes a valid JSON object or array of which `value` is what a scan found.
     pub(super) fn value(&mut self, within: &mut Within<'_>, text: &str, value: &Value<'_>, wrappers: usize) {
-        match content(value) {
+        match content(value).filter(|_| !text.starts_with(RECORD_START)) {
             None => self.event(within, text.as_bytes(), nesting::openings(text.as_bytes())),
             Some(_) if wrappers >= self.limits.wrappers_max => {
                 self.reject(within, text.as_bytes(), self.wrapped_too_deep());

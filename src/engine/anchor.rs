@@ -75,7 +75,7 @@ const LISTED_MAX: usize = 10_000;
 const PAIRS_MAX: usize = 4_096;
 /// How many ways to find a rule are weighed against each other.
 const CHOICES_MAX: usize = 8;
-/// The most bytes of a string that are looked for within values; the predicate judges the rest.
+/// The most bytes of a string that are looked for within values.
 const PART_BYTES_MAX: usize = 32;
 /// The fewest: what is shorter stands in too many values.
 const PART_BYTES_MIN: usize = 2;
@@ -124,16 +124,23 @@ fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
     Some(Anchors { keys: fits.into_iter().map(key).collect(), cost })
 }
 
-/// Every string of the event is looked at, and what is short stands in most events.
+/// The whole text of the event is looked at, names and all, and what is short stands in most of them.
 fn anywhere(fits: Vec<Fit>) -> Option<Anchors> {
     let part = |fit| match fit {
         Fit::Exact(text) | Fit::Start(text) | Fit::End(text) | Fit::Part(text) if text.len() >= ANYWHERE_BYTES_MIN => {
-            Some(Key::Anywhere(text))
+            Some(first_part(text))
         }
         _ => None,
     };
-    let keys: Vec<Key> = fits.into_iter().map(part).collect::<Option<_>>()?;
-    (!keys.is_empty()).then_some(Anchors { keys, cost: ANYWHERE_COST })
+    let parts: Vec<String> = fits.into_iter().map(part).collect::<Option<_>>()?;
+    let cost = if parts.iter().any(|part| USUAL_TEXT.contains(part.as_str())) { COMMON } else { ANYWHERE_COST };
+    (!parts.is_empty()).then(|| Anchors { keys: parts.into_iter().map(Key::Anywhere).collect(), cost })
+}
+
+/// As much of a string as is looked for. The predicate judges the rest.
+pub fn first_part(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(PART_BYTES_MAX));
+    text
 }
 
 /// How a value may fit that passes the test: in one of these ways. Every test asks for a value at all.
@@ -190,8 +197,7 @@ fn numbered(number: &Number, fit: fn(i64) -> Fit) -> Vec<Fit> {
 
 /// The start of a string that must stand in a value.
 pub fn part(text: &str, fit: fn(String) -> Fit) -> Fit {
-    let mut text = folded(text);
-    text.truncate(text.floor_char_boundary(PART_BYTES_MAX));
+    let text = first_part(folded(text));
     if text.len() < PART_BYTES_MIN { Fit::Present } else { fit(text) }
 }
 
@@ -255,6 +261,14 @@ fn is_field(field: &Field, name: &str) -> bool {
 const PAIR_COST: u32 = 5;
 /// The cost of what is looked for in all that an event says.
 const ANYWHERE_COST: u32 = 100;
+
+/// What nearly every record has, names and values.
+const USUAL_TEXT: &str = "eventversion useridentity type iamuser assumedrole awsservice principalid arn:aws:iam:: \
+    arn:aws:sts:: assumed-role/ user/ role/ accountid accesskeyid username sessioncontext sessionissuer attributes \
+    creationdate mfaauthenticated invokedby eventtime eventsource amazonaws.com eventname awsregion us-east-1 \
+    sourceipaddress useragent aws-cli/ requestparameters responseelements additionaleventdata requestid eventid readonly \
+    true false null resources eventtype awsapicall managementevent recipientaccountid eventcategory management data \
+    tlsdetails tlsversion ciphersuite clientprovidedhostheader";
 
 /// The cost of a call that trails are full of: of the parameters that a rule asks for, any tells more.
 const EVERYDAY_COST: u32 = 40;

@@ -2,10 +2,10 @@
 //!
 //! Of each string a row of grams is remembered, two or four that start one byte after the other, and where in the string they
 //! stand; of all such rows one that few of the other strings have. A text is gone through in steps as long as the row, so
-//! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of a few kilobytes,
-//! and only where that says so are strings compared. No such look waits for the one before, so several are made at the same
-//! time; an automaton takes its steps one after the other, each from where in the memory the last has led. (After Wu and
-//! Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.) Grams are four bytes, fewer in strings of less than five.
+//! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
+//! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
+//! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
+//! Grams are four bytes, fewer in strings of less than five.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -56,6 +56,7 @@ const CROWD_MAX: usize = 8;
 impl Strings {
     /// What looks for the texts, whose numbers are their places. None has less than two bytes, and all are in lower case.
     pub fn new(texts: Vec<Box<str>>) -> Self {
+        debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
         let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&texts, bytes)).collect();
         grams.retain(|grams| !grams.places.is_empty());
         Self { texts, grams }
@@ -225,19 +226,39 @@ mod tests {
         found
     }
 
+    fn slowly(texts: &[String], within: &str) -> Vec<(usize, usize)> {
+        let lower = within.to_ascii_lowercase();
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        for (number, text) in texts.iter().enumerate() {
+            let starts = (0..within.len()).filter(|&start| lower.as_bytes()[start..].starts_with(text.as_bytes()));
+            found.extend(starts.map(|start| (number, start)));
+        }
+        found
+    }
+
     proptest! {
         #[test]
         fn every_occurrence_is_found_and_nothing_else(
             texts in vec("[ab]{2,7}|[ab{é]{2,7}", 0..9),
             within in "[abABc{é\\[]{0,60}",
         ) {
-            let lower = within.to_ascii_lowercase();
-            let mut expected: Vec<(usize, usize)> = Vec::new();
-            for (number, text) in texts.iter().enumerate() {
-                let starts = (0..within.len()).filter(|&start| lower.as_bytes()[start..].starts_with(text.as_bytes()));
-                expected.extend(starts.map(|start| (number, start)));
-            }
-            prop_assert_eq!(found(&texts, &within), expected);
+            prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strings_that_are_all_long_are_found_in_long_steps(
+            texts in vec("[a-h]{7,12}", 1..9),
+            within in vec("[a-hA-H]{0,9}", 9),
+            places in vec(0..9_usize, 0..4),
+        ) {
+            let mut within = within;
+            places.iter().for_each(|&place| within[place].push_str(&texts[place % texts.len()]));
+            let within = within.concat();
+            let strings = Strings::new(texts.iter().map(|text| text.as_str().into()).collect());
+            prop_assert_eq!(strings.grams[0].step, LONG_STEP);
+            prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
         }
     }
 

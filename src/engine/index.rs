@@ -4,7 +4,6 @@
 //! for all the strings at once that rules look for within values; so looking up does not grow with the number of
 //! rules. What is found is a candidate: its predicates have the last word.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
@@ -94,6 +93,13 @@ struct PairIndex {
     first: Map<Box<str>, u32>,
     second: Map<Box<str>, u32>,
     rules: Map<(u32, u32), Vec<RuleId>>,
+}
+
+/// Room for texts that are made of an event's. Used again and again.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    folded: String,
+    unescaped: String,
 }
 
 /// Gathers the ways in which rules can be found.
@@ -241,9 +247,9 @@ impl Index {
         &self.always
     }
 
-    /// Notes every rule that may match the event and is not one of [`Index::always`], each once. `buffer` is for folded
-    /// strings.
-    pub fn candidates(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
+    /// Notes every rule that may match the event and is not one of [`Index::always`], each once.
+    pub fn candidates(&self, event: &Event<'_>, memo: &mut Memo, buffers: &mut Buffers) {
+        let buffer = &mut buffers.folded;
         for pair in &self.pairs {
             pair.candidates(event, memo, buffer);
         }
@@ -257,18 +263,18 @@ impl Index {
             self.fields[at as usize].candidates(event, memo, buffer);
         }
         if !self.anywhere.strings.is_empty() {
-            self.look_up_anywhere(event, memo, buffer);
+            self.look_up_anywhere(event, memo, buffers);
         }
     }
 
     /// The record's text is passed once for all its strings, with the names and the signs between them. Only what is
     /// written with escapes has to be looked at by itself.
-    fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffer: &mut String) {
-        self.anywhere.look_up_in_any_case(event.text(), memo, buffer);
+    fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffers: &mut Buffers) {
+        self.anywhere.look_up_in_any_case(event.text(), memo, &mut buffers.folded);
         if memchr::memchr(b'\\', event.text().as_bytes()).is_some() {
-            for text in event.strings().iter().filter(|text| matches!(text, Cow::Owned(_))) {
-                self.anywhere.look_up_in_any_case(text, memo, buffer);
-            }
+            buffers.unescaped.clear();
+            event.write_escaped(&mut buffers.unescaped);
+            self.anywhere.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded);
         }
     }
 }

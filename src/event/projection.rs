@@ -2,7 +2,7 @@
 //!
 //! The wanted paths form a trie; a key that leads nowhere in it has its value passed over. Strings are kept as spans of
 //! the record's own text and copied only where they hold an escape. Nothing is allocated for a record once the buffers
-//! have grown. The walk itself is in `walk`, how a text is read in `reader`.
+//! have grown. The walk itself is in `walk`, how a text is read in `reader`, by the `stops` of its strings.
 //!
 //! Corners, the same for wanted and unwanted fields: a duplicate key contributes every one of its values; a lone
 //! surrogate reads as U+FFFD; a number of any size is kept as its text; what nests deeper than [`DEPTH_MAX`] is refused.
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use serde::de::{Error as _, IgnoredAny};
 
 use super::path::{Case, Path, Step};
-use reader::{Place, Reader, Refusal, Source};
+use reader::{Place, Refusal, Source, Span};
 use stops::Stops;
 
 mod reader;
@@ -195,6 +195,7 @@ fn error(text: &str, refusal: Refusal) -> serde_json::Error {
         (Ok(_), Refusal::TooDeep) => {
             serde_json::Error::custom(format_args!("a record nests no deeper than {DEPTH_MAX} levels"))
         }
+        (Ok(_), Refusal::TooLarge) => serde_json::Error::custom("a record has less than 4 GiB"),
         (Ok(_), Refusal::NotJson) => serde_json::Error::custom("a record is a JSON object"),
     }
 }
@@ -338,24 +339,26 @@ impl Fields {
     }
 
     /// Every string of the text that was read last, wherever it stands, in its order. Names of members are none.
-    pub fn strings<'a>(&'a self, text: &'a str) -> Vec<Cow<'a, str>> {
+    pub(crate) fn strings<'a>(&'a self, text: &'a str) -> Vec<Cow<'a, str>> {
         let source = Source::new(text, &self.stops);
-        let mut reader = Reader::new(&source, Place::START);
-        // A string has two stops at least.
-        let mut strings = Vec::with_capacity(self.stops.all().len() / 2);
-        while let Some(span) = reader.next_string() {
-            if reader.peek() == b':' {
-                continue;
+        let string = |span: Span| {
+            if !span.is_escaped {
+                return Cow::Borrowed(source.get(span));
             }
-            strings.push(if span.is_escaped {
-                let mut string = String::new();
-                unescape(source.quoted(span), &mut string);
-                Cow::Owned(string)
-            } else {
-                Cow::Borrowed(source.get(span))
-            });
+            let mut string = String::new();
+            unescape(source.quoted(span), &mut string);
+            Cow::Owned(string)
+        };
+        reader::strings(&source).map(string).collect()
+    }
+
+    /// Appends what those of the strings stand for that are written with escapes, with a control character between them.
+    pub(crate) fn write_escaped(&self, text: &str, out: &mut String) {
+        let source = Source::new(text, &self.stops);
+        for span in reader::strings(&source).filter(|span| span.is_escaped) {
+            unescape(source.quoted(span), out);
+            out.push('\0');
         }
-        strings
     }
 
     /// The values of a field, in the record's order.

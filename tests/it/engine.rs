@@ -4,7 +4,8 @@ use std::path::Path as FilePath;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use trailwatch::condition::holds;
+use trailwatch::condition::explain::{self, Seen};
+use trailwatch::condition::{Field, holds};
 use trailwatch::engine::{RuleSet, Scratch};
 use trailwatch::event::{Event, Fields, projection_of};
 use trailwatch::rule::shared::{Origin, SharedText};
@@ -338,6 +339,16 @@ proptest! {
             let candidates: Vec<u32> = scratch.candidates().iter().map(|id| id.0).collect();
             prop_assert!(found.iter().all(|id| candidates.contains(id)), "{:?} of {:?}", found, candidates);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_strings_of_a_record_are_those_that_the_naive_evaluator_finds(text in event()) {
+        let mut fields = Fields::default();
+        let event = Event::read(&text, &projection_of([]), &mut fields).unwrap();
+        let quick: Vec<Seen> = event.strings().iter().map(|string| Seen::String(string.to_string())).collect();
+        prop_assert_eq!(quick, explain::values(&Field::Anywhere, &event));
     }
 }
 

@@ -63,10 +63,10 @@ const PURE: &[&str] = &["untrusted", "delivery", "event", "decode", "condition",
 
 /// The crates that pure modules may use.
 const PURE_CRATES: &[&str] = &[
-    "aho_corasick",
     "base64",
     "bytes",
     "csv",
+    "fearless_simd",
     "flate2",
     "foldhash",
     "granit_parser",
@@ -85,7 +85,6 @@ const PURE_CRATES: &[&str] = &[
     "thiserror",
     "toml",
     "unicode_width",
-    "wide",
 ];
 
 /// Where in the standard library the outside world begins.

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use foldhash::fast::RandomState;
 
 use crate::condition::{Literal, Predicate, Test};
+use crate::engine::anchor::first_part;
 use crate::engine::grams::Strings;
 use crate::event::Value;
 
@@ -17,7 +18,7 @@ pub enum Listed {
     Is(HashSet<Box<str>, RandomState>),
     /// The value is in the set of strings in lower case, once it is in lower case too.
     IsInAnyCase(HashSet<Box<str>, RandomState>),
-    /// The value passes one of these tests, each of which wants the string of its number in it.
+    /// The value passes one of these tests, each of which wants the string of its number in it, and may want more.
     Holds(Strings, Box<[Test]>),
 }
 
@@ -41,7 +42,7 @@ impl Listed {
         let texts = tests().filter_map(exact).map(Into::into);
         match predicates.first().map(|first| &first.test) {
             Some(Test::Contains(_)) => {
-                let parts = tests().filter_map(part).map(|part| part.to_ascii_lowercase().into()).collect();
+                let parts = tests().filter_map(part).map(|part| first_part(part.to_ascii_lowercase()).into()).collect();
                 Self::Holds(Strings::new(parts), tests().cloned().collect())
             }
             Some(test) if test.nocase() => Self::IsInAnyCase(texts.collect()),
@@ -109,20 +110,22 @@ mod tests {
     use super::*;
     use crate::condition::{Field, Text};
 
-    fn predicates(texts: &[String], nocase: bool, test: fn(Text) -> Test) -> Vec<Predicate> {
-        let of = |text: &String| Predicate { field: Field::Anywhere, test: test(Text::new(text, nocase)) };
+    fn predicates(texts: &[(String, bool)], test: fn(Text) -> Test) -> Vec<Predicate> {
+        let of = |(text, nocase): &(String, bool)| Predicate {
+            field: Field::Anywhere,
+            test: test(Text::new(text, *nocase)),
+        };
         texts.iter().map(of).collect()
     }
 
     proptest! {
         #[test]
         fn a_list_has_what_one_of_its_tests_passes(
-            texts in proptest::collection::vec("[aAbBéİ\u{212a}]{1,4}", 4..9),
-            nocase: bool,
+            texts in proptest::collection::vec(("[aAbBéİ\u{212a}]{1,4}", any::<bool>()), 4..9),
             value in "[abAB]{0,9}|[aAbBkéİ\u{212a}ſ]{0,9}",
         ) {
             for test in [Test::Contains, |text| Test::Equals(Literal::Text(text))] {
-                let predicates = predicates(&texts, nocase, test);
+                let predicates = predicates(&texts, test);
                 if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
                     let expected = predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(&value))));
                     prop_assert_eq!(Listed::of(&predicates).has(&value), expected);
@@ -133,8 +136,8 @@ mod tests {
 
     #[test]
     fn what_seems_to_hold_everything_is_gone_through() {
-        let texts: Vec<String> = (2..40).map(|length| "A".repeat(length)).collect();
-        let list = Listed::of(&predicates(&texts, false, Test::Contains));
+        let texts: Vec<(String, bool)> = (2..40).map(|length| ("A".repeat(length), false)).collect();
+        let list = Listed::of(&predicates(&texts, Test::Contains));
         assert!(!list.has(&"a".repeat(100_000)));
         assert!(list.has(&format!("{}AA", "a".repeat(100_000))));
     }

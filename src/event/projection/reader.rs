@@ -16,6 +16,7 @@ use super::stops::Stops;
 pub(super) enum Refusal {
     NotJson,
     TooDeep,
+    TooLarge,
 }
 
 /// A stretch of a text: of a string what stands between its quotes.
@@ -155,7 +156,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Goes to the next string, over whatever is before it, and reads it. None where there is no more.
-    pub fn next_string(&mut self) -> Option<Span> {
+    fn next_string(&mut self) -> Option<Span> {
         while let Some(&stop) = self.source.stops.get(self.stop) {
             self.at = stop as usize;
             if self.next() == Some(b'"') {
@@ -196,6 +197,19 @@ impl<'t> Reader<'t> {
     pub fn is_at_end(mut self) -> bool {
         self.peek() == 0 && self.rest().is_empty()
     }
+}
+
+/// The strings of a text that has been found to be JSON, wherever they stand. Names of members are none.
+pub(super) fn strings<'t>(source: &'t Source<'t>) -> impl Iterator<Item = Span> {
+    let mut reader = Reader::new(source, Place::START);
+    std::iter::from_fn(move || {
+        loop {
+            let string = reader.next_string()?;
+            if reader.peek() != b':' {
+                return Some(string);
+            }
+        }
+    })
 }
 
 /// Goes beyond white space.

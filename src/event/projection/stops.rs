@@ -145,7 +145,8 @@ mod tests {
     fn levels() -> Vec<Level> {
         let best = Level::new();
         #[cfg(target_arch = "x86_64")]
-        let lesser = [best.as_avx2().map(Level::Avx2), best.as_sse4_2().map(Level::Sse4_2)];
+        let lesser =
+            [best.as_avx2().map(Level::Avx2), best.as_sse4_2().map(Level::Sse4_2), best.as_sse2().map(Level::Sse2)];
         #[cfg(not(target_arch = "x86_64"))]
         let lesser = [None];
         lesser.into_iter().flatten().chain([best]).collect()

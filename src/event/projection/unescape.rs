@@ -5,8 +5,7 @@ use hifijson::str::LexWrite as _;
 use hifijson::{Read as _, SliceLexer};
 
 /// Appends what a JSON string in quotes stands for. The text has been through the walk, so what can still be wrong is a
-/// lone surrogate, which no Rust string can hold: it becomes U+FFFD; and a control character, where the string ends, since
-/// the record is refused.
+/// lone surrogate, which no Rust string can hold: it becomes U+FFFD.
 pub(crate) fn unescape(quoted: &str, out: &mut String) {
     let mut lexer = SliceLexer::new(quoted.get(1..).unwrap_or("").as_bytes());
     let plain = |bytes: &mut &[u8], out: &mut &mut String| {

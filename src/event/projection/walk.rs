@@ -11,6 +11,10 @@ pub const DEPTH_MAX: u32 = 256;
 
 /// Reads the object that `text` must be, by the trie of what is wanted.
 pub(super) fn walk(nodes: &[Node], text: &str, fields: &mut Fields) -> Result<(), Refusal> {
+    // Places are of 32 bits.
+    if u32::try_from(text.len()).is_err() {
+        return Err(Refusal::TooLarge);
+    }
     fields.stops.find(text);
     on(nodes, text, fields, Turn::First, |walk| {
         let root = At { node: 0, depth: 0, is_element: false };
