@@ -1,6 +1,6 @@
 //! Looking for many strings within a text at once, whatever the case of ASCII letters.
 //!
-//! Of each string a row of grams is remembered, two or four that start one byte after the other, and where in the string they
+//! Of each string a row of grams is remembered, two to four that start one byte after the other, and where in the string they
 //! stand; of all such rows one that few of the other strings have. A text is gone through in steps as long as the row, so
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
@@ -32,7 +32,7 @@ const LONGEST: usize = 4;
 
 /// The steps in which a text is gone through where some string is short.
 const STEP: usize = 2;
-/// The steps where all are long enough.
+/// The longest steps, where all are long enough.
 const LONG_STEP: usize = 4;
 
 /// Strings by a gram of them, all of one length.
@@ -105,12 +105,13 @@ impl Grams {
         let chosen: Vec<(u32, &str)> =
             (0..).zip(texts.iter().map(|text| &**text)).filter(|(_, text)| is_right(text)).collect();
         let shortest = chosen.iter().map(|(_, text)| text.len()).min().unwrap_or_default();
-        // Half as many looks do not make up for many strings at each.
-        let few_at_each = (shortest >= bytes + LONG_STEP - 1)
-            .then(|| places_of(&chosen, bytes, LONG_STEP))
+        // Fewer looks do not make up for many strings at each.
+        let long_step = (shortest + 1).saturating_sub(bytes).min(LONG_STEP);
+        let few_at_each = (long_step > STEP)
+            .then(|| places_of(&chosen, bytes, long_step))
             .filter(|places| crowd(places) <= CROWD_MAX);
         let (step, places) = match few_at_each {
-            Some(places) => (LONG_STEP, places),
+            Some(places) => (long_step, places),
             None => (STEP, places_of(&chosen, bytes, STEP)),
         };
         // So sparse that a gram that is not sought is seldom taken for one that is.
@@ -131,6 +132,7 @@ impl Grams {
     ) -> ControlFlow<Result<(), TooMuch>> {
         match self.bytes {
             LONGEST if self.step == LONG_STEP => self.pass_over::<LONGEST, LONG_STEP>(text, compare),
+            LONGEST if self.step > STEP => self.pass_over::<LONGEST, 3>(text, compare),
             LONGEST => self.pass_over::<LONGEST, STEP>(text, compare),
             3 => self.pass_over::<3, STEP>(text, compare),
             2 => self.pass_over::<2, STEP>(text, compare),
@@ -249,7 +251,7 @@ mod tests {
     proptest! {
         #[test]
         fn strings_that_are_all_long_are_found_in_long_steps(
-            texts in vec("[a-h]{7,12}", 1..9),
+            texts in vec("[a-h]{6,12}", 1..9),
             within in vec("[a-hA-H]{0,9}", 9),
             places in vec(0..9_usize, 0..4),
         ) {
@@ -257,7 +259,8 @@ mod tests {
             places.iter().for_each(|&place| within[place].push_str(&texts[place % texts.len()]));
             let within = within.concat();
             let strings = Strings::new(texts.iter().map(|text| text.as_str().into()).collect());
-            prop_assert_eq!(strings.grams[0].step, LONG_STEP);
+            let shortest = texts.iter().map(String::len).min();
+            prop_assert_eq!(Some(strings.grams[0].step), shortest.map(|shortest| (shortest - 3).min(LONG_STEP)));
             prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
         }
     }
