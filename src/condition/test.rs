@@ -11,13 +11,15 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
-use regex::Regex;
 
 use super::{Field, Membership, Policy, Within, Zone};
 use crate::event::{Value, time};
 
+mod glob;
+mod pattern;
 pub mod strict;
 
+pub use pattern::{PATTERN_NESTING_MAX, Pattern};
 pub use strict::Strict;
 
 /// What a value must pass.
@@ -131,25 +133,9 @@ pub enum How {
     Contains,
 }
 
-/// A compiled pattern with the text it was compiled from.
-#[derive(Debug, Clone)]
-pub struct Pattern {
-    regex: Regex,
-    source: String,
-    glob: bool,
-    nocase: bool,
-}
-
 /// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Day(pub Weekday);
-
-/// The largest automaton that one pattern may compile into, in bytes.
-pub const PATTERN_BYTES_MAX: usize = 1 << 20;
-/// The deepest nesting of groups in a regular expression.
-pub const PATTERN_NESTING_MAX: u32 = 50;
-/// The longest text of a pattern, in bytes.
-pub const PATTERN_TEXT_MAX: usize = 4_096;
 
 impl Test {
     /// Whether a field with these values passes: whether any of them does. Tests that need more than the field's
@@ -170,7 +156,7 @@ impl Test {
             (Self::StartsWith(text), Value::String(value)) => text.starts(value),
             (Self::EndsWith(text), Value::String(value)) => text.ends(value),
             (Self::Contains(text), Value::String(value)) => text.is_in(value),
-            (Self::Fits(pattern), Value::String(value)) => pattern.regex.is_match(value),
+            (Self::Fits(pattern), Value::String(value)) => pattern.fits(value),
             (Self::InNetwork(network), Value::String(value)) => in_network(network, value),
             (Self::In(membership), Value::String(value)) => membership.holds(value),
             (Self::Number(comparison, number), value) => {
@@ -216,7 +202,7 @@ impl Test {
             Self::StartsWith(_) => "starts with",
             Self::EndsWith(_) => "ends with",
             Self::Contains(_) => "contains",
-            Self::Fits(pattern) if pattern.glob => "fits glob",
+            Self::Fits(pattern) if pattern.is_glob() => "fits glob",
             Self::Fits(_) => "fits regex",
             Self::InNetwork(_) => "in network",
             Self::In(_) => "in list",
@@ -240,7 +226,7 @@ impl Test {
             Self::Exists | Self::Null => String::new(),
             Self::Equals(literal) => literal.to_string(),
             Self::StartsWith(text) | Self::EndsWith(text) | Self::Contains(text) => text.written.to_string(),
-            Self::Fits(pattern) => pattern.source.clone(),
+            Self::Fits(pattern) => pattern.source().to_owned(),
             Self::InNetwork(network) => network.to_string(),
             Self::In(membership) => membership.list.name().to_owned(),
             Self::Number(_, number) => number.0.clone(),
@@ -264,7 +250,7 @@ impl Test {
             | Self::StartsWith(text)
             | Self::EndsWith(text)
             | Self::Contains(text) => text.nocase,
-            Self::Fits(pattern) => pattern.nocase,
+            Self::Fits(pattern) => pattern.ignores_case(),
             Self::Relates(relation, _) => relation.nocase,
             Self::Loosely(test) => test.nocase(),
             Self::Strictly(strict) => matches!(strict, Strict::AnyCase(..)),
@@ -286,7 +272,7 @@ impl fmt::Display for Test {
             | Self::StartsWith(text)
             | Self::EndsWith(text)
             | Self::Contains(text) => write!(f, " {:?}", text.written)?,
-            Self::Fits(pattern) => write!(f, " {:?}", pattern.source)?,
+            Self::Fits(pattern) => write!(f, " {:?}", pattern.source())?,
             other => write!(f, " {}", other.operand())?,
         }
         if self.nocase() { f.write_str(" (any case)") } else { Ok(()) }
@@ -585,83 +571,6 @@ impl How {
             Self::EndsWith => "ends with",
             Self::Contains => "contains",
         }
-    }
-}
-
-impl Pattern {
-    /// The text that it was compiled from.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Whether a string fits.
-    pub fn fits(&self, text: &str) -> bool {
-        self.regex.is_match(text)
-    }
-
-    /// Whether it is a glob, and not a regular expression.
-    pub fn is_glob(&self) -> bool {
-        self.glob
-    }
-
-    /// Whether the case of letters is ignored.
-    pub fn ignores_case(&self) -> bool {
-        self.nocase
-    }
-
-    /// Compiles a regular expression, which may fit anywhere in a value.
-    pub fn regex(source: &str, nocase: bool) -> Result<Self, String> {
-        Self::compile(source, source, false, nocase)
-    }
-
-    /// Compiles a glob, which must fit a whole value: `*` is any text, `?` any one character, `\` takes the next
-    /// character as it is.
-    pub fn glob(source: &str, nocase: bool) -> Result<Self, String> {
-        let mut regex = String::from(r"(?s)\A");
-        let mut chars = source.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '*' => regex.push_str(".*"),
-                '?' => regex.push('.'),
-                '\\' => match chars.next() {
-                    Some(escaped) => regex.push_str(&regex::escape(&escaped.to_string())),
-                    None => return Err("a lone `\\` at the end (write `\\\\` for a backslash)".to_owned()),
-                },
-                other => regex.push_str(&regex::escape(&other.to_string())),
-            }
-        }
-        regex.push_str(r"\z");
-        Self::compile(source, &regex, true, nocase)
-    }
-
-    fn compile(source: &str, regex: &str, glob: bool, nocase: bool) -> Result<Self, String> {
-        if source.len() > PATTERN_TEXT_MAX {
-            return Err(format!("longer than {PATTERN_TEXT_MAX} bytes"));
-        }
-        let regex = regex::RegexBuilder::new(regex)
-            .case_insensitive(nocase)
-            .size_limit(PATTERN_BYTES_MAX)
-            .nest_limit(PATTERN_NESTING_MAX)
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => format!("compiles to more than {PATTERN_BYTES_MAX} bytes"),
-                // The rest of the message draws the pattern again; its last line says what is wrong.
-                other => other.to_string().lines().last().unwrap_or("").trim_start_matches("error: ").to_owned(),
-            })?;
-        Ok(Self { regex, source: source.to_owned(), glob, nocase })
-    }
-}
-
-/// Patterns are the same if they were written the same.
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.source, self.glob, self.nocase) == (&other.source, other.glob, other.nocase)
-    }
-}
-impl Eq for Pattern {}
-impl Hash for Pattern {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.source, self.glob, self.nocase).hash(state);
     }
 }
 
