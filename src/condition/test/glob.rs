@@ -69,9 +69,12 @@ impl Runs {
 
     /// Whether a value is like that.
     pub fn fit(&self, value: &str) -> bool {
+        if self.nocase { self.fit_in_any_case(value) } else { self.stand_in(value.as_bytes()) }
+    }
+
+    fn fit_in_any_case(&self, value: &str) -> bool {
         let mut buffer = [0; 256];
         match buffer.get_mut(..value.len()) {
-            _ if !self.nocase => self.stand_in(value.as_bytes()),
             // As user agents and names are: not copied to the heap.
             Some(short) if value.is_ascii() => {
                 short.copy_from_slice(value.as_bytes());
@@ -83,15 +86,26 @@ impl Runs {
     }
 
     fn stand_in(&self, value: &[u8]) -> bool {
-        let Some(rest) = value.strip_prefix(&*self.first) else { return false };
+        let Some(rest) = behind(value, &self.first) else { return false };
         let Some(last) = &self.last else { return rest.is_empty() };
-        let Some(mut rest) = rest.strip_suffix(&**last) else { return false };
+        let Some(mut rest) = before(rest, last) else { return false };
         self.between.iter().all(|run| {
             let found = run.find(rest);
             rest = found.map_or(rest, |at| &rest[at + run.needle().len()..]);
             found.is_some()
         })
     }
+}
+
+/// What is behind the start of a value, if it starts so. To compare nothing with nothing takes long: an empty box points
+/// nowhere, and a masked load from there, as glibc does with AVX-512, is a fault that the processor has to suppress.
+fn behind<'v>(value: &'v [u8], start: &[u8]) -> Option<&'v [u8]> {
+    if start.is_empty() { Some(value) } else { value.strip_prefix(start) }
+}
+
+/// What is before the end of a value, if it ends so.
+fn before<'v>(value: &'v [u8], end: &[u8]) -> Option<&'v [u8]> {
+    if end.is_empty() { Some(value) } else { value.strip_suffix(end) }
 }
 
 /// The letter of ASCII in lower case that a regular expression takes for the same, if there is one: Unicode's simple case
