@@ -19,6 +19,7 @@ mod glob;
 mod pattern;
 pub mod strict;
 
+pub(crate) use glob::Part;
 pub use pattern::{PATTERN_NESTING_MAX, Pattern};
 pub use strict::Strict;
 

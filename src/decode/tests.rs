@@ -120,6 +120,16 @@ fn records_and_arrays() {
         "{\"Records\":[\n{\"eventVersion\":1},\n{\"a\":1}\n]}",
         &[r#"f:2 {"eventVersion":1}"#, r#"f:3 {"a":1}"#],
     );
+    let record = r#"{"eventVersion":"1","Records":[{"a":1} ]}"#;
+    check("Records of a record", record, &[&format!("f:1 {record}")]);
+    check("Records of a record, text follows", format!("{record} {{}}"), &[&format!("f:1 {record}"), "f:1 {}"]);
+    check(
+        "Records of a record, cut off",
+        r#"{"eventVersion":"1","Records":[{"a":1},{"b":"#,
+        &[
+            r#"f:1 rejects 44: `{"eventVersion":"1","Records":[{"a":1},{"b":`: not JSON: it ends where a value was expected at column 44"#,
+        ],
+    );
     check("Records, empty", r#"{"Records":[]}"#, &[]);
     check("Records with a name that is escaped", r#"{"\u0052ecords" : [{}]}"#, &["f:1 {}"]);
     check("Records twice", r#"{"Records":[{"a":1}],"Records":[{"b":2}]}"#, &[r#"f:1 {"a":1}"#, r#"f:1 {"b":2}"#]);

@@ -35,7 +35,7 @@ enum Content<'v, 'a> {
 impl Decoder<'_> {
     /// Takes a valid JSON object or array of which `value` is what a scan found.
     pub(super) fn value(&mut self, within: &mut Within<'_>, text: &str, value: &Value<'_>, wrappers: usize) {
-        match content(value).filter(|_| !text.starts_with(RECORD_START)) {
+        match content(text, value) {
             None => self.event(within, text.as_bytes(), nesting::openings(text.as_bytes())),
             Some(_) if wrappers >= self.limits.wrappers_max => {
                 self.reject(within, text.as_bytes(), self.wrapped_too_deep());
@@ -46,7 +46,7 @@ impl Decoder<'_> {
 
     /// Takes the complete elements of a wrapper that breaks off. Returns how much of `text` is dealt with.
     pub(super) fn salvage(&mut self, within: &mut Within<'_>, text: &str, value: &Value<'_>, wrappers: usize) -> usize {
-        let Some(content) = content(value) else { return 0 };
+        let Some(content) = content(text, value) else { return 0 };
         let (Content::Elements(elements) | Content::LogEvents(elements)) = content else { return 0 };
         // Without an object among them it is no wrapper but plain text, like `[12:30] started`.
         let holds_objects = elements.iter().any(|element| element.get().starts_with('{'));
@@ -170,7 +170,10 @@ impl Decoder<'_> {
 }
 
 /// What the value wraps; `None` if it is no wrapper.
-fn content<'v, 'a>(value: &'v Value<'a>) -> Option<Content<'v, 'a>> {
+fn content<'v, 'a>(text: &str, value: &'v Value<'a>) -> Option<Content<'v, 'a>> {
+    if text.starts_with(RECORD_START) {
+        return None;
+    }
     if let Some(elements) = value.elements.as_ref().or(value.records.as_ref()) {
         return Some(Content::Elements(elements));
     }

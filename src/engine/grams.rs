@@ -106,14 +106,12 @@ impl Grams {
             (0..).zip(texts.iter().map(|text| &**text)).filter(|(_, text)| is_right(text)).collect();
         let shortest = chosen.iter().map(|(_, text)| text.len()).min().unwrap_or_default();
         // Fewer looks do not make up for many strings at each.
-        let long_step = (shortest + 1).saturating_sub(bytes).min(LONG_STEP);
-        let few_at_each = (long_step > STEP)
-            .then(|| places_of(&chosen, bytes, long_step))
-            .filter(|places| crowd(places) <= CROWD_MAX);
-        let (step, places) = match few_at_each {
-            Some(places) => (long_step, places),
-            None => (STEP, places_of(&chosen, bytes, STEP)),
-        };
+        let longest = (shortest + 1).saturating_sub(bytes).min(LONG_STEP);
+        let few_at_each = (STEP + 1..=longest)
+            .rev()
+            .map(|step| (step, places_of(&chosen, bytes, step)))
+            .find(|(_, places)| crowd(places) <= CROWD_MAX);
+        let (step, places) = few_at_each.unwrap_or_else(|| (STEP, places_of(&chosen, bytes, STEP)));
         // So sparse that a gram that is not sought is seldom taken for one that is.
         let bits = (places.len() * 64).next_power_of_two().clamp(1 << 10, 1 << HASH_BITS);
         let mut filter: Box<[u64]> = vec![0; bits / 64].into();

@@ -5,7 +5,7 @@ use regex_syntax::{ParserBuilder, hir::Hir};
 
 use super::anchor::{Fit, part};
 use crate::condition::Pattern;
-use crate::condition::test::PATTERN_NESTING_MAX;
+use crate::condition::test::{PATTERN_NESTING_MAX, Part};
 
 mod inner;
 
@@ -16,20 +16,17 @@ const LITERAL_BYTES_MIN: usize = 3;
 
 /// How a value must fit that the pattern fits; `None` where the pattern does not say.
 pub fn parts(pattern: &Pattern) -> Option<Vec<Fit>> {
-    if pattern.is_glob() { Some(vec![of_glob(pattern)]) } else { of_regex(pattern) }
+    match pattern.glob_parts() {
+        Some(parts) => Some(vec![of_glob(&parts, pattern)]),
+        None => of_regex(pattern),
+    }
 }
 
 /// The longest run of a glob without wildcards.
-fn of_glob(pattern: &Pattern) -> Fit {
-    let mut runs = vec![String::new()];
-    let mut chars = pattern.source().chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' | '?' => runs.push(String::new()),
-            '\\' => runs.last_mut().into_iter().for_each(|run| run.extend(chars.next())),
-            other => runs.last_mut().into_iter().for_each(|run| run.push(other)),
-        }
-    }
+fn of_glob(parts: &[Part], pattern: &Pattern) -> Fit {
+    let plain = |part: &Part| if let Part::Plain(c) = part { Some(*c) } else { None };
+    let runs = parts.split(|part| plain(part).is_none()).map(|run| run.iter().filter_map(plain).collect());
+    let runs: Vec<String> = runs.collect();
     let usable = runs.iter().enumerate().filter(|(_, run)| is_safe(run, pattern));
     match usable.max_by_key(|(_, run)| run.len()) {
         Some((0, run)) => part(run, Fit::Start),

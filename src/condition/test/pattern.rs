@@ -1,10 +1,11 @@
 //! Patterns that a string may fit: globs and regular expressions.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use regex::Regex;
 
-use super::glob::{self, Runs, Wildcard};
+use super::glob::{self, Part, Runs};
 
 /// A compiled pattern with the text it was compiled from.
 #[derive(Debug, Clone)]
@@ -17,7 +18,7 @@ pub struct Pattern {
 
 #[derive(Debug, Clone)]
 enum Compiled {
-    Runs(Runs),
+    Runs(Arc<Runs>),
     Regex(Regex),
 }
 
@@ -52,9 +53,14 @@ impl Pattern {
         self.nocase
     }
 
+    /// The parts of a glob; none of a regular expression.
+    pub(crate) fn glob_parts(&self) -> Option<Vec<Part>> {
+        self.glob.then(|| glob::parse(&self.source).unwrap_or_default())
+    }
+
     /// Compiles a regular expression, which may fit anywhere in a value.
     pub fn regex(source: &str, nocase: bool) -> Result<Self, String> {
-        is_short(source)?;
+        check_length(source)?;
         let compiled = Compiled::Regex(regex(source, nocase)?);
         Ok(Self { compiled, source: source.to_owned(), glob: false, nocase })
     }
@@ -62,17 +68,17 @@ impl Pattern {
     /// Compiles a glob, which must fit a whole value: `*` is any text, `?` any one character, `\` takes the next
     /// character as it is.
     pub fn glob(source: &str, nocase: bool) -> Result<Self, String> {
-        is_short(source)?;
+        check_length(source)?;
         let glob = glob::parse(source)?;
         let compiled = match Runs::of(&glob, nocase) {
-            Some(runs) => Compiled::Runs(runs),
+            Some(runs) => Compiled::Runs(Arc::new(runs)),
             None => Compiled::Regex(regex(&spelt_out(&glob), nocase)?),
         };
         Ok(Self { compiled, source: source.to_owned(), glob: true, nocase })
     }
 }
 
-fn is_short(source: &str) -> Result<(), String> {
+fn check_length(source: &str) -> Result<(), String> {
     if source.len() > PATTERN_TEXT_MAX {
         return Err(format!("longer than {PATTERN_TEXT_MAX} bytes"));
     }
@@ -80,13 +86,13 @@ fn is_short(source: &str) -> Result<(), String> {
 }
 
 /// The regular expression that fits what a glob fits.
-fn spelt_out(glob: &[Result<char, Wildcard>]) -> String {
+fn spelt_out(glob: &[Part]) -> String {
     let mut regex = String::from(r"(?s)\A");
     for part in glob {
         match part {
-            Err(Wildcard::AnyText) => regex.push_str(".*"),
-            Err(Wildcard::AnyCharacter) => regex.push('.'),
-            Ok(plain) => regex.push_str(&regex::escape(plain.encode_utf8(&mut [0; 4]))),
+            Part::AnyText => regex.push_str(".*"),
+            Part::AnyCharacter => regex.push('.'),
+            Part::Plain(plain) => regex.push_str(&regex::escape(plain.encode_utf8(&mut [0; 4]))),
         }
     }
     regex.push_str(r"\z");
@@ -125,6 +131,10 @@ mod tests {
 
     use super::*;
 
+    fn by_regex(glob: &str, nocase: bool) -> Regex {
+        regex(&spelt_out(&glob::parse(glob).unwrap()), nocase).unwrap()
+    }
+
     proptest! {
         #[test]
         fn a_glob_fits_what_its_regular_expression_fits(
@@ -133,17 +143,59 @@ mod tests {
             text in "[abABkKsS*?é\n\u{17f}\u{212a}]{0,12}|a{100,300}[bs\u{17f}]?",
         ) {
             let glob = Pattern::glob(&source, nocase).unwrap();
-            let expected = regex(&spelt_out(&glob::parse(&source).unwrap()), nocase).unwrap().is_match(&text);
+            let expected = by_regex(&source, nocase).is_match(&text);
             prop_assert_eq!(glob.fits(&text), expected, "{} {}", source, text);
+        }
+    }
+
+    /// All texts of these characters that have so many at most.
+    fn all(characters: &[char], most: usize) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut longest = all.clone();
+        for _ in 0..most {
+            longest = longest.iter().flat_map(|text| characters.iter().map(move |c| format!("{text}{c}"))).collect();
+            all.extend_from_slice(&longest);
+        }
+        all
+    }
+
+    #[test]
+    fn every_short_glob_fits_what_its_regular_expression_fits() {
+        let texts = all(&['a', 'b'], 6);
+        for source in all(&['a', 'b', '*'], 5) {
+            let (glob, expected) = (Pattern::glob(&source, false).unwrap(), by_regex(&source, false));
+            for text in &texts {
+                assert_eq!(glob.fits(text), expected.is_match(text), "{source} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn case_is_ignored_as_a_regular_expression_ignores_it() {
+        let long = |length: usize| format!("A{}B", "x".repeat(length - 2));
+        for (glob, text, fits) in [
+            ("*k*", "\u{212a}", true),
+            ("*S", "é\u{17f}", true),
+            ("k*s", "Ké\u{17f}", true),
+            ("a*x*b", &long(255), true),
+            ("a*x*b", &long(256), true),
+            ("a*x*b", &long(257), true),
+            ("A*Xb*b", &long(300), false),
+            ("*I*", "\u{130}", false),
+            ("É*a", "éA", true),
+        ] {
+            assert_eq!(Pattern::glob(glob, true).unwrap().fits(text), fits, "{glob} {text}");
+            assert_eq!(by_regex(glob, true).is_match(text), fits, "{glob} {text}");
         }
     }
 
     #[test]
     fn a_glob_of_many_wildcards_is_judged_in_time() {
-        let glob = Pattern::glob(&"*a".repeat(2_000), true).unwrap();
-        assert!(glob.fits(&"A".repeat(1_000_000)));
-        assert!(!glob.fits(&"b".repeat(1_000_000)));
-        let glob = Pattern::glob(&format!("*{}b*", "a".repeat(4_000)), false).unwrap();
-        assert!(!glob.fits(&"a".repeat(1_000_000)));
+        let begun = std::time::Instant::now();
+        let many = format!("{}*c*", "*a".repeat(2_000));
+        assert!(!Pattern::glob(&many, true).unwrap().fits(&"A".repeat(1_000_000)));
+        let long = format!("*{}b*", "a".repeat(4_000));
+        assert!(!Pattern::glob(&long, false).unwrap().fits(&"a".repeat(1_000_000)));
+        assert!(begun.elapsed().as_secs() < 120, "{:?}", begun.elapsed());
     }
 }
