@@ -22,6 +22,7 @@ mod fold;
 mod grams;
 mod index;
 mod literal;
+mod pairs;
 mod program;
 mod spell;
 pub mod trial;
@@ -317,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn a_word_in_a_name_leads_nowhere() {
+        let set = set(&["[match]\n\"**|contains\" = \"username\"\n".to_owned()]);
+        for (event, expected) in [
+            (r#"{"userName":"ines"}"#, 0),
+            (r#"{"userName" : ["a"],"theUserNames":{"b":1}}"#, 0),
+            (r#"{"a":"a userName"}"#, 1),
+            (r#"{"a":"userName\":"}"#, 1),
+            (r#"{"a":"userN\u0061me"}"#, 1),
+            (r#"{"a":["userName"],"userName":1}"#, 1),
+        ] {
+            assert_eq!(candidates(&set, event), expected, "{event}");
+        }
+    }
+
+    #[test]
     fn rules_that_only_common_values_lead_to_are_told() {
         for line in [
             "outcome = \"success\"",
@@ -324,7 +340,7 @@ mod tests {
             "\"userAgent|exists\" = true",
             "\"eventName|not\" = \"x\"",
             "\"**|contains\" = \"ws\"",
-            "\"**|contains\" = [\"Mimikatz\", \"userIdentity\"]",
+            "\"**|contains\" = [\"Mimikatz\", \"AmazonAWS\"]",
         ] {
             assert_eq!(set(&[format!("[match]\n{line}\n")]).unanchored().count(), 1, "{line}");
         }

@@ -124,7 +124,7 @@ fn of_predicate(predicate: &Predicate) -> Option<Anchors> {
     Some(Anchors { keys: fits.into_iter().map(key).collect(), cost })
 }
 
-/// The whole text of the event is looked at, names and all, and what is short stands in most of them.
+/// The whole text of the event is looked at, and what is short stands in most of them.
 fn anywhere(fits: Vec<Fit>) -> Option<Anchors> {
     let part = |fit| match fit {
         Fit::Exact(text) | Fit::Start(text) | Fit::End(text) | Fit::Part(text) if text.len() >= ANYWHERE_BYTES_MIN => {
@@ -133,7 +133,7 @@ fn anywhere(fits: Vec<Fit>) -> Option<Anchors> {
         _ => None,
     };
     let parts: Vec<String> = fits.into_iter().map(part).collect::<Option<_>>()?;
-    let cost = if parts.iter().any(|part| USUAL_TEXT.contains(part.as_str())) { COMMON } else { ANYWHERE_COST };
+    let cost = if parts.iter().any(|part| USUAL_VALUES.contains(part.as_str())) { COMMON } else { ANYWHERE_COST };
     (!parts.is_empty()).then(|| Anchors { keys: parts.into_iter().map(Key::Anywhere).collect(), cost })
 }
 
@@ -262,13 +262,15 @@ const PAIR_COST: u32 = 5;
 /// The cost of what is looked for in all that an event says.
 const ANYWHERE_COST: u32 = 100;
 
-/// What nearly every record has, names and values.
-const USUAL_TEXT: &str = "eventversion useridentity type iamuser assumedrole awsservice principalid arn:aws:iam:: \
-    arn:aws:sts:: assumed-role/ user/ role/ accountid accesskeyid username sessioncontext sessionissuer attributes \
-    creationdate mfaauthenticated invokedby eventtime eventsource amazonaws.com eventname awsregion us-east-1 \
-    sourceipaddress useragent aws-cli/ requestparameters responseelements additionaleventdata requestid eventid readonly \
-    true false null resources eventtype awsapicall managementevent recipientaccountid eventcategory management data \
-    tlsdetails tlsversion ciphersuite clientprovidedhostheader";
+/// What stands among the values of nearly every record.
+pub const USUAL_VALUES: &str = "iamuser assumedrole awsservice arn:aws:iam:: arn:aws:sts:: assumed-role/ user/ role/ false \
+    amazonaws.com us-east-1 aws-cli/ awsapicall management 2026-01-01t00:00:00z";
+
+/// The names in it.
+pub const USUAL_NAMES: &str = "eventversion useridentity type principalid arn accountid accesskeyid username sessioncontext \
+    sessionissuer attributes creationdate mfaauthenticated invokedby eventtime eventsource eventname awsregion \
+    sourceipaddress useragent requestparameters responseelements additionaleventdata requestid eventid readonly resources \
+    eventtype managementevent recipientaccountid eventcategory tlsdetails tlsversion ciphersuite clientprovidedhostheader";
 
 /// The cost of a call that trails are full of: of the parameters that a rule asks for, any tells more.
 const EVERYDAY_COST: u32 = 40;

@@ -5,18 +5,23 @@
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
-//! Grams are four bytes, fewer in strings of less than five.
+//! Grams are four bytes, fewer in strings of less than five; but the shortest strings, if they are few, go by pairs of bytes
+//! instead (`pairs`), since shorter steps would cost all the others too.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
+use super::pairs::Pairs;
+
 /// Strings to look for.
 #[derive(Debug, Default)]
 pub struct Strings {
     texts: Vec<Box<str>>,
-    /// By the length of the grams.
+    /// Of the shortest, if they are few.
+    pairs: Pairs,
+    /// Of the others, by the length of the grams.
     grams: Vec<Grams>,
 }
 
@@ -26,6 +31,9 @@ pub struct TooMuch;
 
 /// How many strings may be compared with what stands in a text, beside one for each of its bytes.
 const COMPARED_MAX: usize = 16_384;
+
+/// So many strings go by pairs at most.
+const PAIRS_MAX: usize = 24;
 
 /// How long grams are at most, in bytes.
 const LONGEST: usize = 4;
@@ -57,9 +65,18 @@ impl Strings {
     /// What looks for the texts, whose numbers are their places. None has less than two bytes, and all are in lower case.
     pub fn new(texts: Vec<Box<str>>) -> Self {
         debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
-        let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&texts, bytes)).collect();
+        let shorter = |bytes: usize| texts.iter().filter(move |text| text.len() < bytes).count();
+        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes by pairs.
+        let from = [LONGEST + LONG_STEP - 1, LONGEST + STEP - 1, LONGEST, 0]
+            .into_iter()
+            .find(|&from| shorter(from) <= PAIRS_MAX);
+        let is_short = |text: &str| text.len() < from.unwrap_or_default();
+        let numbered = || (0..).zip(texts.iter().map(|text| &**text));
+        let pairs = Pairs::of(numbered().filter(|(_, text)| is_short(text)));
+        let others: Vec<(u32, &str)> = numbered().filter(|(_, text)| !is_short(text)).collect();
+        let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&others, bytes)).collect();
         grams.retain(|grams| !grams.places.is_empty());
-        Self { texts, grams }
+        Self { texts, pairs, grams }
     }
 
     /// Whether there are none.
@@ -93,17 +110,24 @@ impl Strings {
             }
             if left == 0 { ControlFlow::Break(Err(TooMuch)) } else { ControlFlow::Continue(()) }
         };
-        let looked = self.grams.iter().try_for_each(|grams| grams.look_through(text.as_bytes(), &mut compare));
-        looked.break_value().unwrap_or(Ok(()))
+        self.look_through(text.as_bytes(), &mut compare).break_value().unwrap_or(Ok(()))
+    }
+
+    fn look_through(
+        &self,
+        text: &[u8],
+        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
+    ) -> ControlFlow<Result<(), TooMuch>> {
+        self.pairs.look_through(text, compare)?;
+        self.grams.iter().try_for_each(|grams| grams.look_through(text, compare))
     }
 }
 
 impl Grams {
     /// Those of the texts that grams of a length are right for.
-    fn of(texts: &[Box<str>], bytes: usize) -> Self {
+    fn of(texts: &[(u32, &str)], bytes: usize) -> Self {
         let is_right = |text: &str| bytes == (text.len() + 1 - STEP).min(LONGEST);
-        let chosen: Vec<(u32, &str)> =
-            (0..).zip(texts.iter().map(|text| &**text)).filter(|(_, text)| is_right(text)).collect();
+        let chosen: Vec<(u32, &str)> = texts.iter().copied().filter(|(_, text)| is_right(text)).collect();
         let shortest = chosen.iter().map(|(_, text)| text.len()).min().unwrap_or_default();
         // Fewer looks do not make up for many strings at each.
         let longest = (shortest + 1).saturating_sub(bytes).min(LONG_STEP);
@@ -239,7 +263,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_occurrence_is_found_and_nothing_else(
-            texts in vec("[ab]{2,7}|[ab{é]{2,7}", 0..9),
+            texts in vec("[ab]{2,7}|[ab{é]{2,7}", 0..60),
             within in "[abABc{é\\[]{0,60}",
         ) {
             prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
@@ -249,7 +273,7 @@ mod tests {
     proptest! {
         #[test]
         fn strings_that_are_all_long_are_found_in_long_steps(
-            texts in vec("[a-h]{6,12}", 1..9),
+            texts in prop_oneof![vec("[a-h]{7,12}", 1..9), vec("[a-h]{6}", PAIRS_MAX + 1..40)],
             within in vec("[a-hA-H]{0,9}", 9),
             places in vec(0..9_usize, 0..4),
         ) {
@@ -257,8 +281,7 @@ mod tests {
             places.iter().for_each(|&place| within[place].push_str(&texts[place % texts.len()]));
             let within = within.concat();
             let strings = Strings::new(texts.iter().map(|text| text.as_str().into()).collect());
-            let shortest = texts.iter().map(String::len).min();
-            prop_assert_eq!(Some(strings.grams[0].step), shortest.map(|shortest| (shortest - 3).min(LONG_STEP)));
+            prop_assert_eq!(strings.grams[0].step, if texts[0].len() == 6 && texts.len() > PAIRS_MAX { 3 } else { LONG_STEP });
             prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
         }
     }

@@ -267,14 +267,14 @@ impl Index {
         }
     }
 
-    /// The record's text is passed once for all its strings, with the names and the signs between them. Only what is
-    /// written with escapes has to be looked at by itself.
+    /// The record's text is passed once for all its strings, with the signs between them and with names, which are left out
+    /// where they are plain. Only what is written with escapes has to be looked at by itself.
     fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffers: &mut Buffers) {
-        self.anywhere.look_up_in_any_case(event.text(), memo, &mut buffers.folded);
+        self.anywhere.look_up_in_any_case(event.text(), memo, &mut buffers.folded, is_no_name);
         if memchr::memchr(b'\\', event.text().as_bytes()).is_some() {
             buffers.unescaped.clear();
             event.write_escaped(&mut buffers.unescaped);
-            self.anywhere.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded);
+            self.anywhere.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded, |_, _| true);
         }
     }
 }
@@ -441,27 +441,39 @@ impl Parts {
         self.strings = Strings::new(texts);
     }
 
-    /// Looks for all strings within a text.
-    fn look_up_in_any_case(&self, text: &str, memo: &mut Memo, buffer: &mut String) {
+    /// Looks for all strings within a text, where they are what is asked for.
+    fn look_up_in_any_case(
+        &self,
+        text: &str,
+        memo: &mut Memo,
+        buffer: &mut String,
+        is_asked: impl Fn(&str, usize) -> bool,
+    ) {
         if text.is_ascii() {
-            return self.look_up(text, memo);
+            return self.look_up_where(text, memo, |end| is_asked(text, end));
         }
         fold(text, buffer);
-        self.look_up(buffer, memo);
+        self.look_up_where(buffer, memo, |end| is_asked(buffer, end));
     }
 
     /// Looks for all strings within a value that is ASCII or folded.
     fn look_up(&self, text: &str, memo: &mut Memo) {
+        self.look_up_where(text, memo, |_| true);
+    }
+
+    fn look_up_where(&self, text: &str, memo: &mut Memo, is_asked: impl Fn(usize) -> bool) {
         let looked = self.strings.find(text, |number, start| {
-            let is_at_end = || self.strings.ends_at(number, start) == text.len();
-            for &(place, rule) in &self.rules[number] {
-                let stands = match place {
-                    Where::Start => start == 0,
-                    Where::End => is_at_end(),
-                    Where::Anywhere => true,
-                };
-                if stands {
-                    memo.propose(rule);
+            let end = self.strings.ends_at(number, start);
+            if is_asked(end) {
+                for &(place, rule) in &self.rules[number] {
+                    let stands = match place {
+                        Where::Start => start == 0,
+                        Where::End => end == text.len(),
+                        Where::Anywhere => true,
+                    };
+                    if stands {
+                        memo.propose(rule);
+                    }
                 }
             }
             ControlFlow::Continue(self.rules[number].len())
@@ -470,6 +482,18 @@ impl Parts {
             self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));
         }
     }
+}
+
+/// Whether what ends here in the text of a record may be part of a string, and not only of a name. Where that is not plain from
+/// what is near, it may be.
+fn is_no_name(text: &str, end: usize) -> bool {
+    const NEAR: usize = 256;
+    let rest = &text.as_bytes()[end..];
+    let rest = &rest[..rest.len().min(NEAR)];
+    let Some(quote) = memchr::memchr(b'"', rest) else { return true };
+    // Behind an escape the string goes on.
+    let is_closed = !rest[..quote].contains(&b'\\');
+    !(is_closed && rest[quote + 1..].trim_ascii_start().starts_with(b":"))
 }
 
 impl Networks {
