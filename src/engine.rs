@@ -22,9 +22,9 @@ mod fold;
 mod grams;
 mod index;
 mod literal;
-mod pairs;
 mod program;
 mod spell;
+mod threes;
 pub mod trial;
 
 use index::{Buffers, Index};

@@ -34,7 +34,7 @@ fn file(number: usize, (selection, condition): (String, &'static str)) -> Writte
 
 fn foreign(rng: &mut Rng) -> (String, &'static str) {
     let text = match rng.u8(..30) {
-        0 => format!("  selection:\n{}", listed(rng, 24, "    - ", |rng| format!("'{} {}'", lower(rng), word(rng)))),
+        0 => format!("  selection:\n{}", listed(rng, 24, "    - ", |rng| format!("'{}'", words(rng)))),
         1..=2 => return detection(rng),
         3..=6 => format!(
             "  selection:\n    TargetObject|contains: '\\{}\\{}\\'\n    Details|startswith: '{}'\n",
@@ -62,6 +62,14 @@ fn foreign(rng: &mut Rng) -> (String, &'static str) {
 
 fn listed(rng: &mut Rng, most: usize, before: &str, mut item: impl FnMut(&mut Rng) -> String) -> String {
     (0..rng.usize(1..=most)).map(|_| format!("{before}{}\n", item(rng))).collect()
+}
+
+/// What a rule looks for anywhere: two words, or, one time in twelve, something short.
+fn words(rng: &mut Rng) -> String {
+    if rng.u8(..12) > 0 {
+        return format!("{} {}", lower(rng), word(rng));
+    }
+    (0..rng.usize(3..7)).map(|_| rng.lowercase()).collect()
 }
 
 /// A word of small letters.

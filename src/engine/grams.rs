@@ -5,22 +5,22 @@
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
-//! Grams are four bytes, fewer in strings of less than five; but the shortest strings, if they are few, go by pairs of bytes
-//! instead (`pairs`), since shorter steps would cost all the others too.
+//! Grams are four bytes, fewer in strings of less than five; but the shortest strings, if they are few, go by threes of bytes
+//! instead (`threes`), since shorter steps would cost all the others too.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::pairs::Pairs;
+use super::threes::Threes;
 
 /// Strings to look for.
 #[derive(Debug, Default)]
 pub struct Strings {
     texts: Vec<Box<str>>,
     /// Of the shortest, if they are few.
-    pairs: Pairs,
+    threes: Threes,
     /// Of the others, by the length of the grams.
     grams: Vec<Grams>,
 }
@@ -32,8 +32,8 @@ pub struct TooMuch;
 /// How many strings may be compared with what stands in a text, beside one for each of its bytes.
 const COMPARED_MAX: usize = 16_384;
 
-/// So many strings go by pairs at most.
-const PAIRS_MAX: usize = 24;
+/// So many strings go by threes of bytes at most.
+const THREES_MAX: usize = 64;
 
 /// How long grams are at most, in bytes.
 const LONGEST: usize = 4;
@@ -66,17 +66,17 @@ impl Strings {
     pub fn new(texts: Vec<Box<str>>) -> Self {
         debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
         let shorter = |bytes: usize| texts.iter().filter(move |text| text.len() < bytes).count();
-        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes by pairs.
+        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes by threes.
         let from = [LONGEST + LONG_STEP - 1, LONGEST + STEP - 1, LONGEST, 0]
             .into_iter()
-            .find(|&from| shorter(from) <= PAIRS_MAX);
-        let is_short = |text: &str| text.len() < from.unwrap_or_default();
+            .find(|&from| shorter(from) <= THREES_MAX);
+        let is_short = |text: &str| (3..from.unwrap_or_default()).contains(&text.len());
         let numbered = || (0..).zip(texts.iter().map(|text| &**text));
-        let pairs = Pairs::of(numbered().filter(|(_, text)| is_short(text)));
+        let threes = Threes::of(numbered().filter(|(_, text)| is_short(text)));
         let others: Vec<(u32, &str)> = numbered().filter(|(_, text)| !is_short(text)).collect();
         let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&others, bytes)).collect();
         grams.retain(|grams| !grams.places.is_empty());
-        Self { texts, pairs, grams }
+        Self { texts, threes, grams }
     }
 
     /// Whether there are none.
@@ -118,7 +118,7 @@ impl Strings {
         text: &[u8],
         compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
     ) -> ControlFlow<Result<(), TooMuch>> {
-        self.pairs.look_through(text, compare)?;
+        self.threes.look_through(text, compare)?;
         self.grams.iter().try_for_each(|grams| grams.look_through(text, compare))
     }
 }
@@ -273,7 +273,7 @@ mod tests {
     proptest! {
         #[test]
         fn strings_that_are_all_long_are_found_in_long_steps(
-            texts in prop_oneof![vec("[a-h]{7,12}", 1..9), vec("[a-h]{6}", PAIRS_MAX + 1..40)],
+            texts in prop_oneof![vec("[a-h]{7,12}", 1..9), vec("[a-h]{6}", THREES_MAX + 1..THREES_MAX + 20)],
             within in vec("[a-hA-H]{0,9}", 9),
             places in vec(0..9_usize, 0..4),
         ) {
@@ -281,7 +281,7 @@ mod tests {
             places.iter().for_each(|&place| within[place].push_str(&texts[place % texts.len()]));
             let within = within.concat();
             let strings = Strings::new(texts.iter().map(|text| text.as_str().into()).collect());
-            prop_assert_eq!(strings.grams[0].step, if texts[0].len() == 6 && texts.len() > PAIRS_MAX { 3 } else { LONG_STEP });
+            prop_assert_eq!(strings.grams[0].step, if texts[0].len() == 6 && texts.len() > THREES_MAX { 3 } else { LONG_STEP });
             prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
         }
     }
