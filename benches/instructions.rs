@@ -6,8 +6,8 @@
 //! events in the same run, which moves little from one compiler to the next.
 //!
 //! The program behind it goes through standard input, for profilers too: `--run RULES PASSES` goes so often through the
-//! events that `--events` writes. RULES is a number of rules like the shipped, or `sigma-740`,
-//! `collection-3000`, `mixed-1000`, `exact-1000`.
+//! events that `--events` writes. RULES is a number of rules like the shipped, or `sigma-740`, `collection-3000`,
+//! `mixed-1000`, `exact-1000`, or an operator with a number, as `glob-1000`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may assume, and tell")]
 
