@@ -1,5 +1,6 @@
 //! The tests that a value can be put to, with their exact meaning.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::fmt;
@@ -291,6 +292,14 @@ pub(crate) fn digits(number: i64, buffer: &mut [u8; 20]) -> &str {
     let mut left = &mut buffer[..];
     let unused = write!(left, "{number}").map_or(0, |()| left.len());
     str::from_utf8(&buffer[..20 - unused]).unwrap_or("")
+}
+
+/// ASCII in lower case: what is short, as user agents and names are, without an allocation.
+pub(crate) fn in_lower_case<'b>(text: &[u8], buffer: &'b mut [u8; 256]) -> Cow<'b, [u8]> {
+    let Some(short) = buffer.get_mut(..text.len()) else { return Cow::Owned(text.to_ascii_lowercase()) };
+    short.copy_from_slice(text);
+    short.make_ascii_lowercase();
+    Cow::Borrowed(short)
 }
 
 /// Whether a string is the text of a number, as JSON has them.

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 
+use super::in_lower_case;
+
 /// A part of a glob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -108,14 +110,6 @@ impl Runs {
     fn is(&self, stretch: &[u8], run: &[u8]) -> bool {
         run.is_empty() || if self.nocase { stretch.eq_ignore_ascii_case(run) } else { stretch == run }
     }
-}
-
-/// A value in lower case: what is short, as user agents and names are, without an allocation.
-fn in_lower_case<'b>(value: &[u8], buffer: &'b mut [u8; 256]) -> Cow<'b, [u8]> {
-    let Some(short) = buffer.get_mut(..value.len()) else { return Cow::Owned(value.to_ascii_lowercase()) };
-    short.copy_from_slice(value);
-    short.make_ascii_lowercase();
-    Cow::Borrowed(short)
 }
 
 /// The letter of ASCII that a regular expression takes for the same in any case, if there is one: Unicode's simple case folding

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
+use crate::condition::test::in_lower_case;
 use crate::condition::{Literal, Predicate, Test};
 use crate::engine::anchor::first_part;
 use crate::engine::grams::Strings;
@@ -76,17 +77,13 @@ fn part(test: &Test) -> Option<&str> {
     }
 }
 
-/// Whether a string is in a set of strings in lower case. Short ASCII, as names are, is not copied to the heap for it.
+/// Whether a string is in a set of strings in lower case.
 fn is_in(text: &str, texts: &HashSet<Box<str>, RandomState>) -> bool {
-    let mut buffer = [0; 128];
-    match buffer.get_mut(..text.len()) {
-        Some(short) if text.is_ascii() => {
-            short.copy_from_slice(text.as_bytes());
-            short.make_ascii_lowercase();
-            std::str::from_utf8(short).is_ok_and(|text| texts.contains(text))
-        }
-        _ => texts.contains(text.to_lowercase().as_str()),
+    if !text.is_ascii() {
+        return texts.contains(text.to_lowercase().as_str());
     }
+    let mut buffer = [0; 256];
+    std::str::from_utf8(&in_lower_case(text.as_bytes(), &mut buffer)).is_ok_and(|text| texts.contains(text))
 }
 
 /// What is found without regard to case is put to its test. Beyond ASCII, where letters change their length with their case,
