@@ -16,6 +16,9 @@ pub(super) struct Stops {
 /// So many bytes are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
 
+/// So many bytes come between looks at how much room there is.
+const PART: usize = 64 * BLOCK;
+
 /// So many stops of a block are written down without asking how many there are: hardly a block has more, and a guess at the
 /// number that fails takes longer.
 const FEW: usize = 16;
@@ -34,36 +37,47 @@ impl Stops {
     #[inline(always)]
     fn find_by<S: Simd>(&mut self, simd: S, text: &[u8]) {
         self.count = 0;
-        let (blocks, rest) = text.as_chunks();
-        for (number, block) in blocks.iter().enumerate() {
-            self.find_in(simd, block, number * BLOCK);
+        for (number, part) in text.chunks(PART).enumerate() {
+            let room = self.room();
+            self.count += find_in(simd, part, (number * PART) as u32, room);
         }
-        let mut block = [b' '; BLOCK];
-        block[..rest.len()].copy_from_slice(rest);
-        self.find_in(simd, &block, blocks.len() * BLOCK);
     }
 
-    /// Adds those of a block that starts at a place.
-    #[inline(always)]
-    fn find_in<S: Simd>(&mut self, simd: S, block: &[u8; BLOCK], start: usize) {
-        let found = stops(simd, block);
-        let room = self.room();
-        if compresses(simd.level()) {
-            write_together(simd, found, start as u32, room);
-        } else {
-            write_singly(found.to_bitmask(), start as u32, room);
-        }
-        self.count += found.to_bitmask().count_ones() as usize;
-    }
-
-    /// Room for all that a block may have.
-    #[inline(always)]
+    /// Room for all that a part may have, and a block more.
     fn room(&mut self) -> &mut [u32] {
-        if self.places.len() < self.count + BLOCK {
-            self.places.resize((self.count + BLOCK) * 2, 0);
+        let needed = self.count + PART + BLOCK;
+        if self.places.len() < needed {
+            self.places.resize(needed * 2, 0);
         }
-        &mut self.places[self.count..self.count + BLOCK]
+        &mut self.places[self.count..needed]
     }
+}
+
+/// Writes down the stops of a part that starts at a place, and says how many there are. Nothing but the stops is written to
+/// memory on the way, nor read from there: where in memory it lay would count.
+#[inline(always)]
+fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> usize {
+    let (blocks, rest) = part.as_chunks();
+    let (mut count, mut at) = (0, start);
+    for block in blocks {
+        count += write(simd, block, at, &mut room[count..count + BLOCK]);
+        at += BLOCK as u32;
+    }
+    let mut block = [b' '; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    count + write(simd, &block, at, &mut room[count..count + BLOCK])
+}
+
+/// Writes down the stops of a block that starts at a place, and says how many there are.
+#[inline(always)]
+fn write<S: Simd>(simd: S, block: &[u8; BLOCK], start: u32, room: &mut [u32]) -> usize {
+    let found = stops(simd, block);
+    if compresses(simd.level()) {
+        write_together(simd, found, start, room);
+    } else {
+        write_singly(found.to_bitmask(), start, room);
+    }
+    found.to_bitmask().count_ones() as usize
 }
 
 /// The stops of a block.
