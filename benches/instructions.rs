@@ -87,6 +87,7 @@ fn rules_of(set: &str) -> Option<Vec<Rule>> {
     let count = count.parse().unwrap();
     Some(match kind {
         "sigma" => rules::read(&sigma::sigma(count)),
+        "calls" => rules::read(&sigma::calls(count)),
         "collection" => rules::read(&sigma::collection(count)),
         operator if rules::OPERATORS.contains(&operator) => rules::read(&rules::of_operator(operator, count)),
         "mixed" => rules::of_patterns(&pattern::mixed(count)),

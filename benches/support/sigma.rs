@@ -19,6 +19,20 @@ pub fn collection(count: usize) -> Vec<Written> {
     (0..count).map(|number| file(number, foreign(&mut rng))).collect()
 }
 
+/// As collections with a rule for each call that attackers are known to make are: two rules a call, one of them for where
+/// it failed. Everyday calls are among them.
+pub fn calls(count: usize) -> Vec<Written> {
+    let mut rng = Rng::with_seed(23);
+    let common = CALLS_COMMON.iter().map(|&(service, call)| (format!("{service}.amazonaws.com"), call.to_owned()));
+    let rare: Vec<_> = (0..count).map(|_| (service(&mut rng), call(&mut rng))).collect();
+    let pairs = common.chain(rare).flat_map(|(service, call)| {
+        let made = format!("  selection:\n    eventSource: {service}\n    eventName: {call}\n");
+        let failed = format!("{made}  code:\n    errorCode|exists: true\n  message:\n    errorMessage|exists: true\n");
+        [(made, "selection"), (failed, "selection and (code or message)")]
+    });
+    pairs.take(count).enumerate().map(|(number, rule)| file(number, rule)).collect()
+}
+
 fn written(number: usize, rng: &mut Rng) -> Written {
     file(number, detection(rng))
 }
