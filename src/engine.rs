@@ -23,8 +23,8 @@ mod grams;
 mod index;
 mod literal;
 mod program;
+mod sieve;
 mod spell;
-mod threes;
 pub mod trial;
 
 use index::{Buffers, Index};

@@ -5,23 +5,21 @@
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
-//! Grams are four bytes, fewer in strings of less than five; but the shortest strings, if they are few, go by threes of bytes
-//! instead (`threes`), since shorter steps would cost all the others too.
+//! Grams are four bytes, fewer in strings of less than five. But where strings are few, and of the shortest in any case, three
+//! bytes are remembered and looked for at every place, by way of a sieve (`sieve`): short steps would cost all the others too.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::threes::Threes;
+use super::sieve::Sieve;
 
 /// Strings to look for.
 #[derive(Debug, Default)]
 pub struct Strings {
     texts: Vec<Box<str>>,
-    /// Of the shortest, if they are few.
-    threes: Threes,
-    /// Of the others, by the length of the grams.
+    /// Of the shortest, if they are few; then of the others, by the length of the grams.
     grams: Vec<Grams>,
 }
 
@@ -32,8 +30,11 @@ pub struct TooMuch;
 /// How many strings may be compared with what stands in a text, beside one for each of its bytes.
 const COMPARED_MAX: usize = 16_384;
 
-/// So many strings go by threes of bytes at most.
-const THREES_MAX: usize = 64;
+/// So many strings go through a sieve at most.
+const SIEVED_MAX: usize = 2_048;
+
+/// How long the grams of those are, in bytes.
+const SIEVED: usize = 3;
 
 /// How long grams are at most, in bytes.
 const LONGEST: usize = 4;
@@ -49,6 +50,8 @@ struct Grams {
     bytes: usize,
     /// The steps in which a text is gone through; of each string so many grams are remembered.
     step: usize,
+    /// What finds the places where it is worth looking, where that is not every step.
+    sieve: Option<Sieve>,
     /// A bit for each hash of a gram; so many words that a power of two is one more than the last bit's number.
     filter: Box<[u64]>,
     /// By gram: the number of the string, and where the gram stands in it.
@@ -64,19 +67,25 @@ const CROWD_MAX: usize = 8;
 impl Strings {
     /// What looks for the texts, whose numbers are their places. None has less than two bytes, and all are in lower case.
     pub fn new(texts: Vec<Box<str>>) -> Self {
+        Self::sieving(texts, SIEVED_MAX)
+    }
+
+    /// The same, with so many that go through a sieve at most.
+    fn sieving(texts: Vec<Box<str>>, sieved_max: usize) -> Self {
         debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
         let shorter = |bytes: usize| texts.iter().filter(move |text| text.len() < bytes).count();
-        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes by threes.
-        let from = [LONGEST + LONG_STEP - 1, LONGEST + STEP - 1, LONGEST, 0]
+        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes through the sieve.
+        let from = [usize::MAX, LONGEST + LONG_STEP - 1, LONGEST + STEP - 1, LONGEST, 0]
             .into_iter()
-            .find(|&from| shorter(from) <= THREES_MAX);
-        let is_short = |text: &str| (3..from.unwrap_or_default()).contains(&text.len());
-        let numbered = || (0..).zip(texts.iter().map(|text| &**text));
-        let threes = Threes::of(numbered().filter(|(_, text)| is_short(text)));
-        let others: Vec<(u32, &str)> = numbered().filter(|(_, text)| !is_short(text)).collect();
-        let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&others, bytes)).collect();
+            .find(|&from| shorter(from) <= sieved_max);
+        let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
+        let numbered = (0..).zip(texts.iter().map(|text| &**text));
+        let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
+        let mut grams: Vec<Grams> = std::iter::once(Grams::sieved(&sieved))
+            .chain((1..=LONGEST).map(|bytes| Grams::of(&others, bytes)))
+            .collect();
         grams.retain(|grams| !grams.places.is_empty());
-        Self { texts, threes, grams }
+        Self { texts, grams }
     }
 
     /// Whether there are none.
@@ -118,7 +127,6 @@ impl Strings {
         text: &[u8],
         compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
     ) -> ControlFlow<Result<(), TooMuch>> {
-        self.threes.look_through(text, compare)?;
         self.grams.iter().try_for_each(|grams| grams.look_through(text, compare))
     }
 }
@@ -136,6 +144,22 @@ impl Grams {
             .map(|step| (step, places_of(&chosen, bytes, step)))
             .find(|(_, places)| crowd(places) <= CROWD_MAX);
         let (step, places) = few_at_each.unwrap_or_else(|| (STEP, places_of(&chosen, bytes, STEP)));
+        Self::at(bytes, step, None, places)
+    }
+
+    /// Those of short strings, to be looked for at every place.
+    fn sieved(texts: &[(u32, &str)]) -> Self {
+        let (sieve, starts) = Sieve::of(&texts.iter().map(|&(_, text)| text).collect::<Vec<_>>());
+        let mut places = Places::default();
+        for (&(number, text), before) in texts.iter().zip(starts) {
+            if let Some(three) = text.as_bytes()[before..].first_chunk::<SIEVED>() {
+                places.entry(gram(three)).or_default().push((number, before as u32));
+            }
+        }
+        Self::at(SIEVED, 1, Some(sieve), places)
+    }
+
+    fn at(bytes: usize, step: usize, sieve: Option<Sieve>, places: Places) -> Self {
         // So sparse that a gram that is not sought is seldom taken for one that is.
         let bits = (places.len() * 64).next_power_of_two().clamp(1 << 10, 1 << HASH_BITS);
         let mut filter: Box<[u64]> = vec![0; bits / 64].into();
@@ -143,7 +167,7 @@ impl Grams {
             let (word, bit) = bit(gram, filter.len());
             filter[word] |= bit;
         }
-        Self { bytes, step, filter, places }
+        Self { bytes, step, sieve, filter, places }
     }
 
     /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.
@@ -152,6 +176,9 @@ impl Grams {
         text: &[u8],
         compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
     ) -> ControlFlow<Result<(), TooMuch>> {
+        if let Some(sieve) = &self.sieve {
+            return sieve.look_through(text, &mut |at, three| self.look_at(at, three, compare));
+        }
         match self.bytes {
             LONGEST if self.step == LONG_STEP => self.pass_over::<LONGEST, LONG_STEP>(text, compare),
             LONGEST if self.step > STEP => self.pass_over::<LONGEST, 3>(text, compare),
@@ -167,15 +194,26 @@ impl Grams {
         text: &[u8],
         compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
     ) -> ControlFlow<Result<(), TooMuch>> {
-        let words = self.filter.len();
         for (at, window) in text.array_windows::<BYTES>().enumerate().step_by(STEP) {
-            let gram = gram(window);
-            let (word, bit) = bit(gram, words);
-            if self.filter[word] & bit != 0 {
-                self.places.get(&gram).map_or(ControlFlow::Continue(()), |places| compare(at, places))?;
-            }
+            self.look_at(at, window, compare)?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Calls `compare` if what stands at a place is one of the grams.
+    #[inline(always)]
+    fn look_at<const BYTES: usize>(
+        &self,
+        at: usize,
+        window: &[u8; BYTES],
+        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
+    ) -> ControlFlow<Result<(), TooMuch>> {
+        let gram = gram(window);
+        let (word, bit) = bit(gram, self.filter.len());
+        if self.filter[word] & bit == 0 {
+            return ControlFlow::Continue(());
+        }
+        self.places.get(&gram).map_or(ControlFlow::Continue(()), |places| compare(at, places))
     }
 }
 
@@ -235,11 +273,15 @@ fn bit(gram: u32, words: usize) -> (usize, u64) {
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use proptest::sample::select;
 
     use super::*;
 
-    fn found(texts: &[String], within: &str) -> Vec<(usize, usize)> {
-        let strings = Strings::new(texts.iter().map(|text| text.as_str().into()).collect());
+    fn strings(texts: &[String], sieved_max: usize) -> Strings {
+        Strings::sieving(texts.iter().map(|text| text.as_str().into()).collect(), sieved_max)
+    }
+
+    fn found(strings: &Strings, within: &str) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         let looked = strings.find(within, |number, start| {
             found.push((number, start));
@@ -265,33 +307,35 @@ mod tests {
         fn every_occurrence_is_found_and_nothing_else(
             texts in vec("[ab]{2,7}|[ab{é]{2,7}", 0..60),
             within in "[abABc{é\\[]{0,60}",
+            sieved_max in select(vec![0, 20, SIEVED_MAX]),
         ) {
-            prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
+            prop_assert_eq!(found(&strings(&texts, sieved_max), &within), slowly(&texts, &within));
         }
     }
 
     proptest! {
         #[test]
         fn strings_that_are_all_long_are_found_in_long_steps(
-            texts in prop_oneof![vec("[a-h]{7,12}", 1..9), vec("[a-h]{6}", THREES_MAX + 1..THREES_MAX + 20)],
+            texts in prop_oneof![vec("[a-h]{7,12}", 1..9), vec("[a-h]{6}", 1..20)],
             within in vec("[a-hA-H]{0,9}", 9),
             places in vec(0..9_usize, 0..4),
         ) {
             let mut within = within;
             places.iter().for_each(|&place| within[place].push_str(&texts[place % texts.len()]));
             let within = within.concat();
-            let strings = Strings::new(texts.iter().map(|text| text.as_str().into()).collect());
-            prop_assert_eq!(strings.grams[0].step, if texts[0].len() == 6 && texts.len() > THREES_MAX { 3 } else { LONG_STEP });
-            prop_assert_eq!(found(&texts, &within), slowly(&texts, &within));
+            let strings = strings(&texts, 0);
+            prop_assert_eq!(strings.grams[0].step, if texts[0].len() == 6 { 3 } else { LONG_STEP });
+            prop_assert_eq!(found(&strings, &within), slowly(&texts, &within));
         }
     }
 
     #[test]
     fn strings_are_told_apart_by_what_few_of_them_have() {
-        let texts: Vec<Box<str>> = (100..1_100).map(|number| format!("tool-number-{number}/").into()).collect();
-        let strings = Strings::new(texts);
-        let crowd = crowd(&strings.grams[0].places);
-        assert!(crowd < 20, "{crowd} strings share a gram");
+        let texts: Vec<String> = (100..1_100).map(|number| format!("tool-number-{number}/")).collect();
+        for (sieved_max, most) in [(0, 20), (SIEVED_MAX, 20)] {
+            let crowd = crowd(&strings(&texts, sieved_max).grams[0].places);
+            assert!(crowd < most, "{crowd} strings share a gram");
+        }
     }
 
     #[test]

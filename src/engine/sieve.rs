@@ -1,0 +1,298 @@
+//! Where in a text one of many strings may stand, whatever the case of ASCII letters.
+//!
+//! Of each string three neighbouring bytes are remembered, dealt into buckets. A bucket lets pass what has, byte for byte,
+//! halves that some of its threes have there, so sixty-four places of a text are held against eight buckets by six look-ups
+//! and as many steps. What passes is held against the strings by whoever asked. Which three bytes of a string, and which
+//! bucket, is chosen so that little else passes. (After Teddy, of Wang et al., Hyperscan: A Fast Multi-pattern Regex Matcher
+//! for Modern CPUs, 2019.)
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x64};
+use foldhash::fast::RandomState;
+
+use super::anchor::{USUAL_NAMES, USUAL_VALUES};
+
+/// Three neighbouring bytes.
+pub type Three = [u8; 3];
+
+/// What lets strings pass.
+#[derive(Debug)]
+pub struct Sieve(Box<[Eight]>);
+
+/// Of eight buckets, by byte of a three and by half of it: a bit for each bucket that it passes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Eight {
+    low: [[u8; 16]; 3],
+    high: [[u8; 16]; 3],
+}
+
+/// Deals strings into buckets.
+struct Dealer {
+    buckets: Vec<Bucket>,
+    weights: Weights,
+    /// How many strings have been given each three; of what stands in nearly every record, as if many had.
+    crowds: HashMap<Three, u64, RandomState>,
+}
+
+/// What passes a bucket.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    /// By byte of a three: a bit for each half.
+    low: [u16; 3],
+    high: [u16; 3],
+    /// By byte of a three: how much of a usual text has such halves.
+    weights: [u64; 3],
+}
+
+/// How much of a usual text is such a byte, by its halves, the high one first.
+struct Weights([[u64; 16]; 16]);
+
+/// What stands in many records besides: names of calls, and what user agents call themselves.
+const OFTEN: &str = "describe list get put create update console signin sampling search group key bucket instance function \
+    boto3/ botocore/ md/botocore# ua/2.0 os/linux# md/arch#x86_64 lang/python# md/pyimpl#cpython m/ cfg/retry-mode#standard \
+    exec-env/aws_lambda_ aws-sdk-go-v2/ aws-sdk-java/ aws-internal/ terraform/ command/ prompt/off ec2 s3 sts kms ssm \
+    mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/ safari/ macintosh";
+
+/// For so many strings there are eight buckets.
+const EIGHT_STRINGS: usize = 512;
+
+/// So many ways to choose three bytes of a string are weighed against each other.
+const CHOICES_MAX: usize = 32;
+
+/// What another string with the same three bytes weighs: where one of them stands, the others are soon looked for too, again
+/// and again if such texts are usual.
+const ALIKE: u64 = 4;
+
+/// As how many strings a three counts where it stands in usual text.
+const USUAL_CROWD: u64 = 64;
+
+/// So many places are looked at together.
+const BLOCK: usize = 64;
+
+/// A block with what stands behind it.
+const BLOCK_BYTES: usize = BLOCK + 2;
+
+/// The bit that tells letters of one case from those of the other.
+const IN_CASE: u8 = b' ';
+
+impl Sieve {
+    /// What lets strings of at least three bytes pass, and where in each the three bytes stand that it goes by.
+    pub fn of(texts: &[&str]) -> (Self, Vec<usize>) {
+        let mut dealer = Dealer::new(texts.len().div_ceil(EIGHT_STRINGS).max(1));
+        let places = texts.iter().map(|text| dealer.deal(text)).collect();
+        (Self(dealer.buckets.chunks(8).map(Eight::new).collect()), places)
+    }
+
+    /// Calls `found` with each place of a text where the three bytes of a string may stand, and what stands there.
+    pub fn look_through<B>(
+        &self,
+        text: &[u8],
+        found: &mut impl FnMut(usize, &Three) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        dispatch!(Level::new(), simd => self.pass_over(simd, text, found))
+    }
+
+    #[inline(always)]
+    fn pass_over<B, S: Simd>(
+        &self,
+        simd: S,
+        text: &[u8],
+        found: &mut impl FnMut(usize, &Three) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let mut start = 0;
+        while let Some(block) = text[start..].first_chunk() {
+            self.look_at(simd, block, start, found)?;
+            start += BLOCK;
+        }
+        // Zeros pass for spaces. What would need them is not there.
+        let mut block = [0; BLOCK_BYTES];
+        block[..text.len() - start].copy_from_slice(&text[start..]);
+        self.look_at(simd, &block, start, found)
+    }
+
+    /// Looks at the places of a block, each with the bytes behind it.
+    #[inline(always)]
+    fn look_at<B, S: Simd>(
+        &self,
+        simd: S,
+        block: &[u8; BLOCK_BYTES],
+        start: usize,
+        found: &mut impl FnMut(usize, &Three) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let (first, second, third) = (halves(simd, block, 0), halves(simd, block, 1), halves(simd, block, 2));
+        let mut passing = u8x64::splat(simd, 0);
+        for eight in &self.0 {
+            passing |= eight.of(simd, 0, first) & eight.of(simd, 1, second) & eight.of(simd, 2, third);
+        }
+        let mut places = passing.simd_gt(0).to_bitmask();
+        while places != 0 {
+            let at = places.trailing_zeros() as usize;
+            places &= places - 1;
+            if let Some(three) = block[at..].first_chunk() {
+                found(start + at, three)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The halves of the bytes that stand so far behind each place of a block, the low ones first.
+#[inline(always)]
+fn halves<S: Simd>(simd: S, block: &[u8; BLOCK_BYTES], behind: usize) -> (u8x64<S>, u8x64<S>) {
+    let bytes = u8x64::from_slice(simd, &block[behind..behind + BLOCK]) | IN_CASE;
+    (bytes & 0x0f, bytes >> 4)
+}
+
+/// What a table says of each half of a byte.
+#[inline(always)]
+fn look_up<S: Simd>(simd: S, table: &[u8; 16], halves: u8x64<S>) -> u8x64<S> {
+    u8x64::block_splat(u8x16::from_slice(simd, table)).swizzle_dyn_within_blocks(halves)
+}
+
+impl Eight {
+    /// The buckets that such bytes pass in that place of a three.
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, byte: usize, (low, high): (u8x64<S>, u8x64<S>)) -> u8x64<S> {
+        look_up(simd, &self.low[byte], low) & look_up(simd, &self.high[byte], high)
+    }
+
+    fn new(buckets: &[Bucket]) -> Self {
+        let mut eight = Self::default();
+        for (number, bucket) in buckets.iter().enumerate() {
+            for byte in 0..3 {
+                for half in 0..16 {
+                    eight.low[byte][half] |= u8::from(bucket.low[byte] >> half & 1 == 1) << number;
+                    eight.high[byte][half] |= u8::from(bucket.high[byte] >> half & 1 == 1) << number;
+                }
+            }
+        }
+        eight
+    }
+}
+
+impl Dealer {
+    fn new(eights: usize) -> Self {
+        let usual = || [USUAL_NAMES, USUAL_VALUES, OFTEN].into_iter();
+        let mut weights = Weights([[0; 16]; 16]);
+        // What is in no usual text is not never there; and numbers, versions and addresses are everywhere.
+        let numbers = std::iter::repeat_n("0123456789.-/", 30);
+        let bytes = (b'!'..=b'~').map(|byte| byte | IN_CASE).chain(usual().chain(numbers).flat_map(str::bytes));
+        bytes.for_each(|byte| weights.0[usize::from(byte >> 4)][usize::from(byte & 0x0f)] += 1);
+        let mut crowds = HashMap::default();
+        let threes = usual().flat_map(|text| text.as_bytes().array_windows());
+        threes.for_each(|&three| *crowds.entry(three).or_default() += USUAL_CROWD);
+        Self { buckets: vec![Bucket::default(); 8 * eights], weights, crowds }
+    }
+
+    /// Deals a string into a bucket by three of its bytes; where in it those stand.
+    fn deal(&mut self, text: &str) -> usize {
+        let mut best: Option<(u64, usize, Three, usize, Bucket)> = None;
+        for (place, three) in text.as_bytes().array_windows().enumerate().take(CHOICES_MAX) {
+            let three = three.map(|byte| byte | IN_CASE);
+            let crowd = self.crowds.get(&three).copied().unwrap_or_default() * ALIKE * self.weights.of(three);
+            for (number, bucket) in self.buckets.iter().enumerate() {
+                let with = bucket.with(three, &self.weights);
+                let cost = crowd + (with.weight() - bucket.weight());
+                if best.as_ref().is_none_or(|&(least, ..)| cost < least) {
+                    best = Some((cost, place, three, number, with));
+                }
+            }
+        }
+        let Some((_, place, three, number, with)) = best else { return 0 };
+        self.buckets[number] = with;
+        *self.crowds.entry(three).or_default() += 1;
+        place
+    }
+}
+
+impl Bucket {
+    fn with(mut self, three: Three, weights: &Weights) -> Self {
+        for (byte, value) in three.into_iter().enumerate() {
+            let before = (self.low[byte], self.high[byte]);
+            self.low[byte] |= 1 << (value & 0x0f);
+            self.high[byte] |= 1 << (value >> 4);
+            if (self.low[byte], self.high[byte]) != before {
+                self.weights[byte] = weights.of_halves(self.low[byte], self.high[byte]);
+            }
+        }
+        self
+    }
+
+    /// How much of a usual text passes it.
+    fn weight(&self) -> u64 {
+        self.weights.iter().product()
+    }
+}
+
+impl Weights {
+    fn of(&self, three: Three) -> u64 {
+        three.iter().map(|byte| self.0[usize::from(byte >> 4)][usize::from(byte & 0x0f)]).product()
+    }
+
+    fn of_halves(&self, low: u16, high: u16) -> u64 {
+        bits(high).map(|high| bits(low).map(|low| self.0[high][low]).sum::<u64>()).sum()
+    }
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut halves: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = halves.trailing_zeros();
+        halves &= halves.wrapping_sub(1);
+        (lowest < u16::BITS).then_some(lowest as usize)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(sieve: &Sieve, text: &str) -> Vec<(usize, Three)> {
+        let mut found = Vec::new();
+        let _ = sieve.look_through(text.as_bytes(), &mut |at, &three| {
+            found.push((at, three));
+            ControlFlow::<()>::Continue(())
+        });
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn every_string_passes_wherever_blocks_end(
+            texts in vec("[a-d é/]{3,9}", 0..40),
+            before in "[ab]{0,3}|x{55,75}|x{120,140}",
+            within in "[abAB é]{0,9}",
+            number in any::<prop::sample::Index>(),
+            behind in "[ab ]{0,3}|x{0,70}",
+        ) {
+            let one = texts.get(number.index(texts.len().max(1))).map_or(String::new(), |text| text.to_ascii_uppercase());
+            let text = format!("{before}{within}{one}{behind}");
+            let (sieve, places) = Sieve::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let found = found(&sieve, &text);
+            for (sought, place) in texts.iter().zip(places) {
+                let stands_at = |&start: &usize| {
+                    let there = text.as_bytes().get(start..start + sought.len());
+                    there.is_some_and(|there| there.eq_ignore_ascii_case(sought.as_bytes()))
+                };
+                for start in (0..text.len()).filter(stands_at) {
+                    prop_assert!(found.iter().any(|&(at, _)| at == start + place), "{sought} at {start} of {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn little_else_passes() {
+        let texts: Vec<String> = (0..1_000).map(|number| format!("tool-{:x}", number * 7_919_u64)).collect();
+        let (sieve, places) = Sieve::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(places.iter().any(|place| *place > 0), "they are told apart by what they do not share");
+        let usual = format!("{USUAL_VALUES}{OFTEN}").repeat(4);
+        let passing = found(&sieve, &usual).len();
+        assert!(passing * 10 < usual.len(), "{passing} of {}", usual.len());
+    }
+}
