@@ -291,6 +291,11 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
+    /// The string that has the byte in it that stands so far behind the start of the text, if it is written without escapes.
+    pub(crate) fn string_at(&self, place: usize) -> Option<&'a str> {
+        self.fields.string_at(self.text, place)
+    }
+
     /// Appends the strings that are written with escapes, without them, and with a control character between them.
     pub(crate) fn write_escaped(&self, out: &mut String) {
         self.fields.write_escaped(self.text, out);

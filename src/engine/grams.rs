@@ -81,9 +81,9 @@ impl Strings {
         let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
         let numbered = (0..).zip(texts.iter().map(|text| &**text));
         let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
-        let mut grams: Vec<Grams> = std::iter::once(Grams::sieved(&sieved))
-            .chain((1..=LONGEST).map(|bytes| Grams::of(&others, bytes)))
-            .collect();
+        let by_sieve = (!sieved.is_empty()).then(|| Grams::sieved(&sieved));
+        let mut grams: Vec<Grams> =
+            by_sieve.into_iter().chain((1..=LONGEST).map(|bytes| Grams::of(&others, bytes))).collect();
         grams.retain(|grams| !grams.places.is_empty());
         Self { texts, grams }
     }

@@ -105,7 +105,7 @@ impl Builder {
                 let other = self.slot(other);
                 Atom::Relates(slot, *relation, other)
             }
-            (1, test) => Atom::Test(slot, test.clone()),
+            (1, test) if !Listed::can_be(&[&predicates[0]]) => Atom::Test(slot, test.clone()),
             _ => Atom::Listed(slot, Listed::of(predicates)),
         }
     }
@@ -174,6 +174,7 @@ impl Atom {
             Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
             Self::Test(Slot::Anywhere, test) => test.passes(event.strings().iter().map(|text| Value::String(text))),
             Self::Slow(condition) => condition::holds(condition, event),
+            Self::Listed(Slot::Anywhere, list) => list.has_string_of(event),
             Self::Listed(slot, list) => slot.with(event, |mut values| {
                 Iterator::any(&mut values, |value| matches!(value, Value::String(text) if list.has(text)))
             }),

@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 use foldhash::fast::RandomState;
 
 use crate::condition::test::in_lower_case;
-use crate::condition::{Literal, Predicate, Test};
+use crate::condition::{Field, Literal, Predicate, Test};
 use crate::engine::anchor::first_part;
 use crate::engine::grams::Strings;
-use crate::event::Value;
+use crate::event::{Event, Value};
 
 /// Strings to be asked for together.
 #[derive(Debug)]
@@ -27,14 +27,15 @@ pub enum Listed {
 const LISTED_MIN: usize = 4;
 
 impl Listed {
-    /// Whether predicates of one field are such a list.
+    /// Whether predicates of one field are such a list. All strings of an event are many, so there any number is one.
     pub fn can_be(predicates: &[&Predicate]) -> bool {
+        let is_anywhere = predicates.first().is_some_and(|first| first.field == Field::Anywhere);
         let nocase = predicates.first().is_some_and(|first| first.test.nocase());
         let are_exact = || {
             predicates.iter().all(|predicate| exact(&predicate.test).is_some_and(|_| predicate.test.nocase() == nocase))
         };
         let are_parts = || predicates.iter().all(|predicate| part(&predicate.test).is_some());
-        predicates.len() >= LISTED_MIN && (are_exact() || are_parts())
+        (is_anywhere || predicates.len() >= LISTED_MIN) && (are_exact() || are_parts())
     }
 
     /// The list of which [`can_be`](Self::can_be) has said that it is one.
@@ -58,6 +59,15 @@ impl Listed {
             Self::IsInAnyCase(texts) => is_in(text, texts),
             Self::Holds(strings, tests) => holds(text, strings, tests),
         }
+    }
+
+    /// Whether one of an event's strings is on the list, or holds one that is.
+    pub fn has_string_of(&self, event: &Event<'_>) -> bool {
+        let in_text = match self {
+            Self::Holds(strings, tests) => holds_string_of(event, strings, tests),
+            _ => None,
+        };
+        in_text.unwrap_or_else(|| event.strings().iter().any(|text| self.has(text)))
     }
 }
 
@@ -100,12 +110,30 @@ fn holds(text: &str, strings: &Strings, tests: &[Test]) -> bool {
     is_held || (looked != Some(Ok(())) && tests.iter().any(passes))
 }
 
+/// Goes through the text of the whole record once, where every string stands in it as it is.
+fn holds_string_of(event: &Event<'_>, strings: &Strings, tests: &[Test]) -> Option<bool> {
+    /// For so many bytes before a place, finding the string there takes as long as a comparison.
+    const COMPARISON_BYTES: usize = 16;
+    let text = event.text();
+    if !text.is_ascii() || memchr::memchr(b'\\', text.as_bytes()).is_some() {
+        return None;
+    }
+    let mut is_held = false;
+    let looked = strings.find(text, |number, start| {
+        let string = event.string_at(start).unwrap_or_default();
+        is_held = tests[number].passes(once(Value::String(string)));
+        if is_held { ControlFlow::Break(()) } else { ControlFlow::Continue(start / COMPARISON_BYTES + string.len()) }
+    });
+    (is_held || looked.is_ok()).then_some(is_held)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::condition::{Field, Text};
+    use crate::condition::Text;
+    use crate::event::projection::{Fields, Projection};
 
     fn predicates(texts: &[(String, bool)], test: fn(Text) -> Test) -> Vec<Predicate> {
         let of = |(text, nocase): &(String, bool)| Predicate {
@@ -126,6 +154,27 @@ mod tests {
                 if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
                     let expected = predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(&value))));
                     prop_assert_eq!(Listed::of(&predicates).has(&value), expected);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_has_a_string_if_one_of_its_values_does(
+            texts in proptest::collection::vec(("[aAbB\":é]{1,3}", any::<bool>()), 1..9),
+            values in proptest::collection::vec("[abAB:]{0,5}|[abB\\\\\"é]{0,4}", 1..4),
+            name in "[ab]{0,3}",
+        ) {
+            let record = serde_json::json!({ &name: { "x": &values, "b": 12 } }).to_string();
+            let mut fields = Fields::default();
+            Projection::new(Vec::new()).read(&record, &mut fields).unwrap();
+            let event = Event::view(&record, &fields);
+            for test in [Test::Contains, |text| Test::Equals(Literal::Text(text))] {
+                let predicates = predicates(&texts, test);
+                if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
+                    let passes = |value: &String| predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(value))));
+                    prop_assert_eq!(Listed::of(&predicates).has_string_of(&event), values.iter().any(passes), "{}", record);
                 }
             }
         }
