@@ -291,9 +291,12 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
-    /// The string that has the byte in it that stands so far behind the start of the text, if it is written without escapes.
-    pub(crate) fn string_at(&self, place: usize) -> Option<&'a str> {
-        self.fields.string_at(self.text, place)
+    /// The string that a place of the text is in, if no string of it is written with escapes.
+    pub(crate) fn string_at(&self, place: usize) -> Option<&str> {
+        let strings = self.strings();
+        let start = |string: &str| (string.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        let found = strings.partition_point(|string| start(string).wrapping_add(string.len()) <= place);
+        strings.get(found).map(|string| &**string).filter(|string| start(string) <= place)
     }
 
     /// Appends the strings that are written with escapes, without them, and with a control character between them.

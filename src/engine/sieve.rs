@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x64};
 use foldhash::fast::RandomState;
@@ -31,10 +32,21 @@ struct Eight {
 /// Deals strings into buckets.
 struct Dealer {
     buckets: Vec<Bucket>,
-    weights: Weights,
-    /// How many strings have been given each three; of what stands in nearly every record, as if many had.
-    crowds: HashMap<Three, u64, RandomState>,
+    /// How many strings go by each three.
+    crowds: Crowds,
 }
+
+/// How often there is each three.
+type Crowds = HashMap<Three, u64, RandomState>;
+
+/// What usual text is made of.
+struct Usual {
+    weights: Weights,
+    threes: Crowds,
+}
+
+/// Worked out once.
+static USUAL: LazyLock<Usual> = LazyLock::new(Usual::new);
 
 /// What passes a bucket.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,15 +70,11 @@ const OFTEN: &str = "describe list get put create update console signin sampling
 /// For so many strings there are eight buckets.
 const EIGHT_STRINGS: usize = 512;
 
-/// So many ways to choose three bytes of a string are weighed against each other.
-const CHOICES_MAX: usize = 32;
-
-/// What another string with the same three bytes weighs: where one of them stands, the others are soon looked for too, again
-/// and again if such texts are usual.
-const ALIKE: u64 = 4;
-
 /// As how many strings a three counts where it stands in usual text.
-const USUAL_CROWD: u64 = 64;
+const USUAL_CROWD: u64 = 16;
+
+/// What any three weighs for those that go by it, however rare it is in usual text: who writes an event chooses.
+const WEIGHT_MIN: u64 = 1_000;
 
 /// So many places are looked at together.
 const BLOCK: usize = 64;
@@ -80,12 +88,18 @@ const IN_CASE: u8 = b' ';
 impl Sieve {
     /// What lets strings of at least three bytes pass, and where in each the three bytes stand that it goes by.
     pub fn of(texts: &[&str]) -> (Self, Vec<usize>) {
-        let mut dealer = Dealer::new(texts.len().div_ceil(EIGHT_STRINGS).max(1));
+        Self::with_eights(texts.len().div_ceil(EIGHT_STRINGS).max(1), texts)
+    }
+
+    /// The same, with so many times eight buckets.
+    fn with_eights(eights: usize, texts: &[&str]) -> (Self, Vec<usize>) {
+        let mut dealer = Dealer::new(eights);
         let places = texts.iter().map(|text| dealer.deal(text)).collect();
         (Self(dealer.buckets.chunks(8).map(Eight::new).collect()), places)
     }
 
-    /// Calls `found` with each place of a text where the three bytes of a string may stand, and what stands there.
+    /// Calls `found` with each place of a text where the three bytes of a string may stand, and what stands there, with zeros
+    /// behind the end of the text. Whether a string is there is for the caller to see.
     pub fn look_through<B>(
         &self,
         text: &[u8],
@@ -124,7 +138,7 @@ impl Sieve {
         let (first, second, third) = (halves(simd, block, 0), halves(simd, block, 1), halves(simd, block, 2));
         let mut passing = u8x64::splat(simd, 0);
         for eight in &self.0 {
-            passing |= eight.of(simd, 0, first) & eight.of(simd, 1, second) & eight.of(simd, 2, third);
+            passing |= eight.passing(simd, 0, first) & eight.passing(simd, 1, second) & eight.passing(simd, 2, third);
         }
         let mut places = passing.simd_gt(0).to_bitmask();
         while places != 0 {
@@ -154,7 +168,7 @@ fn look_up<S: Simd>(simd: S, table: &[u8; 16], halves: u8x64<S>) -> u8x64<S> {
 impl Eight {
     /// The buckets that such bytes pass in that place of a three.
     #[inline(always)]
-    fn of<S: Simd>(&self, simd: S, byte: usize, (low, high): (u8x64<S>, u8x64<S>)) -> u8x64<S> {
+    fn passing<S: Simd>(&self, simd: S, byte: usize, (low, high): (u8x64<S>, u8x64<S>)) -> u8x64<S> {
         look_up(simd, &self.low[byte], low) & look_up(simd, &self.high[byte], high)
     }
 
@@ -172,49 +186,61 @@ impl Eight {
     }
 }
 
+impl Usual {
+    fn new() -> Self {
+        let usual = || [USUAL_NAMES, USUAL_VALUES, OFTEN].into_iter();
+        // Numbers, versions and addresses are everywhere; and what is in no usual text is not never there.
+        let numbers = std::iter::repeat_n("0123456789.-/", 30);
+        let bytes = usual().chain(numbers).flat_map(str::bytes).map(|byte| byte | IN_CASE);
+        let mut weights = Weights([[1; 16]; 16]);
+        bytes.for_each(|byte| weights.0[usize::from(byte >> 4)][usize::from(byte & 0x0f)] += 1);
+        let mut threes = Crowds::default();
+        let usual = usual().flat_map(|text| text.as_bytes().array_windows::<3>());
+        usual.for_each(|three| *threes.entry(three.map(|byte| byte | IN_CASE)).or_default() += 1);
+        Self { weights, threes }
+    }
+}
+
 impl Dealer {
     fn new(eights: usize) -> Self {
-        let usual = || [USUAL_NAMES, USUAL_VALUES, OFTEN].into_iter();
-        let mut weights = Weights([[0; 16]; 16]);
-        // What is in no usual text is not never there; and numbers, versions and addresses are everywhere.
-        let numbers = std::iter::repeat_n("0123456789.-/", 30);
-        let bytes = (b'!'..=b'~').map(|byte| byte | IN_CASE).chain(usual().chain(numbers).flat_map(str::bytes));
-        bytes.for_each(|byte| weights.0[usize::from(byte >> 4)][usize::from(byte & 0x0f)] += 1);
-        let mut crowds = HashMap::default();
-        let threes = usual().flat_map(|text| text.as_bytes().array_windows());
-        threes.for_each(|&three| *crowds.entry(three).or_default() += USUAL_CROWD);
-        Self { buckets: vec![Bucket::default(); 8 * eights], weights, crowds }
+        Self { buckets: vec![Bucket::default(); 8 * eights], crowds: Crowds::default() }
+    }
+
+    /// As how many strings those count that go by a three already. Each is compared wherever one of them stands, and those that
+    /// share one are often about the same matter: so a crowd weighs as its square.
+    fn crowd(&self, three: Three) -> u64 {
+        let count = |crowds: &Crowds| crowds.get(&three).copied().unwrap_or_default();
+        count(&self.crowds) + count(&USUAL.threes) * USUAL_CROWD
     }
 
     /// Deals a string into a bucket by three of its bytes; where in it those stand.
     fn deal(&mut self, text: &str) -> usize {
-        let mut best: Option<(u64, usize, Three, usize, Bucket)> = None;
-        for (place, three) in text.as_bytes().array_windows().enumerate().take(CHOICES_MAX) {
+        let mut best: Option<(u64, usize, usize, Three)> = None;
+        for (place, three) in text.as_bytes().array_windows().enumerate() {
             let three = three.map(|byte| byte | IN_CASE);
-            let crowd = self.crowds.get(&three).copied().unwrap_or_default() * ALIKE * self.weights.of(three);
+            let crowd = self.crowd(three).pow(2) * USUAL.weights.of(three).max(WEIGHT_MIN);
             for (number, bucket) in self.buckets.iter().enumerate() {
-                let with = bucket.with(three, &self.weights);
-                let cost = crowd + (with.weight() - bucket.weight());
-                if best.as_ref().is_none_or(|&(least, ..)| cost < least) {
-                    best = Some((cost, place, three, number, with));
+                let cost = crowd + (bucket.with(three).weight() - bucket.weight());
+                if best.is_none_or(|(least, ..)| cost < least) {
+                    best = Some((cost, place, number, three));
                 }
             }
         }
-        let Some((_, place, three, number, with)) = best else { return 0 };
-        self.buckets[number] = with;
+        let Some((_, place, number, three)) = best else { return 0 };
+        self.buckets[number] = self.buckets[number].with(three);
         *self.crowds.entry(three).or_default() += 1;
         place
     }
 }
 
 impl Bucket {
-    fn with(mut self, three: Three, weights: &Weights) -> Self {
+    fn with(mut self, three: Three) -> Self {
         for (byte, value) in three.into_iter().enumerate() {
             let before = (self.low[byte], self.high[byte]);
             self.low[byte] |= 1 << (value & 0x0f);
             self.high[byte] |= 1 << (value >> 4);
             if (self.low[byte], self.high[byte]) != before {
-                self.weights[byte] = weights.of_halves(self.low[byte], self.high[byte]);
+                self.weights[byte] = USUAL.weights.of_halves(self.low[byte], self.high[byte]);
             }
         }
         self
@@ -251,13 +277,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::projection::levels;
 
-    fn found(sieve: &Sieve, text: &str) -> Vec<(usize, Three)> {
+    fn found(level: Level, sieve: &Sieve, text: &str) -> Vec<(usize, Three)> {
         let mut found = Vec::new();
-        let _ = sieve.look_through(text.as_bytes(), &mut |at, &three| {
-            found.push((at, three));
+        let note = &mut |at, three: &Three| {
+            found.push((at, *three));
             ControlFlow::<()>::Continue(())
-        });
+        };
+        let _ = dispatch!(level, simd => sieve.pass_over(simd, text.as_bytes(), note));
         found
     }
 
@@ -269,11 +297,14 @@ mod tests {
             within in "[abAB é]{0,9}",
             number in any::<prop::sample::Index>(),
             behind in "[ab ]{0,3}|x{0,70}",
+            eights in 1..4_usize,
         ) {
             let one = texts.get(number.index(texts.len().max(1))).map_or(String::new(), |text| text.to_ascii_uppercase());
             let text = format!("{before}{within}{one}{behind}");
-            let (sieve, places) = Sieve::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-            let found = found(&sieve, &text);
+            let (sieve, places) = Sieve::with_eights(eights, &texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut all = levels().into_iter().map(|level| found(level, &sieve, &text));
+            let found = all.next().unwrap_or_default();
+            prop_assert!(all.all(|others| others == found), "whatever the processor has");
             for (sought, place) in texts.iter().zip(places) {
                 let stands_at = |&start: &usize| {
                     let there = text.as_bytes().get(start..start + sought.len());
@@ -287,12 +318,26 @@ mod tests {
     }
 
     #[test]
+    fn few_strings_go_by_the_same_bytes() {
+        for start in ["テスト", "é-tool-", "arn:aws:iam::", "x_"] {
+            let texts: Vec<String> = (1_000..1_300).map(|number| format!("{start}{:x}", number * 7_919_u64)).collect();
+            let (_, places) = Sieve::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let mut crowds: HashMap<&[u8], u32> = HashMap::new();
+            for (text, place) in texts.iter().zip(places) {
+                *crowds.entry(&text.as_bytes()[place..place + 3]).or_default() += 1;
+            }
+            let most = crowds.values().max().copied().unwrap_or_default();
+            assert!(most < 60, "{most} strings go by the same bytes of {start}");
+        }
+    }
+
+    #[test]
     fn little_else_passes() {
         let texts: Vec<String> = (0..1_000).map(|number| format!("tool-{:x}", number * 7_919_u64)).collect();
         let (sieve, places) = Sieve::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(places.iter().any(|place| *place > 0), "they are told apart by what they do not share");
         let usual = format!("{USUAL_VALUES}{OFTEN}").repeat(4);
-        let passing = found(&sieve, &usual).len();
+        let passing = found(Level::new(), &sieve, &usual).len();
         assert!(passing * 10 < usual.len(), "{passing} of {}", usual.len());
     }
 }

@@ -23,6 +23,8 @@ mod stops;
 mod unescape;
 mod walk;
 
+#[cfg(test)]
+pub(crate) use stops::tests::levels;
 pub(crate) use unescape::unescape;
 pub use walk::DEPTH_MAX;
 
@@ -352,14 +354,6 @@ impl Fields {
         reader::strings(&source).map(string).collect()
     }
 
-    /// Of the strings the one that a place of the text is in, if it is written without escapes.
-    pub(crate) fn string_at<'a>(&self, text: &'a str, place: usize) -> Option<&'a str> {
-        let source = Source::new(text, &self.stops);
-        let string = reader::strings(&source).find(|span| place < span.end as usize)?;
-        (!string.is_escaped && string.start as usize <= place)
-            .then(|| &text[string.start as usize..string.end as usize])
-    }
-
     /// Appends what those of the strings stand for that are written with escapes, with a control character between them.
     pub(crate) fn write_escaped(&self, text: &str, out: &mut String) {
         let source = Source::new(text, &self.stops);
@@ -462,16 +456,6 @@ mod tests {
         assert_eq!(strings(text), ["1", "2", "3", "4\\", ""]);
         assert_eq!(strings(r#"{"a":"\ud800:","b":{"c":"x"}}"#), ["\u{fffd}:", "x"]);
         assert_eq!(strings("{}"), [""; 0]);
-    }
-
-    #[test]
-    fn a_string_is_found_by_any_of_its_bytes() {
-        let text = r#"{"ab":"cd","e":["f\n",12,"é"],"":""}"#;
-        let mut fields = Fields::default();
-        Projection::new(Vec::new()).read(text, &mut fields).unwrap();
-        let found: Vec<(usize, &str)> =
-            (0..text.len() + 2).filter_map(|place| Some((place, fields.string_at(text, place)?))).collect();
-        assert_eq!(found, [(7, "cd"), (8, "cd"), (26, "é"), (27, "é")]);
     }
 
     #[test]
