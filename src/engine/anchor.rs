@@ -266,12 +266,6 @@ const ANYWHERE_COST: u32 = 100;
 pub const USUAL_VALUES: &str = "iamuser assumedrole awsservice arn:aws:iam:: arn:aws:sts:: assumed-role/ user/ role/ false \
     amazonaws.com us-east-1 aws-cli/ awsapicall management 2026-01-01t00:00:00z";
 
-/// The names in it.
-pub const USUAL_NAMES: &str = "eventversion useridentity type principalid arn accountid accesskeyid username sessioncontext \
-    sessionissuer attributes creationdate mfaauthenticated invokedby eventtime eventsource eventname awsregion \
-    sourceipaddress useragent requestparameters responseelements additionaleventdata requestid eventid readonly resources \
-    eventtype managementevent recipientaccountid eventcategory tlsdetails tlsversion ciphersuite clientprovidedhostheader";
-
 /// The cost of a call that trails are full of: of the parameters that a rule asks for, any tells more.
 const EVERYDAY_COST: u32 = 40;
 

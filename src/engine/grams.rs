@@ -126,15 +126,8 @@ impl Strings {
             }
             ControlFlow::Continue(())
         };
-        self.look_through(text.as_bytes(), &mut compare).break_value().unwrap_or(Ok(()))
-    }
-
-    fn look_through(
-        &self,
-        text: &[u8],
-        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
-    ) -> ControlFlow<Result<(), TooMuch>> {
-        self.grams.iter().try_for_each(|grams| grams.look_through(text, compare))
+        let looked = self.grams.iter().try_for_each(|grams| grams.look_through(text.as_bytes(), &mut compare));
+        looked.break_value().unwrap_or(Ok(()))
     }
 }
 
@@ -341,6 +334,20 @@ mod tests {
         let texts: Vec<String> = (100..1_100).map(|number| format!("tool-number-{number}/")).collect();
         let crowd = crowd(&strings(&texts, SIEVED_MAX).grams[0].places);
         assert!(crowd < 20, "{crowd} strings share a gram");
+    }
+
+    #[test]
+    fn long_strings_go_through_a_sieve_only_beside_short_ones() {
+        let ways = |texts: &[&str], sieved_max: usize| {
+            let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+            let ways: Vec<bool> = strings(&texts, sieved_max).grams.iter().map(|grams| grams.sieve.is_some()).collect();
+            ways
+        };
+        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), [false]);
+        assert_eq!(ways(&["mimikatz", "nmap"], 2), [true]);
+        assert_eq!(ways(&["mimikatz", "sqlmap/", "nmap"], 2), [true, false]);
+        assert_eq!(ways(&["mimikatz", "nmap", "hydra"], 1), [true, false]);
+        assert_eq!(ways(&["id", "nmap"], 2), [true, false]);
     }
 
     #[test]

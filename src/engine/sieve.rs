@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x64};
 use foldhash::fast::RandomState;
 
-use super::anchor::{USUAL_NAMES, USUAL_VALUES};
+use super::anchor::USUAL_VALUES;
 
 /// Three neighbouring bytes.
 pub type Three = [u8; 3];
@@ -60,6 +60,12 @@ struct Bucket {
 
 /// How much of a usual text is such a byte, by its halves, the high one first.
 struct Weights([[u64; 16]; 16]);
+
+/// The names in nearly every record.
+const USUAL_NAMES: &str = "eventversion useridentity type principalid arn accountid accesskeyid username sessioncontext \
+    sessionissuer attributes creationdate mfaauthenticated invokedby eventtime eventsource eventname awsregion \
+    sourceipaddress useragent requestparameters responseelements additionaleventdata requestid eventid readonly resources \
+    eventtype managementevent recipientaccountid eventcategory tlsdetails tlsversion ciphersuite clientprovidedhostheader";
 
 /// What stands in many records besides: names of calls, and what user agents call themselves.
 const OFTEN: &str = "describe list get put create update console signin sampling search group key bucket instance function \
