@@ -60,6 +60,7 @@ fn main() -> io::Result<()> {
             .fold(Run::new("`gzip -dc` of the objects", "gzip").args(["-dc"]), |run, object| run.path(object)),
         scan("`scan` of the objects, 1,000 rules", &files.folder).args(["--rules"]).path(rules),
         scan("`scan` of one file of lines", lines),
+        scan("`scan` of it, a finding for every second event", lines).args(["--rules"]).path(&files.every_second),
         scan("`scan` of one long line", line),
         Run::new("`--help`", TRAILWATCH).args(["--help"]),
         scan("`scan` of one event, shipped rules", &files.one),
@@ -138,7 +139,12 @@ struct Files {
     line: PathBuf,
     one: PathBuf,
     rules: PathBuf,
+    /// A rule that every second event matches.
+    every_second: PathBuf,
 }
+
+/// Ids end with hexadecimal digits that are as likely as each other.
+const EVERY_SECOND: &str = "id = \"every-second\"\ntitle = \"{eventName} by {actor.name}\"\nseverity = \"low\"\n[match]\n\"eventID|re\" = '[0-7]$'\n";
 
 impl Files {
     fn write(folder: &Path, extent: &Extent) -> io::Result<Self> {
@@ -149,6 +155,8 @@ impl Files {
         for file in rules::like_shipped(1_000) {
             fs::write(rules.join(file.name), file.text)?;
         }
+        let every_second = folder.join("every-second.toml");
+        fs::write(&every_second, EVERY_SECOND)?;
         let events = events::events(9, extent.object_events * 20);
         let mut paths = Vec::new();
         for number in 0..extent.objects {
@@ -160,7 +168,7 @@ impl Files {
         repeated(&lines, &events, extent.file_bytes, ["", "\n", ""])?;
         repeated(&line, &events, extent.line_bytes, ["{\"Records\":[", ",", "{}]}"])?;
         fs::write(&one, format!("{}\n", events[0]))?;
-        Ok(Self { folder: objects, objects: paths, lines, line, one, rules })
+        Ok(Self { folder: objects, objects: paths, lines, line, one, rules, every_second })
     }
 }
 

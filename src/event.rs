@@ -9,6 +9,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::delivery::{Origin, Place};
@@ -19,6 +20,7 @@ pub mod envelope;
 pub mod identity;
 pub mod path;
 pub mod projection;
+pub(crate) mod raw;
 pub mod time;
 
 pub use derived::Derived;
@@ -26,6 +28,7 @@ pub use identity::{Actor, ActorKind};
 pub use path::{Case, Path};
 use projection::Turn;
 pub use projection::{FieldId, Fields, Projection, Value, Values};
+use raw::Member;
 
 /// One event, owned, cheap to send between tasks.
 #[derive(Debug, Clone)]
@@ -226,6 +229,8 @@ pub struct Event<'a> {
     actor: OnceCell<Actor<'a>>,
     strings: OnceCell<Vec<Cow<'a, str>>>,
     envelope_source: OnceCell<Option<String>>,
+    record: OnceCell<Option<&'a RawValue>>,
+    members: OnceCell<Vec<Member<'a>>>,
 }
 
 impl<'a> Event<'a> {
@@ -245,6 +250,8 @@ impl<'a> Event<'a> {
             actor: OnceCell::new(),
             strings: OnceCell::new(),
             envelope_source: OnceCell::new(),
+            record: OnceCell::new(),
+            members: OnceCell::new(),
         }
     }
 
@@ -302,6 +309,16 @@ impl<'a> Event<'a> {
     /// Appends the strings that are written with escapes, without them, and with a control character between them.
     pub(crate) fn write_escaped(&self, out: &mut String) {
         self.fields.write_escaped(self.text, out);
+    }
+
+    /// The record as JSON, without what stands around it. Found once.
+    pub(crate) fn record(&self) -> Option<&'a RawValue> {
+        *self.record.get_or_init(|| serde_json::from_str(self.text).ok())
+    }
+
+    /// The record's members, whatever was read of it. Found once.
+    pub(crate) fn members(&self) -> &[Member<'a>] {
+        self.members.get_or_init(|| raw::members(self.text))
     }
 
     /// The `source` of the envelope that EventBridge sends it in. Worked out once.

@@ -164,7 +164,7 @@ impl Finding {
                 .map(|field| FindingGroup { field: field.to_string(), value: value(field, event) })
                 .collect(),
             event_ids: own(event.text_of(Base::EventId)).into_iter().collect(),
-            events: RawValue::from_string(on_one_line(event.text())).into_iter().collect(),
+            events: event.record().map(on_one_line).into_iter().collect(),
             why: why(rule, event),
             digest: None,
         }
@@ -183,8 +183,10 @@ impl Finding {
 }
 
 /// A line break inside a string of JSON is escaped, so those that are left mean nothing.
-fn on_one_line(json: &str) -> String {
-    json.replace(['\n', '\r'], " ")
+fn on_one_line(json: &RawValue) -> Box<RawValue> {
+    let broken = memchr::memchr2(b'\n', b'\r', json.get().as_bytes());
+    let joined = broken.and_then(|_| RawValue::from_string(json.get().replace(['\n', '\r'], " ")).ok());
+    joined.unwrap_or_else(|| json.to_owned())
 }
 
 fn id(rule: &Rule, key: &EventKey) -> String {
@@ -197,7 +199,8 @@ fn id(rule: &Rule, key: &EventKey) -> String {
 
 /// The first half of a hash, as ids are written.
 fn written(hash: Sha256) -> String {
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let half = hash.finalize().first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
+    format!("{half:032x}")
 }
 
 /// The first value of a field, for a person to read.

@@ -11,6 +11,9 @@ pub struct Untrusted<'a>(pub &'a str);
 
 impl fmt::Display for Untrusted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_plain(self.0) {
+            return f.write_str(self.0);
+        }
         let mut plain = 0;
         for (at, c) in self.0.char_indices().filter(|&(_, c)| is_dangerous(c)) {
             f.write_str(&self.0[plain..at])?;
@@ -24,6 +27,11 @@ impl fmt::Display for Untrusted<'_> {
         }
         f.write_str(&self.0[plain..])
     }
+}
+
+/// Whether there is nothing in a text but what ASCII has that can be seen, and spaces. Nearly all texts are such.
+pub fn is_plain(text: &str) -> bool {
+    text.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte))
 }
 
 fn is_dangerous(c: char) -> bool {

@@ -2,12 +2,11 @@
 //!
 //! It shares no index and no projection with the matcher, so that each can be held against the other.
 
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Condition, Field, Predicate, Test, together};
 use crate::event::envelope::{Unwrapped, is_bare, unwrapped};
-use crate::event::projection::unescape;
+use crate::event::raw::{Member, elements, members, string};
 use crate::event::{Case, Event, Path, Value};
 
 /// How a condition fared with an event.
@@ -228,11 +227,10 @@ fn values_at(field: &Field, scope: &Scope<'_, '_>) -> Vec<Seen> {
         Field::Derived(derived) => found.extend(derived.of(scope.event).map(Seen::of)),
         Field::Anywhere => found.extend(scope.whole().map(strings).unwrap_or_default()),
         Field::Path(path) if path.case() == Case::Joined => return together::values(path, scope.event),
-        Field::Path(path) => {
-            if let Some((start, depth)) = scope.start(path) {
-                resolve(start, path, depth, &mut found);
-            }
-        }
+        Field::Path(path) => scope.lead(path).into_iter().for_each(|end| match path.is_of_whole_arrays() {
+            true => found.push(Seen::of_raw(end)),
+            false => flatten(end, &mut found),
+        }),
         Field::Enveloped(path) => return enveloped(path, scope.event),
     }
     found
@@ -253,13 +251,7 @@ fn enveloped(path: &Path, event: &Event<'_>) -> Vec<Seen> {
 
 /// Where a path of the record leads, arrays on the way gone through, as it stands there.
 pub(super) fn raw_values<'s>(field: &Field, scope: &Scope<'s, '_>) -> Vec<&'s RawValue> {
-    let mut found = Vec::new();
-    if let Field::Path(path) = field
-        && let Some((start, depth)) = scope.start(path)
-    {
-        lead(start, path, depth, &mut found);
-    }
-    found
+    if let Field::Path(path) = field { scope.lead(path) } else { Vec::new() }
 }
 
 impl<'s> Scope<'s, '_> {
@@ -269,15 +261,23 @@ impl<'s> Scope<'s, '_> {
     }
 
     fn record(&self) -> Option<&'s RawValue> {
-        serde_json::from_str(self.event.text()).ok()
+        self.event.record()
     }
 
-    /// Where a path begins, and with which of its names.
-    fn start(&self, path: &Path) -> Option<(&'s RawValue, usize)> {
+    /// Where a path of the record or of the element leads.
+    fn lead(&self, path: &Path) -> Vec<&'s RawValue> {
+        let mut found = Vec::new();
         match self.element {
-            Some(_) if *path.segments()[0] == *Field::RECORD => Some((self.record()?, 1)),
-            _ => Some((self.whole()?, 0)),
+            Some(_) if *path.segments()[0] == *Field::RECORD => {
+                self.record().into_iter().for_each(|record| lead(record, path, 1, &mut found));
+            }
+            Some(element) => lead(element, path, 0, &mut found),
+            None if path.is_any_depth(&path.segments()[0]) => {
+                self.record().into_iter().for_each(|record| lead(record, path, 0, &mut found));
+            }
+            None => lead_on(self.event.members(), path, 0, &mut found),
         }
+        found
     }
 }
 
@@ -295,18 +295,6 @@ fn strings(record: &RawValue) -> Vec<Seen> {
         }
     }
     found
-}
-
-/// Every value at the end of a path, from its name number `depth` on.
-fn resolve(raw: &RawValue, path: &Path, depth: usize, found: &mut Vec<Seen>) {
-    let mut ends = Vec::new();
-    lead(raw, path, depth, &mut ends);
-    for end in ends {
-        match path.is_of_whole_arrays() {
-            true => found.push(Seen::of_raw(end)),
-            false => flatten(end, found),
-        }
-    }
 }
 
 /// A value; of an array, itself and each of its elements.
@@ -332,16 +320,19 @@ fn lead<'r>(raw: &'r RawValue, path: &Path, depth: usize, found: &mut Vec<&'r Ra
         _ if depth == path.segments().len() => found.push(raw),
         _ if path.is_any_depth(&path.segments()[depth]) => lead_deep(raw, path, depth, found),
         Some(b'[') => elements(text).into_iter().for_each(|element| lead(element, path, depth, found)),
-        Some(b'{') => {
-            for (key, value) in members(text) {
-                if path.case().same(&*path.segments()[depth], &key)
-                    && let Some(value) = singled_out(value, path, depth)
-                {
-                    lead(value, path, depth + 1, found);
-                }
-            }
-        }
+        Some(b'{') => lead_on(&members(text), path, depth, found),
         _ => {}
+    }
+}
+
+/// Follows a path from its name number `depth` on, by the members of an object that have the name.
+fn lead_on<'r>(members: &[Member<'r>], path: &Path, depth: usize, found: &mut Vec<&'r RawValue>) {
+    for (key, value) in members {
+        if path.case().same(&*path.segments()[depth], &**key)
+            && let Some(value) = singled_out(value, path, depth)
+        {
+            lead(value, path, depth + 1, found);
+        }
     }
 }
 
@@ -368,62 +359,10 @@ pub(super) fn text_of(raw: &RawValue) -> Option<String> {
 
 pub(super) fn scalar(text: &str) -> Seen {
     match text.as_bytes().first() {
-        Some(b'"') => {
-            let mut string = String::new();
-            unescape(text, &mut string);
-            Seen::String(string)
-        }
+        Some(b'"') => Seen::String(string(text).into_owned()),
         Some(b't') => Seen::Bool(true),
         Some(b'f') => Seen::Bool(false),
         Some(b'n') => Seen::Null,
         _ => Seen::Number(text.to_owned()),
     }
-}
-
-/// The elements of an array; none of what is no array.
-pub(crate) fn elements(text: &str) -> Vec<&RawValue> {
-    struct All;
-    impl<'de> Visitor<'de> for All {
-        type Value = Vec<&'de RawValue>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an array")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-            let mut all = Vec::new();
-            while let Some(element) = array.next_element()? {
-                all.push(element);
-            }
-            Ok(all)
-        }
-    }
-    serde_json::Deserializer::from_str(text).deserialize_seq(All).unwrap_or_default()
-}
-
-/// The members of an object, with their names.
-pub(super) fn members(text: &str) -> Vec<(String, &RawValue)> {
-    let named = raw_members(text).into_iter().map(|(key, value)| {
-        let mut name = String::new();
-        unescape(key.get(), &mut name);
-        (name, value)
-    });
-    named.collect()
-}
-
-/// The members of an object, their keys as they stand in the text.
-pub(crate) fn raw_members(text: &str) -> Vec<(&RawValue, &RawValue)> {
-    struct All;
-    impl<'de> Visitor<'de> for All {
-        type Value = Vec<(&'de RawValue, &'de RawValue)>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-            let mut all = Vec::new();
-            while let Some(member) = object.next_entry()? {
-                all.push(member);
-            }
-            Ok(all)
-        }
-    }
-    serde_json::Deserializer::from_str(text).deserialize_map(All).unwrap_or_default()
 }

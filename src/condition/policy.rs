@@ -8,8 +8,9 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::Field;
-use super::explain::{Scope, Seen, elements, raw_values};
+use super::explain::{Scope, Seen, raw_values};
 use super::list::Membership;
+use crate::event::raw::elements;
 
 mod confine;
 pub mod document;

@@ -15,9 +15,10 @@ use std::iter::once;
 
 use serde_json::value::RawValue;
 
-use super::explain::{Seen, elements, members, scalar};
+use super::explain::{Seen, scalar};
 use super::{Condition, Field, Predicate, Test, explain};
 use crate::event::envelope::{Unwrapped, is_bare, unwrapped};
+use crate::event::raw::{elements, members};
 use crate::event::{Event, Path};
 
 /// How often a choice is held against a value, for one condition and one event.
@@ -279,7 +280,7 @@ fn resolve(raw: &RawValue, rest: Option<&str>, within: &mut Choice, found: &mut 
         (Some(b'{'), None) => here(Seen::Object, within),
         (Some(b'{'), Some(rest)) => {
             for (name, value) in members(text) {
-                match rest.strip_prefix(name.as_str()) {
+                match rest.strip_prefix(&*name) {
                     Some("") => resolve(value, None, within, found),
                     Some(below) => {
                         if let Some(below) = below.strip_prefix('.') {

@@ -8,8 +8,9 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use super::explain::{Scope, Seen, elements, explain_at, members, raw_values, text_of};
+use super::explain::{Scope, Seen, explain_at, raw_values, text_of};
 use super::{Condition, Explanation, Field, Line, Nearness, document, nearness};
+use crate::event::raw::{elements, members};
 
 /// What must hold of an element or a document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -151,14 +151,22 @@ pub struct Ruled {
     pub rules: Arc<RuleSet>,
     /// The couriers.
     pub rounds: Vec<Round>,
-    scratches: Mutex<Vec<Scratch>>,
+    buffers: Mutex<Vec<Buffers>>,
 }
 
 impl Ruled {
     /// Rules that have not been used.
     pub fn new(rules: Arc<RuleSet>, rounds: Vec<Round>) -> Self {
-        Self { rules, rounds, scratches: Mutex::default() }
+        Self { rules, rounds, buffers: Mutex::default() }
     }
+}
+
+/// What is used again and again by one thread at a time.
+#[derive(Default)]
+struct Buffers {
+    scratch: Scratch,
+    /// For events that are read whole.
+    whole: Fields,
 }
 
 /// Holds what evaluating needs; shared by the threads that do it.
@@ -197,7 +205,7 @@ impl Evaluator {
     /// Decodes and matches a batch.
     pub fn evaluate(&self, source: usize, batch: Vec<Delivery>, weight: OwnedSemaphorePermit) -> Evaluated {
         let ruled = self.rules.get();
-        let mut scratch = ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut buffers = ruled.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let mut evaluated = Evaluated {
             source,
             receipts: Receipts::default(),
@@ -217,7 +225,7 @@ impl Evaluator {
             let (before, holds_reject) = (evaluated.items.len(), !decoded.rejects.is_empty());
             let whence = Whence { source, owner, delivered_ms: delivery.origin.delivered_ms() };
             let events = std::mem::take(&mut decoded.events).into_iter();
-            evaluated.items.extend(events.map(|raw| self.judge(raw, &whence, &ruled, &mut scratch, &mut samples)));
+            evaluated.items.extend(events.map(|raw| self.judge(raw, &whence, &ruled, &mut buffers, &mut samples)));
             let leaves_the_rest = decoded.rejects.iter().any(|reject| reject.reason.leaves_the_rest());
             let told = decoded.rejects.len().min(REJECTS_TOLD_MAX.saturating_sub(rejects));
             rejects += decoded.rejects.len();
@@ -230,7 +238,7 @@ impl Evaluator {
             let is_undecodable = leaves_the_rest || holds_reject && !holds_event;
             if is_undecodable { undecodable } else { good }.push(delivery.receipt);
         }
-        ruled.scratches.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        ruled.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
         evaluated.matching = samples.times;
         evaluated
     }
@@ -254,7 +262,7 @@ impl Evaluator {
         raw: RawEvent,
         &Whence { source, owner, delivered_ms }: &Whence,
         ruled: &Arc<Ruled>,
-        scratch: &mut Scratch,
+        Buffers { scratch, whole }: &mut Buffers,
         samples: &mut Samples,
     ) -> Item {
         let rules = &ruled.rules;
@@ -272,7 +280,7 @@ impl Evaluator {
         let (kind, time, key) = (evaluated.kind(), evaluated.time(), evaluated.key(&raw.origin));
         let wanted = self.filter.as_ref().is_none_or(|filter| self.passes(filter, text));
         let matches = if wanted { evaluated.matches } else { &[] };
-        let (matches, own_matches) = self.matches(rules, matches, text, &key);
+        let (matches, own_matches) = self.matches(rules, matches, text, whole, &key);
         let is_misplaced = matches!((owner, key.account()), (Some(owner), Some(account)) if owner != account);
         let misplaced = is_misplaced.then(|| raw.origin.clone());
         let ruled = (!matches.is_empty()).then(|| Arc::clone(ruled));
@@ -320,12 +328,18 @@ impl Evaluator {
     }
 
     /// Makes findings of matches, for which the event is read whole; and how many there are that do not count.
-    fn matches(&self, rules: &RuleSet, matches: &[RuleId], text: &str, key: &EventKey) -> (Vec<Match>, u64) {
+    fn matches(
+        &self,
+        rules: &RuleSet,
+        matches: &[RuleId],
+        text: &str,
+        fields: &mut Fields,
+        key: &EventKey,
+    ) -> (Vec<Match>, u64) {
         if matches.is_empty() {
             return (Vec::new(), 0);
         }
-        let mut fields = Fields::default();
-        match Event::read(text, &self.whole, &mut fields) {
+        match Event::read(text, &self.whole, fields) {
             Ok(event) if self.own.made(&event) => (Vec::new(), matches.len() as u64),
             Ok(event) => {
                 let of = |&id| Match::new(rules.rule(id), &event, key);

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::glob::Glob;
 use crate::condition::document;
-use crate::condition::explain::{elements, members, text_of};
+use crate::condition::explain::text_of;
+use crate::event::raw::{Member, elements, members};
 
 /// The longest document, in bytes. AWS's own limits are far below.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 10;
@@ -308,7 +309,7 @@ fn read_clauses(value: &RawValue, clauses: &mut Vec<Clause>) -> Result<(), &'sta
     for (operator, keys) in object(value).ok_or(SHAPE)? {
         for (key, values) in object(keys).ok_or(SHAPE)? {
             let values = scalars(values).ok_or(SHAPE)?;
-            clauses.push(Clause { operator: operator.clone(), key, values });
+            clauses.push(Clause { operator: operator.to_string(), key: key.into_owned(), values });
         }
     }
     Ok(())
@@ -318,7 +319,7 @@ fn is(value: &RawValue, first: u8) -> bool {
     value.get().as_bytes().first() == Some(&first)
 }
 
-fn object(value: &RawValue) -> Option<Vec<(String, &RawValue)>> {
+fn object(value: &RawValue) -> Option<Vec<Member<'_>>> {
     is(value, b'{').then(|| members(value.get()))
 }
 

@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use super::Asked;
 use super::read::{Reader, string};
-use crate::condition::explain::{elements, raw_members};
 use crate::condition::test::How;
 use crate::condition::test::strict::{AnyCase, Bound, Decimal, address};
 use crate::condition::{Literal, Pattern, Strict, Test, Text};
 use crate::event::dictionary::nearest;
+use crate::event::raw::{elements, raw_members};
 use crate::rule::key::Problem;
 
 /// The matchers there are.

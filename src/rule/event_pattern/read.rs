@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::matcher::{self, MATCHERS};
 use super::{Alternative, Asked, Pattern};
-use crate::condition::explain::{elements, raw_members};
 use crate::event::projection::unescape;
+use crate::event::raw::{elements, raw_members};
 use crate::rule::json;
 use crate::rule::key::Problem;
 

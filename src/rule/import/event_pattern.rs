@@ -8,8 +8,8 @@ use std::path::Path;
 use serde_json::value::RawValue;
 
 use super::{Imported, Outcome, in_one_line};
-use crate::condition::explain::{elements, raw_members};
 use crate::event::projection::unescape;
+use crate::event::raw::{elements, raw_members};
 use crate::rule::write::string;
 use crate::rule::{Rule, Severity, event_pattern, sigma};
 
