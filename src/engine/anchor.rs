@@ -12,6 +12,7 @@ use crate::condition::list::{List, Values};
 use crate::condition::test::strict::Decimal;
 use crate::condition::{Comparison, Condition, Field, Literal, Number, Predicate, Strict, Test};
 use crate::event::derived;
+use crate::event::dictionary::RECORD_FIELDS;
 
 /// Keys of which an event must have at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -344,6 +345,8 @@ fn field_cost(field: &Field) -> u32 {
                 // Of an event that EventBridge sent.
                 "source" | "detail-type" => 51,
                 "sourceipaddress" | "useragent" | "errorcode" | "eventid" | "requestid" => 15,
+                // Of other systems' events, for whose rules there may be room beside those for CloudTrail.
+                name if !RECORD_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name)) => 20,
                 _ => COMMON,
             },
             [first, second] if first.eq_ignore_ascii_case("userIdentity") => match second.to_ascii_lowercase().as_str()
