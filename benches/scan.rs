@@ -144,7 +144,12 @@ struct Files {
 }
 
 /// Ids end with hexadecimal digits that are as likely as each other.
-const EVERY_SECOND: &str = "id = \"every-second\"\ntitle = \"{eventName} by {actor.name}\"\nseverity = \"low\"\n[match]\n\"eventID|re\" = '[0-7]$'\n";
+const EVERY_SECOND: &str = r#"id = "every-second"
+title = "{eventName} by {actor.name}"
+severity = "low"
+[match]
+"eventID|re" = '[0-7]$'
+"#;
 
 impl Files {
     fn write(folder: &Path, extent: &Extent) -> io::Result<Self> {

@@ -345,7 +345,7 @@ mod tests {
             assert_eq!(set(&[format!("[match]\n{line}\n")]).unanchored().count(), 1, "{line}");
         }
         let of_another_system = "title: t\nlogsource: {product: aws, service: cloudtrail}\n\
-            detection: {s: {EventID: 4688, CommandLine|contains: ' -enc '}, condition: s}\n";
+            detection: {s: {Image: 'x.exe', CommandLine|contains: ' -enc '}, condition: s}\n";
         let read = crate::rule::read(Path::new("r.yml"), of_another_system.into());
         assert_eq!(read.rules.len(), 1, "{:?}", read.problems);
         assert_eq!(RuleSet::new(read.rules).unanchored().count(), 0);

@@ -199,8 +199,8 @@ fn id(rule: &Rule, key: &EventKey) -> String {
 
 /// The first half of a hash, as ids are written.
 fn written(hash: Sha256) -> String {
-    let half = hash.finalize().first_chunk().map_or(0, |half| u128::from_be_bytes(*half));
-    format!("{half:032x}")
+    let hash = hash.finalize();
+    format!("{:032x}", u128::from_be_bytes(std::array::from_fn(|at| hash[at])))
 }
 
 /// The first value of a field, for a person to read.

@@ -30,7 +30,8 @@ impl fmt::Display for Untrusted<'_> {
 }
 
 /// Whether there is nothing in a text but what ASCII has that can be seen, and spaces. Nearly all texts are such.
-pub fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
+    // To the end, since then many bytes are looked at together.
     text.bytes().fold(true, |plain, byte| plain & (b' '..0x7f).contains(&byte))
 }
 
@@ -49,6 +50,9 @@ pub struct UntrustedJson<'a>(pub &'a str);
 
 impl fmt::Display for UntrustedJson<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_plain(self.0) {
+            return f.write_str(self.0);
+        }
         let mut plain = 0;
         for (at, c) in self.0.char_indices().filter(|&(_, c)| is_dangerous(c)) {
             f.write_str(&self.0[plain..at])?;
@@ -91,6 +95,7 @@ mod tests {
             ("\u{1b}[31mred", "\\u{1b}[31mred"),
             ("a\nb\r\tc", "a\\nb\\r\\tc"),
             ("\u{9b}31m", "\\u{9b}31m"),
+            ("a\u{7f}", "a\\u{7f}"),
             ("abc\u{202e}fed", "abc\\u{202e}fed"),
             ("zero\u{200b}width", "zero\\u{200b}width"),
         ] {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use crate::event::projection::unescape;
+use crate::event::raw::string;
 
 /// The longest string that is read as a document, in bytes.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 18;
@@ -24,9 +24,7 @@ pub fn read(text: &str) -> Result<Cow<'_, str>, String> {
             Some(b'{' | b'[') => return check(&text).map(|()| text),
             Some(b'"') => {
                 serde_json::from_str::<IgnoredAny>(&text).map_err(|error| error.to_string())?;
-                let mut inner = String::new();
-                unescape(text.trim(), &mut inner);
-                text = Cow::Owned(inner);
+                text = Cow::Owned(string(text.trim()).into_owned());
             }
             _ if text.contains('%') => text = Cow::Owned(percent_decoded(&text)?),
             _ => break,

@@ -264,20 +264,24 @@ impl<'s> Scope<'s, '_> {
         self.event.record()
     }
 
-    /// Where a path of the record or of the element leads.
+    /// Where a path leads.
     fn lead(&self, path: &Path) -> Vec<&'s RawValue> {
         let mut found = Vec::new();
-        match self.element {
-            Some(_) if *path.segments()[0] == *Field::RECORD => {
-                self.record().into_iter().for_each(|record| lead(record, path, 1, &mut found));
-            }
-            Some(element) => lead(element, path, 0, &mut found),
-            None if path.is_any_depth(&path.segments()[0]) => {
-                self.record().into_iter().for_each(|record| lead(record, path, 0, &mut found));
-            }
-            None => lead_on(self.event.members(), path, 0, &mut found),
+        if self.element.is_none() && !path.is_any_depth(&path.segments()[0]) {
+            // Found before, as nearly all that is asked is asked of the record.
+            lead_on(self.event.members(), path, 0, &mut found);
+        } else if let Some((start, depth)) = self.start(path) {
+            lead(start, path, depth, &mut found);
         }
         found
+    }
+
+    /// Where a path begins, and with which of its names.
+    fn start(&self, path: &Path) -> Option<(&'s RawValue, usize)> {
+        match self.element {
+            Some(_) if *path.segments()[0] == *Field::RECORD => Some((self.record()?, 1)),
+            _ => Some((self.whole()?, 0)),
+        }
     }
 }
 

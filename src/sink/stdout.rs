@@ -21,7 +21,7 @@ use crate::event::{
 use crate::finding::Finding;
 use crate::finding::foreign::{ecs, ocsf};
 use crate::rule::Severity;
-use crate::untrusted::{Untrusted, UntrustedJson, is_plain, shortened};
+use crate::untrusted::{Untrusted, UntrustedJson, shortened};
 
 /// How output is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl<W: Write + Send> Sink for Printer<W> {
 
 /// JSON text as one line that no terminal obeys.
 fn one_line(out: &mut impl Write, text: &str) -> io::Result<()> {
-    if is_plain(text) { writeln!(out, "{text}") } else { writeln!(out, "{}", UntrustedJson(text)) }
+    writeln!(out, "{}", UntrustedJson(text))
 }
 
 const DIM: Style = Style::new().dimmed();
