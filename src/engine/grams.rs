@@ -20,7 +20,8 @@ use super::sieve::{Sieve, Three};
 #[derive(Debug, Default)]
 pub struct Strings {
     texts: Vec<Box<str>>,
-    /// Of those that go through a sieve; then of the others, by the length of the grams.
+    sieved: Option<Sieved>,
+    /// Of the others, by the length of the grams.
     grams: Vec<Grams>,
 }
 
@@ -34,7 +35,7 @@ const COMPARED_MAX: usize = 16_384;
 /// So many strings go through a sieve at most.
 const SIEVED_MAX: usize = 2_048;
 
-/// How long the grams of those are, in bytes.
+/// How many bytes those have at least.
 const SIEVED: usize = size_of::<Three>();
 
 /// How long grams are at most, in bytes.
@@ -51,12 +52,19 @@ struct Grams {
     bytes: usize,
     /// The steps in which a text is gone through; of each string so many grams are remembered.
     step: usize,
-    /// What finds the places where it is worth looking, where that is not every step.
-    sieve: Option<Sieve>,
     /// A bit for each hash of a gram; so many words that a power of two is one more than the last bit's number.
     filter: Box<[u64]>,
     /// By gram: the number of the string, and where the gram stands in it.
     places: Places,
+}
+
+/// Strings that are looked for at every place, by way of a sieve; the four bytes that start where its three do tell more.
+#[derive(Debug)]
+struct Sieved {
+    sieve: Sieve,
+    fours: Grams,
+    /// Of strings that have no more.
+    threes: Grams,
 }
 
 /// By gram: the numbers of strings, and where the gram stands in each.
@@ -85,11 +93,10 @@ impl Strings {
         let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
         let numbered = (0..).zip(texts.iter().map(|text| &**text));
         let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
-        let by_sieve = (!sieved.is_empty()).then(|| Grams::sieved(&sieved));
-        let mut grams: Vec<Grams> =
-            by_sieve.into_iter().chain((1..=LONGEST).map(|bytes| Grams::of(&others, bytes))).collect();
+        let sieved = (!sieved.is_empty()).then(|| Sieved::of(&sieved));
+        let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&others, bytes)).collect();
         grams.retain(|grams| !grams.places.is_empty());
-        Self { texts, grams }
+        Self { texts, sieved, grams }
     }
 
     /// Whether there are none.
@@ -126,8 +133,48 @@ impl Strings {
             }
             ControlFlow::Continue(())
         };
-        let looked = self.grams.iter().try_for_each(|grams| grams.look_through(text.as_bytes(), &mut compare));
+        let text = text.as_bytes();
+        let mut looked = self.sieved.iter().try_for_each(|sieved| sieved.look_through(text, &mut compare));
+        if looked.is_continue() {
+            looked = self.grams.iter().try_for_each(|grams| grams.look_through(text, &mut compare));
+        }
         looked.break_value().unwrap_or(Ok(()))
+    }
+}
+
+/// What to do with the strings that have a gram, where it stands.
+trait Compare: FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>> {}
+
+impl<F: FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>> Compare for F {}
+
+impl Sieved {
+    fn of(texts: &[(u32, &str)]) -> Self {
+        let (sieve, starts) = Sieve::of(&texts.iter().map(|&(_, text)| text).collect::<Vec<_>>());
+        let (mut fours, mut threes) = (Places::default(), Places::default());
+        for (&(number, text), before) in texts.iter().zip(starts) {
+            let rest = &text.as_bytes()[before..];
+            let places = match (rest.first_chunk::<LONGEST>(), rest.first_chunk::<SIEVED>()) {
+                (Some(four), _) => fours.entry(gram(four)).or_default(),
+                (None, Some(three)) => threes.entry(gram(three)).or_default(),
+                (None, None) => continue,
+            };
+            places.push((number, before as u32));
+        }
+        Self { sieve, fours: Grams::at(LONGEST, 1, fours), threes: Grams::at(SIEVED, 1, threes) }
+    }
+
+    /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.
+    fn look_through(&self, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
+        self.sieve.look_through(text, &mut |at| {
+            let rest = &text[at..];
+            if let Some(four) = rest.first_chunk::<LONGEST>() {
+                self.fours.look_at(at, four, compare)?;
+            }
+            match rest.first_chunk::<SIEVED>() {
+                Some(three) if !self.threes.places.is_empty() => self.threes.look_at(at, three, compare),
+                _ => ControlFlow::Continue(()),
+            }
+        })
     }
 }
 
@@ -144,22 +191,10 @@ impl Grams {
             .map(|step| (step, places_of(&chosen, bytes, step)))
             .find(|(_, places)| crowd(places) <= CROWD_MAX);
         let (step, places) = few_at_each.unwrap_or_else(|| (STEP, places_of(&chosen, bytes, STEP)));
-        Self::at(bytes, step, None, places)
+        Self::at(bytes, step, places)
     }
 
-    /// Those of strings that are to be looked for at every place.
-    fn sieved(texts: &[(u32, &str)]) -> Self {
-        let (sieve, starts) = Sieve::of(&texts.iter().map(|&(_, text)| text).collect::<Vec<_>>());
-        let mut places = Places::default();
-        for (&(number, text), before) in texts.iter().zip(starts) {
-            if let Some(three) = text.as_bytes()[before..].first_chunk::<SIEVED>() {
-                places.entry(gram(three)).or_default().push((number, before as u32));
-            }
-        }
-        Self::at(SIEVED, 1, Some(sieve), places)
-    }
-
-    fn at(bytes: usize, step: usize, sieve: Option<Sieve>, places: Places) -> Self {
+    fn at(bytes: usize, step: usize, places: Places) -> Self {
         // So sparse that a gram that is not sought is seldom taken for one that is.
         let bits = (places.len() * 64).next_power_of_two().clamp(1 << 10, 1 << HASH_BITS);
         let mut filter: Box<[u64]> = vec![0; bits / 64].into();
@@ -167,18 +202,11 @@ impl Grams {
             let (word, bit) = bit(gram, filter.len());
             filter[word] |= bit;
         }
-        Self { bytes, step, sieve, filter, places }
+        Self { bytes, step, filter, places }
     }
 
     /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.
-    fn look_through(
-        &self,
-        text: &[u8],
-        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
-    ) -> ControlFlow<Result<(), TooMuch>> {
-        if let Some(sieve) = &self.sieve {
-            return sieve.look_through(text, &mut |at, three| self.look_at(at, three, compare));
-        }
+    fn look_through(&self, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
         match self.bytes {
             LONGEST if self.step == LONG_STEP => self.pass_over::<LONGEST, LONG_STEP>(text, compare),
             LONGEST if self.step > STEP => self.pass_over::<LONGEST, 3>(text, compare),
@@ -192,7 +220,7 @@ impl Grams {
     fn pass_over<const BYTES: usize, const STEP: usize>(
         &self,
         text: &[u8],
-        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
+        compare: &mut impl Compare,
     ) -> ControlFlow<Result<(), TooMuch>> {
         for (at, window) in text.array_windows::<BYTES>().enumerate().step_by(STEP) {
             self.look_at(at, window, compare)?;
@@ -206,7 +234,7 @@ impl Grams {
         &self,
         at: usize,
         window: &[u8; BYTES],
-        compare: &mut impl FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>,
+        compare: &mut impl Compare,
     ) -> ControlFlow<Result<(), TooMuch>> {
         let gram = gram(window);
         let (word, bit) = bit(gram, self.filter.len());
@@ -332,7 +360,15 @@ mod tests {
     #[test]
     fn strings_are_told_apart_by_what_few_of_them_have() {
         let texts: Vec<String> = (100..1_100).map(|number| format!("tool-number-{number}/")).collect();
-        let crowd = crowd(&strings(&texts, SIEVED_MAX).grams[0].places);
+        let strings = strings(&texts, SIEVED_MAX);
+        let crowd = strings
+            .sieved
+            .iter()
+            .map(|sieved| &sieved.fours)
+            .chain(&strings.grams)
+            .map(|grams| crowd(&grams.places))
+            .max()
+            .unwrap_or_default();
         assert!(crowd < 20, "{crowd} strings share a gram");
     }
 
@@ -340,14 +376,14 @@ mod tests {
     fn long_strings_go_through_a_sieve_only_beside_short_ones() {
         let ways = |texts: &[&str], sieved_max: usize| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
-            let ways: Vec<bool> = strings(&texts, sieved_max).grams.iter().map(|grams| grams.sieve.is_some()).collect();
-            ways
+            let strings = strings(&texts, sieved_max);
+            (strings.sieved.is_some(), strings.grams.len())
         };
-        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), [false]);
-        assert_eq!(ways(&["mimikatz", "nmap"], 2), [true]);
-        assert_eq!(ways(&["mimikatz", "sqlmap/", "nmap"], 2), [true, false]);
-        assert_eq!(ways(&["mimikatz", "nmap", "hydra"], 1), [true, false]);
-        assert_eq!(ways(&["id", "nmap"], 2), [true, false]);
+        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), (false, 1));
+        assert_eq!(ways(&["mimikatz", "nmap"], 2), (true, 0));
+        assert_eq!(ways(&["mimikatz", "sqlmap/", "nmap"], 2), (true, 1));
+        assert_eq!(ways(&["mimikatz", "nmap", "hydra"], 1), (true, 1));
+        assert_eq!(ways(&["id", "nmap"], 2), (true, 1));
     }
 
     #[test]

@@ -19,8 +19,7 @@ const BLOCK: usize = 64;
 /// So many bytes come between looks at how much room there is.
 const PART: usize = 64 * BLOCK;
 
-/// So many stops of a block are written down without asking how many there are: hardly a block has more, and a guess at the
-/// number that fails takes longer.
+/// Hardly a block has more stops.
 const FEW: usize = 16;
 
 impl Stops {
@@ -75,7 +74,7 @@ fn write<S: Simd>(simd: S, block: &[u8; BLOCK], start: u32, room: &mut [u32]) ->
     if compresses(simd.level()) {
         write_together(simd, found, start, room);
     } else {
-        write_singly(found.to_bitmask(), start, room);
+        write_singly::<FEW>(found.to_bitmask(), start, room);
     }
     found.to_bitmask().count_ones() as usize
 }
@@ -100,14 +99,16 @@ fn compresses(_: Level) -> bool {
     false
 }
 
-/// Writes the places of a block's stops down, and something after the last.
+/// Writes the places of a block down that have a bit, and something after the last; says how many there are. So few as are usual
+/// are written down without asking how many there are: a guess at the number that fails takes longer.
 #[inline(always)]
-fn write_singly(mut bits: u64, start: u32, room: &mut [u32]) {
+pub(crate) fn write_singly<const FEW: usize>(mut bits: u64, start: u32, room: &mut [u32]) -> usize {
     let count = bits.count_ones() as usize;
     room[..FEW].iter_mut().for_each(|place| *place = start + take_lowest(&mut bits));
     if count > FEW {
         room[FEW..count].iter_mut().for_each(|place| *place = start + take_lowest(&mut bits));
     }
+    count
 }
 
 #[inline(always)]
