@@ -96,6 +96,7 @@ impl RuleSet {
             index.add(RuleId(number as u32), anchor::choices(condition));
         }
         let index = index.finish(|field| builder.looked_at(field));
+        builder.anywhere = index.anywhere().map(|(text, number)| (text.into(), number)).collect();
         builder.reads_first(index.always().iter().map(|rule| &conditions[rule.0 as usize]));
         let programs = conditions.iter().map(|condition| builder.program(condition)).collect();
         let projection = builder.paths.projection(&builder.of_every, &builder.of_concerned);
@@ -175,6 +176,8 @@ struct Builder {
     slots: HashMap<Field, Slot, RandomState>,
     atoms: Vec<Atom>,
     interned: HashMap<Vec<Predicate>, AtomId, RandomState>,
+    /// The numbers of the strings that the index looks for wherever there are strings.
+    anywhere: HashMap<Box<str>, u32, RandomState>,
 }
 
 impl Builder {
@@ -314,6 +317,22 @@ mod tests {
             assert_eq!(set.unanchored().count(), 0, "{line} has no anchor");
             assert_eq!(candidates(&set, found), 1, "{line} is not found for {found}");
             assert_eq!(candidates(&set, passed), 0, "{line} is found for {passed}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_found_behind_more_of_another_than_is_noted() {
+        let words = ["zebra", "aaa", "aaaa", "aaaaa"];
+        let set = set(&words.map(|word| format!("[match]\n\"**|contains\" = \"{word}\"\n")));
+        let long = "a".repeat(100_000);
+        for (before, found) in [
+            (format!(r#""a":{:?}"#, vec!["aaa"; 1_000]), 2),
+            (format!(r#""a":"{long}""#), 4),
+            (format!(r#""{long}":1"#), 1),
+        ] {
+            let mut scratch = Scratch::default();
+            let event = format!(r#"{{{before},"b":"a zebra"}}"#);
+            assert_eq!(set.evaluate(&event, &mut scratch).unwrap().matches.len(), found);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -228,6 +229,7 @@ pub struct Event<'a> {
     kind: OnceCell<EventKind>,
     actor: OnceCell<Actor<'a>>,
     strings: OnceCell<Vec<Cow<'a, str>>>,
+    is_plain: OnceCell<bool>,
     envelope_source: OnceCell<Option<String>>,
     record: OnceCell<Option<&'a RawValue>>,
     members: OnceCell<Vec<Member<'a>>>,
@@ -249,6 +251,7 @@ impl<'a> Event<'a> {
             kind: OnceCell::new(),
             actor: OnceCell::new(),
             strings: OnceCell::new(),
+            is_plain: OnceCell::new(),
             envelope_source: OnceCell::new(),
             record: OnceCell::new(),
             members: OnceCell::new(),
@@ -298,12 +301,14 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
-    /// The string that a place of the text is in, if no string of it is written with escapes.
-    pub(crate) fn string_at(&self, place: usize) -> Option<&str> {
-        let strings = self.strings();
-        let start = |string: &str| (string.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        let found = strings.partition_point(|string| start(string).wrapping_add(string.len()) <= place);
-        strings.get(found).map(|string| &**string).filter(|string| start(string) <= place)
+    /// Whether the text is ASCII in which every string is written as it is, with nothing but spaces between. Found out once.
+    pub(crate) fn is_plain(&self) -> bool {
+        *self.is_plain.get_or_init(|| self.fields.is_plain(self.text))
+    }
+
+    /// Where the string is that a place of the text is in, if the text is plain.
+    pub(crate) fn string_at(&self, place: usize) -> Option<Range<usize>> {
+        if self.is_plain() { self.fields.string_at(self.text, place) } else { None }
     }
 
     /// Appends the strings that are written with escapes, without them, and with a control character between them.

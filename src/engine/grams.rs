@@ -104,6 +104,11 @@ impl Strings {
         self.texts.is_empty()
     }
 
+    /// The strings, in the order of their numbers.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
+    }
+
     /// Where a string ends that starts at a place.
     pub fn ends_at(&self, number: usize, start: usize) -> usize {
         start + self.texts[number].len()

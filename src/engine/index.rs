@@ -267,14 +267,46 @@ impl Index {
         }
     }
 
+    /// The strings that are looked for wherever there are strings, and their numbers.
+    pub fn anywhere(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.anywhere.strings.texts().zip(0..)
+    }
+
     /// The record's text is passed once for all its strings, with the signs between them and with names, which are left out
     /// where they are plain. Only what is written with escapes has to be looked at by itself.
     fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffers: &mut Buffers) {
+        let has_escapes = memchr::memchr(b'\\', event.text().as_bytes()).is_some();
+        if event.text().is_ascii() && !has_escapes {
+            return self.sight(event, memo);
+        }
         self.anywhere.look_up_in_any_case(event.text(), memo, &mut buffers.folded, is_no_name);
-        if memchr::memchr(b'\\', event.text().as_bytes()).is_some() {
+        if has_escapes {
             buffers.unescaped.clear();
             event.write_escaped(&mut buffers.unescaped);
             self.anywhere.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded, |_, _| true);
+        }
+    }
+
+    /// Where every string is written as it is, what is found is remembered too, for the rules that ask for it.
+    fn sight(&self, event: &Event<'_>, memo: &mut Memo) {
+        let Parts { strings, rules, .. } = &self.anywhere;
+        memo.sightings.are_all = true;
+        let looked = strings.find(event.text(), |number, start| {
+            let is_asked = match event.string_at(start) {
+                Some(string) => memo.sightings.note(number, string),
+                None if event.is_plain() => false,
+                None => {
+                    memo.sightings.are_all = false;
+                    is_no_name(event.text(), strings.ends_at(number, start))
+                }
+            };
+            let asking = if is_asked { &rules[number][..] } else { &[] };
+            asking.iter().for_each(|&(_, rule)| memo.propose(rule));
+            ControlFlow::Continue(asking.len())
+        });
+        if looked.is_err() {
+            memo.sightings.are_all = false;
+            self.anywhere.propose_all(memo);
         }
     }
 }
@@ -479,8 +511,12 @@ impl Parts {
             ControlFlow::Continue(self.rules[number].len())
         });
         if looked.is_err() {
-            self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));
+            self.propose_all(memo);
         }
+    }
+
+    fn propose_all(&self, memo: &mut Memo) {
+        self.rules.iter().flatten().for_each(|&(_, rule)| memo.propose(rule));
     }
 }
 

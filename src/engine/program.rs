@@ -6,8 +6,10 @@ use crate::condition::{self, Condition, Field, Predicate, Relation, Test};
 use crate::event::{Event, Value};
 
 mod listed;
+mod sightings;
 
 use listed::Listed;
+use sightings::Sightings;
 
 /// The number of a predicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,7 +108,7 @@ impl Builder {
                 Atom::Relates(slot, *relation, other)
             }
             (1, test) if !Listed::can_be(&[&predicates[0]]) => Atom::Test(slot, test.clone()),
-            _ => Atom::Listed(slot, Listed::of(predicates)),
+            _ => Atom::Listed(slot, Listed::of(predicates, &self.anywhere)),
         }
     }
 
@@ -161,20 +163,20 @@ impl Program {
             Self::Not(inner) => !inner.holds(atoms, event, memo),
             Self::Is(id) => match memo.known(*id) {
                 Some(truth) => truth,
-                None => memo.learn(*id, atoms[id.0 as usize].holds(event)),
+                None => memo.learn(*id, atoms[id.0 as usize].holds(event, &memo.sightings)),
             },
         }
     }
 }
 
 impl Atom {
-    fn holds(&self, event: &Event<'_>) -> bool {
+    fn holds(&self, event: &Event<'_>, sightings: &Sightings) -> bool {
         match self {
             Self::Test(Slot::Read(field), test) => test.passes(event.values(*field)),
             Self::Test(Slot::Derived(derived), test) => test.passes(derived.of(event).into_iter()),
             Self::Test(Slot::Anywhere, test) => test.passes(event.strings().iter().map(|text| Value::String(text))),
             Self::Slow(condition) => condition::holds(condition, event),
-            Self::Listed(Slot::Anywhere, list) => list.has_string_of(event),
+            Self::Listed(Slot::Anywhere, list) => list.has_string_of(event, sightings),
             Self::Listed(slot, list) => slot.with(event, |mut values| {
                 Iterator::any(&mut values, |value| matches!(value, Value::String(text) if list.has(text)))
             }),
@@ -196,18 +198,22 @@ pub struct Memo {
     /// By rule: the epoch in which it was proposed.
     proposed: Vec<u32>,
     candidates: Vec<RuleId>,
+    /// What the index has found wherever there are strings.
+    pub sightings: Sightings,
 }
 
 impl Memo {
     /// Forgets the last event.
     pub fn next_event(&mut self, atoms: usize, rules: usize) {
         self.candidates.clear();
+        self.sightings.clear();
         if self.epoch == u32::MAX || self.truths.len() != atoms || self.proposed.len() != rules {
             *self = Self {
                 epoch: 0,
                 truths: vec![0; atoms],
                 proposed: vec![0; rules],
                 candidates: std::mem::take(&mut self.candidates),
+                sightings: std::mem::take(&mut self.sightings),
             };
         }
         self.epoch += 1;

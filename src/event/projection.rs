@@ -11,6 +11,7 @@
 //! stands, and [`Projection::read_rest`] goes back there.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::de::{Error as _, IgnoredAny};
 
@@ -353,6 +354,23 @@ impl Fields {
             Cow::Owned(string)
         };
         reader::strings(&source).map(string).collect()
+    }
+
+    /// Whether the text that was read last is ASCII in which strings stop at their quotes only, with no control character between
+    /// them either: each is written as it is, and which places are within one is plain from the quotes before them.
+    pub(crate) fn is_plain(&self, text: &str) -> bool {
+        let is_quote = |&stop: &u32| text.as_bytes().get(stop as usize) == Some(&b'"');
+        text.is_ascii() && self.stops.all().iter().all(is_quote)
+    }
+
+    /// Where the string is that a place of such a text is in. Names of members are none.
+    pub(crate) fn string_at(&self, text: &str, place: usize) -> Option<Range<usize>> {
+        let quotes = self.stops.all();
+        let before = quotes.partition_point(|&quote| (quote as usize) < place);
+        let start = *quotes[..before].last().filter(|_| before % 2 == 1)? as usize + 1;
+        let end = *quotes.get(before)? as usize;
+        let is_name = text[end + 1..].trim_ascii_start().starts_with(':');
+        (!is_name).then_some(start..end)
     }
 
     /// Appends what those of the strings stand for that are written with escapes, with a control character between them.

@@ -342,6 +342,44 @@ proptest! {
     }
 }
 
+/// Words to look for wherever there are strings, some as long as is looked for at once and longer.
+fn words() -> impl Strategy<Value = Vec<String>> {
+    vec(prop_oneof![6 => "[abAB\":1,]{3,5}", 1 => "[ab]{31,34}", 1 => "[ab]{1,2}|éa[ab]"], 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn words_anywhere_are_found_where_the_naive_evaluator_finds_them(
+        rules in vec((words(), any::<bool>(), "|eventName = \"x\"\n"), 1..6),
+        values in vec(prop_oneof![9 => "[abAB:1]{0,9}", 1 => "[abAB\\\\\"é]{0,6}"], 1..5),
+        planted in vec((any::<prop::sample::Index>(), "[ab]{0,3}", "[ab]{0,3}", any::<bool>()), 0..4),
+        name in "[abAB]{0,6}",
+        is_pretty in any::<bool>(),
+    ) {
+        let rule = |(words, cased, call): &(Vec<String>, bool, String)| {
+            let modifier = if *cased { "" } else { "nocase|" };
+            format!("title = \"t\"\nseverity = \"low\"\n[match]\n{call}\"**|{modifier}contains\" = {words:?}\n")
+        };
+        let texts: Vec<String> = rules.iter().map(rule).collect();
+        let sought: Vec<String> = rules.iter().flat_map(|(words, ..)| words.clone()).collect();
+        let rules = RuleSet::new(read(&texts));
+        prop_assert_eq!(rules.rules().len(), texts.len());
+        let mut values = values;
+        for (which, before, behind, is_upper) in planted {
+            let word = which.get(&sought);
+            let word = if is_upper { word.to_ascii_uppercase() } else { word.clone() };
+            values.push(format!("{before}{word}{behind}"));
+        }
+        let event = serde_json::json!({ "eventName": "x", &name: { "b": 12, "a": &values }, "c": [&name] });
+        let text = if is_pretty { format!("{event:#}") } else { event.to_string() };
+        let mut scratch = Scratch::default();
+        let found: Vec<u32> = rules.evaluate(&text, &mut scratch).unwrap().matches.iter().map(|id| id.0).collect();
+        prop_assert_eq!(found, naively(&rules, &text), "{} of {:?}", text, texts);
+    }
+}
+
 proptest! {
     #[test]
     fn the_strings_of_a_record_are_those_that_the_naive_evaluator_finds(text in event()) {

@@ -1,11 +1,12 @@
 //! A list of strings, of which a value must be one or hold one: asked in one go, however long the list.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::iter::once;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use foldhash::fast::RandomState;
 
+use super::sightings::Sightings;
 use crate::condition::test::in_lower_case;
 use crate::condition::{Field, Literal, Predicate, Test};
 use crate::engine::anchor::first_part;
@@ -20,8 +21,12 @@ pub enum Listed {
     /// The value is in the set of strings in lower case, once it is in lower case too.
     IsInAnyCase(HashSet<Box<str>, RandomState>),
     /// The value passes one of these tests, each of which wants the string of its number in it, and may want more.
-    Holds(Strings, Box<[Test]>),
+    Holds(Strings, Box<[Test]>, Numbers),
 }
+
+/// What number each of a list's strings has where the index looks for it wherever there are strings; none if it does not look
+/// for all of them.
+type Numbers = Option<Box<[u32]>>;
 
 /// From how many strings on a list is faster than going through them.
 const LISTED_MIN: usize = 4;
@@ -39,13 +44,15 @@ impl Listed {
     }
 
     /// The list of which [`can_be`](Self::can_be) has said that it is one.
-    pub fn of(predicates: &[Predicate]) -> Self {
+    pub fn of(predicates: &[Predicate], anywhere: &HashMap<Box<str>, u32, RandomState>) -> Self {
         let tests = || predicates.iter().map(|predicate| &predicate.test);
         let texts = tests().filter_map(exact).map(Into::into);
         match predicates.first().map(|first| &first.test) {
             Some(Test::Contains(_)) => {
-                let parts = tests().filter_map(part).map(|part| first_part(part.to_ascii_lowercase()).into()).collect();
-                Self::Holds(Strings::new(parts), tests().cloned().collect())
+                let parts: Vec<Box<str>> =
+                    tests().filter_map(part).map(|part| first_part(part.to_ascii_lowercase()).into()).collect();
+                let numbers = parts.iter().map(|part| anywhere.get(part).copied()).collect();
+                Self::Holds(Strings::new(parts), tests().cloned().collect(), numbers)
             }
             Some(test) if test.nocase() => Self::IsInAnyCase(texts.collect()),
             _ => Self::Is(texts.collect()),
@@ -57,14 +64,17 @@ impl Listed {
         match self {
             Self::Is(texts) => texts.contains(text),
             Self::IsInAnyCase(texts) => is_in(text, texts),
-            Self::Holds(strings, tests) => holds(text, strings, tests),
+            Self::Holds(strings, tests, _) => holds(text, strings, tests),
         }
     }
 
     /// Whether one of an event's strings is on the list, or holds one that is.
-    pub fn has_string_of(&self, event: &Event<'_>) -> bool {
+    pub fn has_string_of(&self, event: &Event<'_>, sightings: &Sightings) -> bool {
         let in_text = match self {
-            Self::Holds(strings, tests) => holds_string_of(event, strings, tests),
+            Self::Holds(_, tests, Some(numbers)) if sightings.are_all => {
+                Some(is_among(event, sightings, numbers, tests))
+            }
+            Self::Holds(strings, tests, _) => holds_string_of(event, strings, tests),
             _ => None,
         };
         in_text.unwrap_or_else(|| event.strings().iter().any(|text| self.has(text)))
@@ -110,16 +120,20 @@ fn holds(text: &str, strings: &Strings, tests: &[Test]) -> bool {
     is_held || (looked != Some(Ok(())) && tests.iter().any(passes))
 }
 
-/// Goes through the text of the whole record once, where every string stands in it as it is. None where that does not tell:
-/// beyond ASCII, with escapes, or where there is too much.
+/// Goes by what the index has found.
+fn is_among(event: &Event<'_>, sightings: &Sightings, numbers: &[u32], tests: &[Test]) -> bool {
+    let passes = |value: Range<usize>, test: &Test| test.passes(once(Value::String(&event.text()[value])));
+    numbers.iter().zip(tests).any(|(&number, test)| sightings.of(number).any(|value| passes(value, test)))
+}
+
+/// Goes through the text of the whole record once, where that is plain. None where that does not tell, or there is too much.
 fn holds_string_of(event: &Event<'_>, strings: &Strings, tests: &[Test]) -> Option<bool> {
-    let text = event.text();
-    if !text.is_ascii() || memchr::memchr(b'\\', text.as_bytes()).is_some() {
+    if !event.is_plain() {
         return None;
     }
     let mut is_held = false;
-    let looked = strings.find(text, |number, start| {
-        let string = event.string_at(start).unwrap_or_default();
+    let looked = strings.find(event.text(), |number, start| {
+        let string = &event.text()[event.string_at(start).unwrap_or_default()];
         is_held = tests[number].passes(once(Value::String(string)));
         if is_held { ControlFlow::Break(()) } else { ControlFlow::Continue(string.len()) }
     });
@@ -152,7 +166,7 @@ mod tests {
                 let predicates = predicates(&texts, test);
                 if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
                     let expected = predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(&value))));
-                    prop_assert_eq!(Listed::of(&predicates).has(&value), expected);
+                    prop_assert_eq!(Listed::of(&predicates, &HashMap::default()).has(&value), expected);
                 }
             }
         }
@@ -162,7 +176,7 @@ mod tests {
         #[test]
         fn a_record_has_a_string_if_one_of_its_values_does(
             texts in proptest::collection::vec(("[aAbB\":12é]{2,3}", any::<bool>()), 1..9),
-            values in proptest::collection::vec("[abAB:12]{0,5}|[abAB]{40,80}|[abB\\\\\"é]{0,4}", 1..4),
+            values in proptest::collection::vec("[abAB:12]{0,5}|[abAB]{40,80}|[abB\\\\\"éÉ]{0,4}", 1..4),
             name in "[ab]{0,3}",
             is_pretty in any::<bool>(),
         ) {
@@ -175,7 +189,7 @@ mod tests {
                 let predicates = predicates(&texts, test);
                 if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
                     let passes = |value: &String| predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(value))));
-                    prop_assert_eq!(Listed::of(&predicates).has_string_of(&event), values.iter().any(passes), "{}", record);
+                    prop_assert_eq!(Listed::of(&predicates, &HashMap::default()).has_string_of(&event, &Sightings::default()), values.iter().any(passes), "{}", record);
                 }
             }
         }
@@ -184,13 +198,13 @@ mod tests {
     #[test]
     fn what_seems_to_hold_everything_is_gone_through() {
         let texts: Vec<(String, bool)> = (2..40).map(|length| ("A".repeat(length), false)).collect();
-        let list = Listed::of(&predicates(&texts, Test::Contains));
+        let list = Listed::of(&predicates(&texts, Test::Contains), &HashMap::default());
         assert!(!list.has(&"a".repeat(100_000)));
         assert!(list.has(&format!("{}AA", "a".repeat(100_000))));
         let has_string_of = |text: &str| {
             let mut fields = Fields::default();
             Projection::new(Vec::new()).read(text, &mut fields).unwrap();
-            list.has_string_of(&Event::view(text, &fields))
+            list.has_string_of(&Event::view(text, &fields), &Sightings::default())
         };
         let name = "a".repeat(100_000);
         assert!(!has_string_of(&format!(r#"{{"AA{name}":"{name}"}}"#)));
