@@ -37,8 +37,9 @@ pub fn sigma(count: usize) -> Vec<Written> {
 }
 
 /// As the whole collection of SigmaHQ is: nine in ten ask for fields of Windows, of proxies and of other clouds, which no
-/// event of CloudTrail has, and one in thirty for words anywhere, a dozen on average; one in eight of those has a word that
-/// stands in many events, as commands of routers do. All say that they are for CloudTrail, so that everybody takes them.
+/// event of CloudTrail has, and one in forty for words anywhere, a dozen on average. One in eight of those has a word that
+/// stands in many events, as commands of routers do, and one in ten has words that leave something open, as commands of shells
+/// do. All say that they are for CloudTrail, so that everybody takes them.
 pub fn collection(count: usize) -> Vec<Written> {
     let mut rng = Rng::with_seed(19);
     (0..count).map(|number| file(number, foreign(&mut rng))).collect()
@@ -93,17 +94,17 @@ fn service(rng: &mut Rng) -> String {
 }
 
 fn foreign(rng: &mut Rng) -> (String, &'static str) {
-    let text = match rng.u8(..30) {
-        0 => format!("  selection:\n{}", listed(rng, 24, "    - ", |rng| format!("'{}'", words(rng)))),
-        1..=2 => return detection(rng),
-        3..=6 => format!(
+    let text = match rng.u8(..40) {
+        0 => keywords(rng),
+        1..=3 => return detection(rng),
+        4..=8 => format!(
             "  selection:\n    TargetObject|contains: '\\{}\\{}\\'\n    Details|startswith: '{}'\n",
             lower(rng),
             lower(rng),
             lower(rng)
         ),
-        7..=9 => format!("  selection:\n    EventID: {}\n    Provider_Name: '{}'\n", rng.u16(..9_000), lower(rng)),
-        10..=11 => format!(
+        9..=12 => format!("  selection:\n    EventID: {}\n    Provider_Name: '{}'\n", rng.u16(..9_000), lower(rng)),
+        13..=15 => format!(
             "  selection:\n    cs-method: POST\n    c-uri|contains:\n{}",
             listed(rng, 4, "      - ", |rng| format!("'/{}/'", lower(rng)))
         ),
@@ -122,6 +123,15 @@ fn foreign(rng: &mut Rng) -> (String, &'static str) {
 
 fn listed(rng: &mut Rng, most: usize, before: &str, mut item: impl FnMut(&mut Rng) -> String) -> String {
     (0..rng.usize(1..=most)).map(|_| format!("{before}{}\n", item(rng))).collect()
+}
+
+fn keywords(rng: &mut Rng) -> String {
+    let is_open = rng.u8(..10) == 0;
+    let item = |rng: &mut Rng| match is_open && rng.bool() {
+        true => format!("'{} *{}'", lower(rng), words(rng)),
+        false => format!("'{}'", words(rng)),
+    };
+    format!("  selection:\n{}", listed(rng, 24, "    - ", item))
 }
 
 /// What a rule looks for anywhere: two words, or, one time in twelve, something short.
