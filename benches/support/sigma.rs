@@ -32,8 +32,17 @@ const LOOKED_AT: &[(&str, &str)] = &[
 
 /// As SigmaHQ's rules for CloudTrail are: nearly all name the service and the call.
 pub fn sigma(count: usize) -> Vec<Written> {
+    about(service, count)
+}
+
+/// The same, but no service has more of them than others: kind to engines that find rules by the service alone.
+pub fn even(count: usize) -> Vec<Written> {
+    about(rules::service, count)
+}
+
+fn about(service: fn(&mut Rng) -> String, count: usize) -> Vec<Written> {
     let mut rng = Rng::with_seed(17);
-    (0..count).map(|number| written(number, &mut rng)).collect()
+    (0..count).map(|number| file(number, detection(service, &mut rng))).collect()
 }
 
 /// As the whole collection of SigmaHQ is: nine in ten ask for fields of Windows, of proxies and of other clouds, which no
@@ -58,10 +67,6 @@ pub fn calls(count: usize) -> Vec<Written> {
         [(made, "selection"), (failed, "selection and (code or message)")]
     });
     pairs.take(count).enumerate().map(|(number, rule)| file(number, rule)).collect()
-}
-
-fn written(number: usize, rng: &mut Rng) -> Written {
-    file(number, detection(rng))
 }
 
 /// With all that collections have rules say of themselves.
@@ -96,7 +101,7 @@ fn service(rng: &mut Rng) -> String {
 fn foreign(rng: &mut Rng) -> (String, &'static str) {
     let text = match rng.u8(..40) {
         0 => keywords(rng),
-        1..=3 => return detection(rng),
+        1..=3 => return detection(service, rng),
         4..=8 => format!(
             "  selection:\n    TargetObject|contains: '\\{}\\{}\\'\n    Details|startswith: '{}'\n",
             lower(rng),
@@ -149,7 +154,7 @@ fn lower(rng: &mut Rng) -> String {
     (0..rng.usize(4..12)).map(|_| rng.lowercase()).collect()
 }
 
-fn detection(rng: &mut Rng) -> (String, &'static str) {
+fn detection(service: fn(&mut Rng) -> String, rng: &mut Rng) -> (String, &'static str) {
     if rng.u8(..20) == 0 {
         let words: Vec<String> = (0..3).map(|_| format!("      - '{}'\n", word(rng))).collect();
         return (format!("  selection:\n    userAgent|contains:\n{}", words.concat()), "selection");

@@ -42,6 +42,7 @@ fn main() {
     }
     for (name, make, counts) in [
         ("of Sigma", sigma::sigma as fn(usize) -> Vec<rules::Written>, &[60, 740, 3_000][..]),
+        ("of Sigma, services even", sigma::even, &[740, 3_000]),
         ("of Sigma, for calls", sigma::calls, &[740]),
         ("of Sigma, for all systems", sigma::collection, &[740, 3_000]),
     ] {
