@@ -337,6 +337,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_words_before_many_spaces_is_judged_in_time() {
+        let set = set(&["[match]\n\"**|contains\" = \"mimikatz\"\n".to_owned()]);
+        let event = format!("{{\"{}\"{}:1}}", "mimikatz".repeat(200_000), " ".repeat(2_000_000));
+        assert_eq!(set.evaluate(&event, &mut Scratch::default()).unwrap().matches, []);
+    }
+
+    #[test]
     fn a_word_in_a_name_leads_nowhere() {
         let set = set(&["[match]\n\"**|contains\" = \"username\"\n".to_owned()]);
         for (event, expected) in [

@@ -301,7 +301,8 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
-    /// Whether the text is ASCII in which every string is written as it is, with nothing but spaces between. Found out once.
+    /// Whether the text is ASCII in which every string is written as it is, with neither control characters nor a space behind it.
+    /// Found out once.
     pub(crate) fn is_plain(&self) -> bool {
         *self.is_plain.get_or_init(|| self.fields.is_plain(self.text))
     }

@@ -293,7 +293,10 @@ impl Index {
         memo.sightings.are_all = true;
         let looked = strings.find(event.text(), |number, start| {
             let is_asked = match event.string_at(start) {
-                Some(string) => memo.sightings.note(number, string),
+                Some(string) => {
+                    memo.sightings.note(number, string);
+                    true
+                }
                 None if event.is_plain() => false,
                 None => {
                     memo.sightings.are_all = false;

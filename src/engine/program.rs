@@ -136,7 +136,7 @@ fn is_slow(predicate: &Predicate) -> bool {
 fn effort(condition: &Condition) -> u32 {
     match condition {
         Condition::Is(predicate) if is_slow(predicate) => 10_000,
-        // Every string of the record is gone through.
+        // Where the index has not looked for it, every string of the record is gone through.
         Condition::Is(predicate) if predicate.field == Field::Anywhere => 50,
         Condition::Is(predicate) if is_unspelt(&predicate.field) => 500,
         Condition::Is(predicate) => match &predicate.test {

@@ -252,8 +252,8 @@ impl Dealer {
         Self { buckets: vec![Bucket::default(); 8 * eights], crowds: Crowds::default() }
     }
 
-    /// As how many strings those count that go by a three already. Each is compared wherever one of them stands, and those that
-    /// share one are often about the same matter: so a crowd weighs as its square.
+    /// As how many strings those count that go by a three already. Those that share one are often about the same matter and share
+    /// more, and then each is compared wherever it stands: so a crowd weighs as its square.
     fn crowd(&self, three: Three) -> u64 {
         let count = |crowds: &Crowds| crowds.get(&three).copied().unwrap_or_default();
         count(&self.crowds) + count(&USUAL.threes) * USUAL_CROWD
@@ -262,11 +262,14 @@ impl Dealer {
     /// Deals a string into a bucket by three of its bytes; where in it those stand.
     fn deal(&mut self, text: &str) -> usize {
         let mut best: Option<(u64, usize, usize, Three)> = None;
+        // Those that are empty are all alike.
+        let empty = self.buckets.iter().position(|bucket| bucket.weight == 0).unwrap_or_default();
         let with_a_fourth = text.len().saturating_sub(1).max(size_of::<Three>()).min(text.len());
         for (place, three) in text.as_bytes()[..with_a_fourth].array_windows().enumerate() {
             let three = three.map(|byte| byte | IN_CASE);
             let crowd = self.crowd(three).pow(2) * USUAL.weights.of(three).max(WEIGHT_MIN);
-            for (number, bucket) in self.buckets.iter().enumerate() {
+            let differing = |&(number, bucket): &(usize, &Bucket)| bucket.weight > 0 || number == empty;
+            for (number, bucket) in self.buckets.iter().enumerate().filter(differing) {
                 // Where the crowd is worse than the best so far, nothing else needs to be looked at.
                 let is_less = |cost| best.is_none_or(|(least, ..)| cost < least);
                 let cost = is_less(crowd).then(|| crowd + (bucket.with(three).weight - bucket.weight));

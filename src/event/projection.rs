@@ -356,11 +356,14 @@ impl Fields {
         reader::strings(&source).map(string).collect()
     }
 
-    /// Whether the text that was read last is ASCII in which strings stop at their quotes only, with no control character between
-    /// them either: each is written as it is, and which places are within one is plain from the quotes before them.
+    /// Whether the text that was read last is ASCII in which every string is written as it is, with neither control characters
+    /// nor a space behind it: which places are within one, and whether it is a name, is plain from the quotes and one byte more.
     pub(crate) fn is_plain(&self, text: &str) -> bool {
-        let is_quote = |&stop: &u32| text.as_bytes().get(stop as usize) == Some(&b'"');
-        text.is_ascii() && self.stops.all().iter().all(is_quote)
+        let at = |place: u32| text.as_bytes().get(place as usize);
+        let (strings, rest) = self.stops.all().as_chunks();
+        let is_plain =
+            |&[start, end]: &[u32; 2]| at(start) == Some(&b'"') && at(end) == Some(&b'"') && at(end + 1) != Some(&b' ');
+        text.is_ascii() && rest.is_empty() && strings.iter().all(is_plain)
     }
 
     /// Where the string is that a place of such a text is in. Names of members are none.
@@ -369,7 +372,7 @@ impl Fields {
         let before = quotes.partition_point(|&quote| (quote as usize) < place);
         let start = *quotes[..before].last().filter(|_| before % 2 == 1)? as usize + 1;
         let end = *quotes.get(before)? as usize;
-        let is_name = text[end + 1..].trim_ascii_start().starts_with(':');
+        let is_name = text.as_bytes().get(end + 1) == Some(&b':');
         (!is_name).then_some(start..end)
     }
 
