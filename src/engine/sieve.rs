@@ -87,8 +87,11 @@ const OFTEN: &str = "describe list get put create update console signin sampling
     exec-env/aws_lambda_ aws-sdk-go-v2/ aws-sdk-java/ aws-internal/ terraform/ command/ prompt/off ec2 s3 sts kms ssm \
     mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/ safari/ macintosh";
 
-/// For so many strings there are eight buckets.
-const EIGHT_STRINGS: usize = 512;
+/// For fewer strings there are eight buckets.
+const FEW_STRINGS: usize = 96;
+
+/// For more there are twice as many, and eight more for each so many.
+const EIGHT_STRINGS: usize = 1_024;
 
 /// As how many strings a three counts where it stands in usual text.
 const USUAL_CROWD: u64 = 16;
@@ -119,7 +122,8 @@ impl Sieve {
     /// What lets strings of at least three bytes pass, and where in each the three bytes stand that it goes by: with a fourth
     /// behind them, where the string has one.
     pub fn of(texts: &[&str]) -> (Self, Vec<usize>) {
-        Self::with_eights(texts.len().div_ceil(EIGHT_STRINGS).max(1), texts)
+        let eights = if texts.len() < FEW_STRINGS { 1 } else { 2 + texts.len() / EIGHT_STRINGS };
+        Self::with_eights(eights, texts)
     }
 
     /// The same, with so many times eight buckets.
