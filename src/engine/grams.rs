@@ -170,15 +170,9 @@ impl Sieved {
 
     /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.
     fn look_through(&self, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
-        self.sieve.look_through(text, &mut |at| {
-            let rest = &text[at..];
-            if let Some(four) = rest.first_chunk::<LONGEST>() {
-                self.fours.look_at(at, four, compare)?;
-            }
-            match rest.first_chunk::<SIEVED>() {
-                Some(three) if !self.threes.places.is_empty() => self.threes.look_at(at, three, compare),
-                _ => ControlFlow::Continue(()),
-            }
+        self.sieve.look_through(text, &mut |places| {
+            self.fours.look_at_all::<LONGEST>(text, places, compare)?;
+            self.threes.look_at_all::<SIEVED>(text, places, compare)
         })
     }
 }
@@ -231,6 +225,23 @@ impl Grams {
             self.look_at(at, window, compare)?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Calls `compare` with those of some places of a text where a gram stands.
+    #[inline(always)]
+    fn look_at_all<const BYTES: usize>(
+        &self,
+        text: &[u8],
+        places: &[u32],
+        compare: &mut impl Compare,
+    ) -> ControlFlow<Result<(), TooMuch>> {
+        if self.places.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        places.iter().map(|&place| place as usize).try_for_each(|at| match text[at..].first_chunk::<BYTES>() {
+            Some(window) => self.look_at(at, window, compare),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     /// Calls `compare` if what stands at a place is one of the grams.

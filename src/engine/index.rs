@@ -292,18 +292,16 @@ impl Index {
         let Parts { strings, rules, .. } = &self.anywhere;
         memo.sightings.are_all = true;
         let looked = strings.find(event.text(), |number, start| {
-            let is_asked = match event.string_at(start) {
-                Some(string) => {
-                    memo.sightings.note(number, string);
-                    true
-                }
-                None if event.is_plain() => false,
-                None => {
-                    memo.sightings.are_all = false;
-                    is_no_name(event.text(), strings.ends_at(number, start))
-                }
-            };
-            let asking = if is_asked { &rules[number][..] } else { &[] };
+            if !is_no_name(event.text(), strings.ends_at(number, start)) {
+                return ControlFlow::Continue(0);
+            }
+            match event.string_at(start) {
+                Some(string) => memo.sightings.note(number, string),
+                // Between strings.
+                None if event.is_plain() => return ControlFlow::Continue(0),
+                None => memo.sightings.are_all = false,
+            }
+            let asking = &rules[number][..];
             asking.iter().for_each(|&(_, rule)| memo.propose(rule));
             ControlFlow::Continue(asking.len())
         });

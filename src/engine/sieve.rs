@@ -10,11 +10,11 @@ use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::LazyLock;
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x16, u8x64};
+use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x64};
 use foldhash::fast::RandomState;
 
 use super::anchor::USUAL_VALUES;
-use crate::event::projection::write_singly;
+use crate::event::projection::write_down;
 
 /// Three neighbouring bytes.
 pub type Three = [u8; 3];
@@ -50,8 +50,8 @@ struct Usual {
 }
 
 /// Some of the places of usual text: a bit for each, so many words of them for what stands in nearly every record.
-type Marks = [u64; 20];
-const IN_EVERY: usize = 12;
+type Marks = [u64; 32];
+const IN_EVERY: usize = 24;
 
 /// Worked out once.
 static USUAL: LazyLock<Usual> = LazyLock::new(Usual::new);
@@ -74,12 +74,17 @@ struct Bucket {
 /// How much of any text is such a byte, by its halves, the high one first.
 struct Weights([[u64; 16]; 16]);
 
-/// The names in nearly every record, and what stands between them.
-const USUAL_NAMES: &str = "eventversion useridentity type principalid arn accountid accesskeyid username sessioncontext \
-    sessionissuer attributes creationdate mfaauthenticated invokedby eventtime eventsource eventname awsregion \
-    sourceipaddress useragent requestparameters responseelements additionaleventdata requestid eventid readonly resources \
-    eventtype managementevent recipientaccountid eventcategory tlsdetails tlsversion ciphersuite clientprovidedhostheader \
-    true null akia asia aroa tlsv1.3 tls_aes_128_gcm_sha256";
+/// What nearly every record has: names, and the signs that stand between them and their values.
+const USUAL_RECORD: &str = concat!(
+    r#"{"eventversion":"1.11","useridentity":{"type":"iam","principalid":"aroa:","arn":"arn:","accountid":"1","#,
+    r#""accesskeyid":"asia","username":"a","sessioncontext":{"sessionissuer":{"type":"role","principalid":"b","arn":"arn:","#,
+    r#""accountid":"2","username":"c"},"attributes":{"creationdate":"2026","mfaauthenticated":"false"},"webidfederationdata":{}},"#,
+    r#""invokedby":"d"},"eventtime":"2026","eventsource":"e","eventname":"f","awsregion":"us-","sourceipaddress":"3","#,
+    r#""useragent":"g","requestparameters":{"h":"i","name":"k"},"responseelements":null,"additionaleventdata":{"l":"m"},"#,
+    r#""requestid":"4","eventid":"5","readonly":true,"resources":[{"accountid":"6","type":"aws::","arn":"arn:"},{"n":"o"}],"#,
+    r#""eventtype":"awsapicall","managementevent":true,"recipientaccountid":"7","eventcategory":"management","code":0,"#,
+    r#""tlsdetails":{"tlsversion":"tlsv1.3","ciphersuite":"tls_aes_128_gcm_sha256","clientprovidedhostheader":"8.com"}}"#,
+);
 
 /// What stands in many records besides: names of calls, and what user agents call themselves.
 const OFTEN: &str = "describe list get put create update console signin sampling search group key bucket instance function \
@@ -91,7 +96,7 @@ const OFTEN: &str = "describe list get put create update console signin sampling
 const FEW_STRINGS: usize = 96;
 
 /// For more there are twice as many, and eight more for each so many.
-const EIGHT_STRINGS: usize = 1_024;
+const EIGHT_STRINGS: usize = 600;
 
 /// As how many strings a three counts where it stands in usual text.
 const USUAL_CROWD: u64 = 16;
@@ -129,23 +134,26 @@ impl Sieve {
     /// The same, with so many times eight buckets.
     fn with_eights(eights: usize, texts: &[&str]) -> (Self, Vec<usize>) {
         let mut dealer = Dealer::new(eights);
-        let places = texts.iter().map(|text| dealer.deal(text)).collect();
+        let mut places = vec![0; texts.len()];
+        // What is short has few threes to go by, so it comes first; what is long finds some that pass already.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&number| texts[number].len());
+        order.iter().for_each(|&number| places[number] = dealer.deal(texts[number]));
         (Self(dealer.buckets.chunks(8).map(Eight::new).collect()), places)
     }
 
-    /// Calls `found` with each place of a text where the three bytes of a string may stand. Whether a string is there is for the
-    /// caller to see.
-    pub fn look_through<B>(&self, text: &[u8], found: &mut impl FnMut(usize) -> ControlFlow<B>) -> ControlFlow<B> {
+    /// Calls `found` with the places of a text where the three bytes of a string may stand, some at a time. Whether a string is
+    /// there is for the caller to see, who gets lists so that nothing has to be guessed while they are written.
+    pub fn look_through<B>(&self, text: &[u8], found: &mut impl FnMut(&[u32]) -> ControlFlow<B>) -> ControlFlow<B> {
         dispatch!(Level::new(), simd => self.pass_over(simd, text, found))
     }
 
-    /// A part after the other: what passes is listed first and looked at then, so that nothing has to be guessed while it is sought.
     #[inline(always)]
     fn pass_over<B, S: Simd>(
         &self,
         simd: S,
         text: &[u8],
-        found: &mut impl FnMut(usize) -> ControlFlow<B>,
+        found: &mut impl FnMut(&[u32]) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let mut room = [0; PART + BLOCK];
         for part in (0..text.len()).step_by(PART) {
@@ -154,33 +162,30 @@ impl Sieve {
                 let rest = &text[start..];
                 let passing = match rest.first_chunk() {
                     Some(block) => self.passing(simd, block),
-                    None => self.passing(simd, &filled_up(rest)) & within(rest.len()),
+                    None => self.passing(simd, &filled_up(rest)),
                 };
-                count += write_singly::<FEW>(passing, start as u32, &mut room[count..]);
+                count += write_down::<FEW, S>(simd, passing, start as u32, &mut room[count..count + BLOCK]);
             }
-            room[..count].iter().try_for_each(|&place| found(place as usize))?;
+            // What stands behind the text are zeros, which pass for spaces.
+            count = room[..count].partition_point(|&place| (place as usize) < text.len());
+            found(&room[..count])?;
         }
         ControlFlow::Continue(())
     }
 
-    /// A bit for each place of a block that passes a bucket with the bytes behind it.
+    /// The places of a block that pass a bucket with the bytes behind them.
     #[inline(always)]
-    fn passing<S: Simd>(&self, simd: S, block: &[u8; BLOCK_BYTES]) -> u64 {
+    fn passing<S: Simd>(&self, simd: S, block: &[u8; BLOCK_BYTES]) -> mask8x64<S> {
         let (first, second, third) = (halves(simd, block, 0), halves(simd, block, 1), halves(simd, block, 2));
         let mut passing = u8x64::splat(simd, 0);
         for eight in &self.0 {
             passing |= eight.passing(simd, 0, first) & eight.passing(simd, 1, second) & eight.passing(simd, 2, third);
         }
-        passing.simd_gt(0).to_bitmask()
+        passing.simd_gt(0)
     }
 }
 
-/// A bit for each of so many places of a block, or of all.
-fn within(places: usize) -> u64 {
-    u64::MAX.checked_shl(places as u32).map_or(u64::MAX, |behind| !behind)
-}
-
-/// The last bytes of a text, as a block. Zeros pass for spaces, so some may seem to go on behind it.
+/// The last bytes of a text, as a block.
 fn filled_up(rest: &[u8]) -> [u8; BLOCK_BYTES] {
     let mut block = [0; BLOCK_BYTES];
     block[..rest.len()].copy_from_slice(rest);
@@ -223,7 +228,7 @@ impl Eight {
 
 impl Usual {
     fn new() -> Self {
-        let every = [USUAL_NAMES, USUAL_VALUES];
+        let every = [USUAL_RECORD, USUAL_VALUES];
         let usual = || every.into_iter().chain([OFTEN]);
         // Numbers, versions and addresses are everywhere; and what is in no usual text is not never there.
         let numbers = std::iter::repeat_n("0123456789.-/", 30);
@@ -348,8 +353,8 @@ mod tests {
 
     fn found(level: Level, sieve: &Sieve, text: &str) -> Vec<usize> {
         let mut found = Vec::new();
-        let note = &mut |at| {
-            found.push(at);
+        let note = &mut |places: &[u32]| {
+            found.extend(places.iter().map(|&place| place as usize));
             ControlFlow::<()>::Continue(())
         };
         let _ = dispatch!(level, simd => sieve.pass_over(simd, text.as_bytes(), note));
@@ -409,14 +414,14 @@ mod tests {
         let texts: Vec<String> = (0..1_000).map(|_| (0..9).map(|_| letter()).collect()).collect();
         let (sieve, places) = Sieve::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         assert!(places.iter().any(|place| *place > 0), "they are told apart by what they do not share");
-        let usual = format!("{USUAL_NAMES} {USUAL_VALUES}");
+        let usual = format!("{USUAL_RECORD} {USUAL_VALUES}");
         let passing = found(Level::new(), &sieve, &usual).len();
         assert!(passing * 30 < usual.len(), "{passing} of {}", usual.len());
     }
 
     #[test]
     fn all_of_usual_text_has_its_marks() {
-        assert!(USUAL_NAMES.len() + USUAL_VALUES.len() <= IN_EVERY * 64);
+        assert!(USUAL_RECORD.len() + USUAL_VALUES.len() <= IN_EVERY * 64);
         assert!(OFTEN.len() <= (Marks::default().len() - IN_EVERY) * 64);
     }
 }

@@ -26,7 +26,7 @@ mod walk;
 
 #[cfg(test)]
 pub(crate) use stops::tests::levels;
-pub(crate) use stops::write_singly;
+pub(crate) use stops::write_down;
 pub(crate) use unescape::unescape;
 pub use walk::DEPTH_MAX;
 

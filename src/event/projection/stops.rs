@@ -59,24 +59,12 @@ fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> usize
     let (blocks, rest) = part.as_chunks();
     let (mut count, mut at) = (0, start);
     for block in blocks {
-        count += write(simd, block, at, &mut room[count..count + BLOCK]);
+        count += write_down::<FEW, S>(simd, stops(simd, block), at, &mut room[count..count + BLOCK]);
         at += BLOCK as u32;
     }
     let mut block = [b' '; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
-    count + write(simd, &block, at, &mut room[count..count + BLOCK])
-}
-
-/// Writes down the stops of a block that starts at a place, and says how many there are.
-#[inline(always)]
-fn write<S: Simd>(simd: S, block: &[u8; BLOCK], start: u32, room: &mut [u32]) -> usize {
-    let found = stops(simd, block);
-    if compresses(simd.level()) {
-        write_together(simd, found, start, room);
-    } else {
-        write_singly::<FEW>(found.to_bitmask(), start, room);
-    }
-    found.to_bitmask().count_ones() as usize
+    count + write_down::<FEW, S>(simd, stops(simd, &block), at, &mut room[count..count + BLOCK])
 }
 
 /// The stops of a block.
@@ -84,6 +72,24 @@ fn write<S: Simd>(simd: S, block: &[u8; BLOCK], start: u32, room: &mut [u32]) ->
 fn stops<S: Simd>(simd: S, block: &[u8; BLOCK]) -> mask8x64<S> {
     let bytes = u8x64::from_slice(simd, block);
     bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | bytes.simd_lt(b' ')
+}
+
+/// Writes down the places that were found in a block that starts at a place, and something behind them; says how many there are.
+/// Hardly a block should have more than `FEW`. There must be room for as many as there are bytes.
+#[inline(always)]
+pub(crate) fn write_down<const FEW: usize, S: Simd>(
+    simd: S,
+    found: mask8x64<S>,
+    start: u32,
+    room: &mut [u32],
+) -> usize {
+    let bits = found.to_bitmask();
+    if compresses(simd.level()) {
+        write_together(simd, found, start, room);
+    } else {
+        write_singly::<FEW>(bits, start, room);
+    }
+    bits.count_ones() as usize
 }
 
 /// Whether the processor moves chosen bytes of a block together in one step, as those with AVX-512 do.
@@ -99,16 +105,15 @@ fn compresses(_: Level) -> bool {
     false
 }
 
-/// Writes the places of a block down that have a bit, and something after the last; says how many there are. So few as are usual
-/// are written down without asking how many there are: a guess at the number that fails takes longer.
+/// One after the other. So few as are usual are written down without asking how many there are: a guess at the number that fails
+/// takes longer.
 #[inline(always)]
-pub(crate) fn write_singly<const FEW: usize>(mut bits: u64, start: u32, room: &mut [u32]) -> usize {
+fn write_singly<const FEW: usize>(mut bits: u64, start: u32, room: &mut [u32]) {
     let count = bits.count_ones() as usize;
     room[..FEW].iter_mut().for_each(|place| *place = start + take_lowest(&mut bits));
     if count > FEW {
         room[FEW..count].iter_mut().for_each(|place| *place = start + take_lowest(&mut bits));
     }
-    count
 }
 
 #[inline(always)]
@@ -118,7 +123,7 @@ fn take_lowest(bits: &mut u64) -> u32 {
     lowest
 }
 
-/// The same, sixteen at a time: the numbers of the bytes that are stops, moved together.
+/// Sixteen at a time: the numbers of the bytes that were found, moved together.
 #[inline(always)]
 fn write_together<S: Simd>(simd: S, found: mask8x64<S>, start: u32, room: &mut [u32]) {
     const NUMBERS: [u8; BLOCK] = {
