@@ -67,8 +67,26 @@ struct Sieved {
     threes: Grams,
 }
 
-/// By gram: the numbers of strings, and where the gram stands in each.
-type Places = HashMap<u32, Vec<(u32, u32)>, RandomState>;
+/// By gram: the strings that have it, and where.
+type Places = HashMap<u32, Vec<Place>, RandomState>;
+
+/// Where a gram stands in a string.
+#[derive(Debug)]
+struct Place {
+    number: u32,
+    before: u32,
+    /// Of up to eight bytes of the string, the gram's among them, how many stand before the gram; then the bytes in one word, with
+    /// the bit set that tells letters of one case from those of the other, and which of the word's bytes they are.
+    near_before: u32,
+    near: u64,
+    near_mask: u64,
+}
+
+/// The bit that tells letters of one case from those of the other, in each byte of a word.
+const IN_CASE: u64 = u64::from_le_bytes([b' '; NEAR]);
+
+/// So many bytes are compared before whole strings are, which lie elsewhere in memory.
+const NEAR: usize = size_of::<u64>();
 
 /// With so many strings at one gram, long steps are not worth it.
 const CROWD_MAX: usize = 8;
@@ -122,14 +140,12 @@ impl Strings {
         mut found: impl FnMut(usize, usize) -> ControlFlow<(), usize>,
     ) -> Result<(), TooMuch> {
         let mut left = COMPARED_MAX + text.len();
-        let mut compare = |at: usize, places: &[(u32, u32)]| {
-            for &(number, before) in places {
-                let sought = self.texts[number as usize].as_bytes();
-                let start = at.wrapping_sub(before as usize);
-                let there = text.as_bytes().get(start..start.wrapping_add(sought.len()));
+        let text = text.as_bytes();
+        let mut compare = |at: usize, places: &[Place]| {
+            for place in places {
                 let mut cost = 1;
-                if there.is_some_and(|there| there.eq_ignore_ascii_case(sought)) {
-                    cost += found(number as usize, start).map_break(Ok)?;
+                if let Some(start) = place.start(at, text, &self.texts) {
+                    cost += found(place.number as usize, start).map_break(Ok)?;
                 }
                 left = left.saturating_sub(cost);
                 if left == 0 {
@@ -138,7 +154,6 @@ impl Strings {
             }
             ControlFlow::Continue(())
         };
-        let text = text.as_bytes();
         let mut looked = self.sieved.iter().try_for_each(|sieved| sieved.look_through(text, &mut compare));
         if looked.is_continue() {
             looked = self.grams.iter().try_for_each(|grams| grams.look_through(text, &mut compare));
@@ -148,9 +163,38 @@ impl Strings {
 }
 
 /// What to do with the strings that have a gram, where it stands.
-trait Compare: FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>> {}
+trait Compare: FnMut(usize, &[Place]) -> ControlFlow<Result<(), TooMuch>> {}
 
-impl<F: FnMut(usize, &[(u32, u32)]) -> ControlFlow<Result<(), TooMuch>>> Compare for F {}
+impl<F: FnMut(usize, &[Place]) -> ControlFlow<Result<(), TooMuch>>> Compare for F {}
+
+impl Place {
+    fn new(number: u32, before: usize, text: &str) -> Self {
+        let from = before.min(text.len().saturating_sub(NEAR));
+        let (mut near, mut mask) = ([0; NEAR], [0; NEAR]);
+        for (place, &byte) in text.as_bytes()[from..].iter().take(NEAR).enumerate() {
+            (near[place], mask[place]) = (byte | b' ', u8::MAX);
+        }
+        Self {
+            number,
+            before: before as u32,
+            near_before: (before - from) as u32,
+            near: u64::from_le_bytes(near),
+            near_mask: u64::from_le_bytes(mask),
+        }
+    }
+
+    /// Where the string starts in a text, if it stands there with its gram at a place.
+    fn start(&self, at: usize, text: &[u8], texts: &[Box<str>]) -> Option<usize> {
+        let near = text.get(at.wrapping_sub(self.near_before as usize)..).and_then(|rest| rest.first_chunk());
+        if near.is_some_and(|&near| (u64::from_le_bytes(near) | IN_CASE) & self.near_mask != self.near) {
+            return None;
+        }
+        let sought = texts[self.number as usize].as_bytes();
+        let start = at.wrapping_sub(self.before as usize);
+        let there = text.get(start..start.wrapping_add(sought.len()))?;
+        there.eq_ignore_ascii_case(sought).then_some(start)
+    }
+}
 
 impl Sieved {
     fn of(texts: &[(u32, &str)]) -> Self {
@@ -163,7 +207,7 @@ impl Sieved {
                 (None, Some(three)) => threes.entry(gram(three)).or_default(),
                 (None, None) => continue,
             };
-            places.push((number, before as u32));
+            places.push(Place::new(number, before, text));
         }
         Self { sieve, fours: Grams::at(LONGEST, 1, fours), threes: Grams::at(SIEVED, 1, threes) }
     }
@@ -274,7 +318,7 @@ fn places_of(texts: &[(u32, &str)], bytes: usize, row: usize) -> Places {
         let crowd = |row: &[u32]| row.iter().map(|gram| crowds[gram]).sum::<u32>();
         let Some((start, row)) = rows.min_by_key(|(_, row)| crowd(row)) else { continue };
         for (before, &gram) in (start..).zip(row) {
-            places.entry(gram).or_default().push((number, before as u32));
+            places.entry(gram).or_default().push(Place::new(number, before, text));
         }
     }
     places

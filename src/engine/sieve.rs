@@ -114,8 +114,8 @@ const BLOCK: usize = 64;
 /// A block with what stands behind it.
 const BLOCK_BYTES: usize = BLOCK + 2;
 
-/// So many bytes are gone through before what passes is looked at.
-const PART: usize = 4 * BLOCK;
+/// So many places are listed before they are looked at, and a block's.
+const LISTED: usize = 2 * BLOCK;
 
 /// Few blocks let more places pass.
 const FEW: usize = 4;
@@ -155,22 +155,21 @@ impl Sieve {
         text: &[u8],
         found: &mut impl FnMut(&[u32]) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut room = [0; PART + BLOCK];
-        for part in (0..text.len()).step_by(PART) {
-            let mut count = 0;
-            for start in (part..text.len().min(part + PART)).step_by(BLOCK) {
-                let rest = &text[start..];
-                let passing = match rest.first_chunk() {
-                    Some(block) => self.passing(simd, block),
-                    None => self.passing(simd, &filled_up(rest)),
-                };
-                count += write_down::<FEW, S>(simd, passing, start as u32, &mut room[count..count + BLOCK]);
+        let mut room = [0; LISTED + BLOCK];
+        let mut count = 0;
+        for start in (0..text.len()).step_by(BLOCK) {
+            let rest = &text[start..];
+            let passing = match rest.first_chunk() {
+                Some(block) => self.passing(simd, block),
+                None => self.passing(simd, &filled_up(rest)),
+            };
+            count += write_down::<FEW, S>(simd, passing, start as u32, &mut room[count..count + BLOCK]);
+            if count > LISTED {
+                found(within(text, &room[..count]))?;
+                count = 0;
             }
-            // What stands behind the text are zeros, which pass for spaces.
-            count = room[..count].partition_point(|&place| (place as usize) < text.len());
-            found(&room[..count])?;
         }
-        ControlFlow::Continue(())
+        found(within(text, &room[..count]))
     }
 
     /// The places of a block that pass a bucket with the bytes behind them.
@@ -183,6 +182,11 @@ impl Sieve {
         }
         passing.simd_gt(0)
     }
+}
+
+/// Those of some places, in their order, that are in a text: not those of the zeros behind it, which pass for spaces.
+fn within<'p>(text: &[u8], places: &'p [u32]) -> &'p [u32] {
+    &places[..places.partition_point(|&place| (place as usize) < text.len())]
 }
 
 /// The last bytes of a text, as a block.
