@@ -275,12 +275,11 @@ impl Index {
     /// The record's text is passed once for all its strings, with the signs between them and with names, which are left out
     /// where they are plain. Only what is written with escapes has to be looked at by itself.
     fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffers: &mut Buffers) {
-        let has_escapes = memchr::memchr(b'\\', event.text().as_bytes()).is_some();
-        if event.text().is_ascii() && !has_escapes {
+        if event.is_bare_ascii() {
             return self.sight(event, memo);
         }
         self.anywhere.look_up_in_any_case(event.text(), memo, &mut buffers.folded, is_no_name);
-        if has_escapes {
+        if memchr::memchr(b'\\', event.text().as_bytes()).is_some() {
             buffers.unescaped.clear();
             event.write_escaped(&mut buffers.unescaped);
             self.anywhere.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded, |_, _| true);

@@ -363,7 +363,12 @@ impl Fields {
         let (strings, rest) = self.stops.all().as_chunks();
         let is_plain =
             |&[start, end]: &[u32; 2]| at(start) == Some(&b'"') && at(end) == Some(&b'"') && at(end + 1) != Some(&b' ');
-        text.is_ascii() && rest.is_empty() && strings.iter().all(is_plain)
+        self.is_bare_ascii() && rest.is_empty() && strings.iter().all(is_plain)
+    }
+
+    /// Whether the text that was read last is ASCII without any backslash.
+    pub(crate) fn is_bare_ascii(&self) -> bool {
+        self.stops.stand_in_bare_ascii()
     }
 
     /// Where the string is that a place of such a text is in. Names of members are none.

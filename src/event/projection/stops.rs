@@ -11,6 +11,7 @@ pub(super) struct Stops {
     /// Room for more than there are.
     places: Vec<u32>,
     count: usize,
+    has_others: bool,
 }
 
 /// So many bytes are looked at together: as many as a word has bits.
@@ -33,12 +34,20 @@ impl Stops {
         &self.places[..self.count]
     }
 
+    /// Whether every byte of the text is ASCII that stands for itself: none is a backslash.
+    pub fn stand_in_bare_ascii(&self) -> bool {
+        !self.has_others
+    }
+
     #[inline(always)]
     fn find_by<S: Simd>(&mut self, simd: S, text: &[u8]) {
         self.count = 0;
+        self.has_others = false;
         for (number, part) in text.chunks(PART).enumerate() {
             let room = self.room(part.len());
-            self.count += find_in(simd, part, (number * PART) as u32, room);
+            let (count, others) = find_in(simd, part, (number * PART) as u32, room);
+            self.count += count;
+            self.has_others |= others;
         }
     }
 
@@ -52,26 +61,32 @@ impl Stops {
     }
 }
 
-/// Writes down the stops of a part that starts at a place, and says how many there are. How many there are so far and how much
-/// room is left stays in registers.
+/// Writes down the stops of a part that starts at a place, and says how many there are, and whether there are backslashes, or
+/// bytes beyond ASCII. How many there are so far and how much room is left stays in registers.
 #[inline(always)]
-fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> usize {
+fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> (usize, bool) {
     let (blocks, rest) = part.as_chunks();
     let (mut count, mut at) = (0, start);
+    let mut others = mask8x64::splat(simd, false);
     for block in blocks {
-        count += write_down::<FEW, S>(simd, stops(simd, block), at, &mut room[count..count + BLOCK]);
+        let (stops, other) = stops(simd, block);
+        count += write_down::<FEW, S>(simd, stops, at, &mut room[count..count + BLOCK]);
+        others |= other;
         at += BLOCK as u32;
     }
     let mut block = [b' '; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
-    count + write_down::<FEW, S>(simd, stops(simd, &block), at, &mut room[count..count + BLOCK])
+    let (stops, other) = stops(simd, &block);
+    count += write_down::<FEW, S>(simd, stops, at, &mut room[count..count + BLOCK]);
+    (count, (others | other).any_true())
 }
 
-/// The stops of a block.
+/// The stops of a block, and those of its bytes that are backslashes or beyond ASCII.
 #[inline(always)]
-fn stops<S: Simd>(simd: S, block: &[u8; BLOCK]) -> mask8x64<S> {
+fn stops<S: Simd>(simd: S, block: &[u8; BLOCK]) -> (mask8x64<S>, mask8x64<S>) {
     let bytes = u8x64::from_slice(simd, block);
-    bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | bytes.simd_lt(b' ')
+    let backslashes = bytes.simd_eq(b'\\');
+    (bytes.simd_eq(b'"') | backslashes | bytes.simd_lt(b' '), backslashes | bytes.simd_ge(0x80))
 }
 
 /// Writes down the places that were found in a block that starts at a place, and something behind them; says how many there are.
