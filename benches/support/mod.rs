@@ -5,6 +5,7 @@
 
 pub mod document;
 pub mod events;
+pub mod keywords;
 pub mod pattern;
 pub mod rules;
 pub mod sigma;

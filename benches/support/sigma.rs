@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 
+use super::keywords;
 use super::pattern::word;
 use super::rules::{self, CALLS_COMMON, Written, call};
 
@@ -45,13 +46,16 @@ fn about(service: fn(&mut Rng) -> String, count: usize) -> Vec<Written> {
     (0..count).map(|number| file(number, detection(service, &mut rng))).collect()
 }
 
-/// As the whole collection of SigmaHQ is: nine in ten ask for fields of Windows, of proxies and of other clouds, which no
-/// event of CloudTrail has, and one in forty for words anywhere, a dozen on average. One in eight of those has a word that
-/// stands in many events, as commands of routers do, and one in ten has words that leave something open, as commands of shells
-/// do. All say that they are for CloudTrail, so that everybody takes them.
+/// As the whole collection of SigmaHQ is: one rule in sixty is for CloudTrail, one in twenty-four looks for words anywhere, and
+/// all others ask for fields of Windows, of proxies and of other clouds, which no event of CloudTrail has. All say that they are
+/// for CloudTrail, so that everybody takes them.
 pub fn collection(count: usize) -> Vec<Written> {
     let mut rng = Rng::with_seed(19);
-    (0..count).map(|number| file(number, foreign(&mut rng))).collect()
+    let made = |number: usize| match number % 24 {
+        23 => file(number, keywords::selections(number / 24, &mut rng)),
+        _ => file(number, foreign(&mut rng)),
+    };
+    (0..count).map(made).collect()
 }
 
 /// As collections with a rule for each call that attackers are known to make are: two rules a call, one of them for where
@@ -99,17 +103,16 @@ fn service(rng: &mut Rng) -> String {
 }
 
 fn foreign(rng: &mut Rng) -> (String, &'static str) {
-    let text = match rng.u8(..40) {
-        0 => keywords(rng),
-        1..=3 => return detection(service, rng),
-        4..=8 => format!(
+    let text = match rng.u8(..240) {
+        0..4 => return detection(service, rng),
+        4..46 => format!(
             "  selection:\n    TargetObject|contains: '\\{}\\{}\\'\n    Details|startswith: '{}'\n",
             lower(rng),
             lower(rng),
             lower(rng)
         ),
-        9..=12 => format!("  selection:\n    EventID: {}\n    Provider_Name: '{}'\n", rng.u16(..9_000), lower(rng)),
-        13..=15 => format!(
+        46..72 => format!("  selection:\n    EventID: {}\n    Provider_Name: '{}'\n", rng.u16(..9_000), lower(rng)),
+        72..92 => format!(
             "  selection:\n    cs-method: POST\n    c-uri|contains:\n{}",
             listed(rng, 4, "      - ", |rng| format!("'/{}/'", lower(rng)))
         ),
@@ -130,27 +133,8 @@ fn listed(rng: &mut Rng, most: usize, before: &str, mut item: impl FnMut(&mut Rn
     (0..rng.usize(1..=most)).map(|_| format!("{before}{}\n", item(rng))).collect()
 }
 
-fn keywords(rng: &mut Rng) -> String {
-    let is_open = rng.u8(..10) == 0;
-    let item = |rng: &mut Rng| match is_open && rng.bool() {
-        true => format!("'{} *{}'", lower(rng), words(rng)),
-        false => format!("'{}'", words(rng)),
-    };
-    format!("  selection:\n{}", listed(rng, 24, "    - ", item))
-}
-
-/// What a rule looks for anywhere: two words, or, one time in twelve, something short.
-fn words(rng: &mut Rng) -> String {
-    const COMMANDS: [&str; 6] = ["username", "delete", "dir", "copy", "format", "show version"];
-    match rng.u8(..96) {
-        0 => COMMANDS[rng.usize(..COMMANDS.len())].to_owned(),
-        1..=8 => (0..rng.usize(3..7)).map(|_| rng.lowercase()).collect(),
-        _ => format!("{} {}", lower(rng), word(rng)),
-    }
-}
-
 /// A word of small letters.
-fn lower(rng: &mut Rng) -> String {
+pub fn lower(rng: &mut Rng) -> String {
     (0..rng.usize(4..12)).map(|_| rng.lowercase()).collect()
 }
 

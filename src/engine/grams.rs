@@ -215,9 +215,25 @@ impl Sieved {
     /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.
     fn look_through(&self, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
         self.sieve.look_through(text, &mut |places| {
-            self.fours.look_at_all::<LONGEST>(text, places, compare)?;
-            self.threes.look_at_all::<SIEVED>(text, places, compare)
+            places.iter().try_for_each(|&at| self.look_at(at as usize, text, compare))
         })
+    }
+
+    #[inline(always)]
+    fn look_at(&self, at: usize, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
+        let rest = &text[at..];
+        // Few texts end so near behind.
+        let four = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut four = [0; LONGEST];
+            four[..rest.len()].copy_from_slice(rest);
+            four
+        });
+        self.fours.look_up(at, gram(&four), compare)?;
+        if self.threes.places.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let [first, second, third, _] = four;
+        self.threes.look_up(at, gram(&[first, second, third]), compare)
     }
 }
 
@@ -266,37 +282,14 @@ impl Grams {
         compare: &mut impl Compare,
     ) -> ControlFlow<Result<(), TooMuch>> {
         for (at, window) in text.array_windows::<BYTES>().enumerate().step_by(STEP) {
-            self.look_at(at, window, compare)?;
+            self.look_up(at, gram(window), compare)?;
         }
         ControlFlow::Continue(())
     }
 
-    /// Calls `compare` with those of some places of a text where a gram stands.
-    #[inline(always)]
-    fn look_at_all<const BYTES: usize>(
-        &self,
-        text: &[u8],
-        places: &[u32],
-        compare: &mut impl Compare,
-    ) -> ControlFlow<Result<(), TooMuch>> {
-        if self.places.is_empty() {
-            return ControlFlow::Continue(());
-        }
-        places.iter().map(|&place| place as usize).try_for_each(|at| match text[at..].first_chunk::<BYTES>() {
-            Some(window) => self.look_at(at, window, compare),
-            None => ControlFlow::Continue(()),
-        })
-    }
-
     /// Calls `compare` if what stands at a place is one of the grams.
     #[inline(always)]
-    fn look_at<const BYTES: usize>(
-        &self,
-        at: usize,
-        window: &[u8; BYTES],
-        compare: &mut impl Compare,
-    ) -> ControlFlow<Result<(), TooMuch>> {
-        let gram = gram(window);
+    fn look_up(&self, at: usize, gram: u32, compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
         let (word, bit) = bit(gram, self.filter.len());
         if self.filter[word] & bit == 0 {
             return ControlFlow::Continue(());

@@ -32,6 +32,8 @@ pub struct Index {
     derived: Vec<u32>,
     /// By strings that may stand wherever there are strings.
     anywhere: Parts,
+    /// The same, of those that only strings with escapes have.
+    anywhere_escaped: Parts,
     pairs: Vec<PairIndex>,
     always: Box<[RuleId]>,
     unanchored: Box<[RuleId]>,
@@ -136,6 +138,7 @@ impl Builder {
         }
         index.fields.iter_mut().for_each(FieldIndex::finish);
         index.anywhere.finish();
+        index.anywhere_escaped.finish();
         index.always = always.into_boxed_slice();
         index.unanchored = unanchored.into_boxed_slice();
         index
@@ -200,6 +203,9 @@ impl Index {
 
     fn file(&mut self, rule: RuleId, key: &Key, slot: &mut impl FnMut(&Field) -> Slot) {
         match key {
+            Key::Anywhere(text) if is_written_with_escapes(text) => {
+                self.anywhere_escaped.file(rule, text, Where::Anywhere);
+            }
             Key::Anywhere(text) => self.anywhere.file(rule, text, Where::Anywhere),
             Key::One(field, needle) => self.field(slot(field)).file(rule, needle),
             Key::Two((f, a), (g, b)) => {
@@ -262,14 +268,16 @@ impl Index {
         for &at in &self.derived {
             self.fields[at as usize].candidates(event, memo, buffer);
         }
-        if !self.anywhere.strings.is_empty() {
+        if !(self.anywhere.strings.is_empty() && self.anywhere_escaped.strings.is_empty()) {
             self.look_up_anywhere(event, memo, buffers);
         }
     }
 
-    /// The strings that are looked for wherever there are strings, and their numbers.
+    /// The strings that are looked for wherever there are strings, and the numbers by which they are noted; never noted are those
+    /// that only strings with escapes have.
     pub fn anywhere(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.anywhere.strings.texts().zip(0..)
+        let never = self.anywhere_escaped.strings.texts().zip(std::iter::repeat(u32::MAX));
+        self.anywhere.strings.texts().zip(0..).chain(never)
     }
 
     /// The record's text is passed once for all its strings, with the signs between them and with names, which are left out
@@ -282,7 +290,9 @@ impl Index {
         if memchr::memchr(b'\\', event.text().as_bytes()).is_some() {
             buffers.unescaped.clear();
             event.write_escaped(&mut buffers.unescaped);
-            self.anywhere.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded, |_, _| true);
+            for parts in [&self.anywhere, &self.anywhere_escaped] {
+                parts.look_up_in_any_case(&buffers.unescaped, memo, &mut buffers.folded, |_, _| true);
+            }
         }
     }
 
@@ -309,6 +319,11 @@ impl Index {
             self.anywhere.propose_all(memo);
         }
     }
+}
+
+/// Whether a string with such a part is never written as it is.
+fn is_written_with_escapes(text: &str) -> bool {
+    text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\'))
 }
 
 fn number(numbers: &mut Map<Box<str>, u32>, value: &str) -> u32 {

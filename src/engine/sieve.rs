@@ -51,7 +51,7 @@ struct Usual {
 
 /// Some of the places of usual text: a bit for each, so many words of them for what stands in nearly every record.
 type Marks = [u64; 32];
-const IN_EVERY: usize = 24;
+const IN_EVERY: usize = 20;
 
 /// Worked out once.
 static USUAL: LazyLock<Usual> = LazyLock::new(Usual::new);
@@ -86,11 +86,13 @@ const USUAL_RECORD: &str = concat!(
     r#""tlsdetails":{"tlsversion":"tlsv1.3","ciphersuite":"tls_aes_128_gcm_sha256","clientprovidedhostheader":"8.com"}}"#,
 );
 
-/// What stands in many records besides: names of calls, and what user agents call themselves.
+/// What stands in many records besides: names of calls and of parameters, and what user agents call themselves.
 const OFTEN: &str = "describe list get put create update console signin sampling search group key bucket instance function \
+    filterset items maxresults nexttoken rolearn rolesessionname durationseconds encryptioncontext algorithm \
+    signatureversion sigv4 bytestransferredin authenticationmethod authheader x-amz-id-2 \
     boto3/ botocore/ md/botocore# ua/2.0 os/linux# md/arch#x86_64 lang/python# md/pyimpl#cpython m/ cfg/retry-mode#standard \
     exec-env/aws_lambda_ aws-sdk-go-v2/ aws-sdk-java/ aws-internal/ terraform/ command/ prompt/off ec2 s3 sts kms ssm \
-    mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/ safari/ macintosh";
+    https:// mozilla/5.0 (windows nt 10.0; win64; x64) applewebkit/537.36 (khtml, like gecko) chrome/ safari/ macintosh";
 
 /// For fewer strings there are eight buckets.
 const FEW_STRINGS: usize = 96;

@@ -352,15 +352,17 @@ proptest! {
 
     #[test]
     fn words_anywhere_are_found_where_the_naive_evaluator_finds_them(
-        rules in vec((words(), any::<bool>(), "|eventName = \"x\"\n"), 1..6),
+        rules in vec((words(), any::<bool>(), any::<bool>(), "|eventName = \"x\"\n"), 1..6),
         values in vec(prop_oneof![9 => "[abAB:1]{0,9}", 1 => "[abAB\\\\\"é]{0,6}"], 1..5),
         planted in vec((any::<prop::sample::Index>(), "[ab]{0,3}", "[ab]{0,3}", any::<bool>()), 0..4),
         name in "[abAB]{0,6}",
         is_pretty in any::<bool>(),
     ) {
-        let rule = |(words, cased, call): &(Vec<String>, bool, String)| {
+        let rule = |(words, cased, is_open, call): &(Vec<String>, bool, bool, String)| {
             let modifier = if *cased { "" } else { "nocase|" };
-            format!("title = \"t\"\nseverity = \"low\"\n[match]\n{call}\"**|{modifier}contains\" = {words:?}\n")
+            let open = |word: &String| format!("*{word}*a*");
+            let (test, words) = if *is_open { ("glob", words.iter().map(open).collect()) } else { ("contains", words.clone()) };
+            format!("title = \"t\"\nseverity = \"low\"\n[match]\n{call}\"**|{modifier}{test}\" = {words:?}\n")
         };
         let texts: Vec<String> = rules.iter().map(rule).collect();
         let sought: Vec<String> = rules.iter().flat_map(|(words, ..)| words.clone()).collect();

@@ -9,8 +9,9 @@ use foldhash::fast::RandomState;
 use super::sightings::Sightings;
 use crate::condition::test::in_lower_case;
 use crate::condition::{Field, Literal, Predicate, Test};
-use crate::engine::anchor::first_part;
+use crate::engine::anchor::{Fit, first_part};
 use crate::engine::grams::Strings;
+use crate::engine::literal;
 use crate::event::{Event, Value};
 
 /// Strings to be asked for together.
@@ -48,9 +49,8 @@ impl Listed {
         let tests = || predicates.iter().map(|predicate| &predicate.test);
         let texts = tests().filter_map(exact).map(Into::into);
         match predicates.first().map(|first| &first.test) {
-            Some(Test::Contains(_)) => {
-                let parts: Vec<Box<str>> =
-                    tests().filter_map(part).map(|part| first_part(part.to_ascii_lowercase()).into()).collect();
+            Some(test) if part(test).is_some() => {
+                let parts: Vec<Box<str>> = tests().filter_map(part).map(Into::into).collect();
                 let numbers = parts.iter().map(|part| anywhere.get(part).copied()).collect();
                 Self::Holds(Strings::new(parts), tests().cloned().collect(), numbers)
             }
@@ -89,10 +89,14 @@ fn exact(test: &Test) -> Option<&str> {
     }
 }
 
-/// The string that a value must hold, if it is long enough to be looked for.
-fn part(test: &Test) -> Option<&str> {
+/// A string that a value must hold in whatever case, if there is one that is long enough to be looked for.
+fn part(test: &Test) -> Option<String> {
     match test {
-        Test::Contains(text) if text.as_str().len() >= 2 => Some(text.as_str()),
+        Test::Contains(text) if text.as_str().len() >= 2 => Some(first_part(text.as_str().to_ascii_lowercase())),
+        Test::Fits(pattern) if pattern.is_glob() => match literal::parts(pattern)?.pop()? {
+            Fit::Part(text) | Fit::Start(text) => Some(text),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -145,15 +149,32 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::condition::Text;
+    use crate::condition::{Pattern, Text};
     use crate::event::projection::{Fields, Projection};
 
-    fn predicates(texts: &[(String, bool)], test: fn(Text) -> Test) -> Vec<Predicate> {
-        let of = |(text, nocase): &(String, bool)| Predicate {
+    type Make = fn(&str, bool) -> Test;
+
+    /// A word, a whole value, and a word with another letter somewhere behind it.
+    const MAKE: [Make; 3] = [
+        |text, nocase| Test::Contains(Text::new(text, nocase)),
+        |text, nocase| Test::Equals(Literal::Text(Text::new(text, nocase))),
+        |text, nocase| Test::Fits(Pattern::glob(&format!("*{text}*b*"), nocase).unwrap()),
+    ];
+
+    fn predicates(texts: &[(String, bool)], make: impl Fn(usize) -> Make) -> Vec<Predicate> {
+        let of = |(number, (text, nocase)): (usize, &(String, bool))| Predicate {
             field: Field::Anywhere,
-            test: test(Text::new(text, *nocase)),
+            test: make(number)(text, *nocase),
         };
-        texts.iter().map(of).collect()
+        texts.iter().enumerate().map(of).collect()
+    }
+
+    /// All of one kind, and words mixed with globs.
+    fn kinds(texts: &[(String, bool)]) -> Vec<Vec<Predicate>> {
+        let mut kinds: Vec<_> = MAKE.iter().map(|&make| predicates(texts, |_| make)).collect();
+        kinds.push(predicates(texts, |number| MAKE[number % 2 * 2]));
+        kinds.retain(|predicates| Listed::can_be(&predicates.iter().collect::<Vec<_>>()));
+        kinds
     }
 
     proptest! {
@@ -162,12 +183,9 @@ mod tests {
             texts in proptest::collection::vec(("[aAbBéİ\u{212a}]{1,4}", any::<bool>()), 4..9),
             value in "[abAB]{0,9}|[aAbBkéİ\u{212a}ſ]{0,9}",
         ) {
-            for test in [Test::Contains, |text| Test::Equals(Literal::Text(text))] {
-                let predicates = predicates(&texts, test);
-                if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
-                    let expected = predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(&value))));
-                    prop_assert_eq!(Listed::of(&predicates, &HashMap::default()).has(&value), expected);
-                }
+            for predicates in kinds(&texts) {
+                let expected = predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(&value))));
+                prop_assert_eq!(Listed::of(&predicates, &HashMap::default()).has(&value), expected);
             }
         }
     }
@@ -185,20 +203,28 @@ mod tests {
             let mut fields = Fields::default();
             Projection::new(Vec::new()).read(&record, &mut fields).unwrap();
             let event = Event::view(&record, &fields);
-            for test in [Test::Contains, |text| Test::Equals(Literal::Text(text))] {
-                let predicates = predicates(&texts, test);
-                if Listed::can_be(&predicates.iter().collect::<Vec<_>>()) {
-                    let passes = |value: &String| predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(value))));
-                    prop_assert_eq!(Listed::of(&predicates, &HashMap::default()).has_string_of(&event, &Sightings::default()), values.iter().any(passes), "{}", record);
-                }
+            for predicates in kinds(&texts) {
+                let passes = |value: &String| predicates.iter().any(|predicate| predicate.test.passes(once(Value::String(value))));
+                prop_assert_eq!(Listed::of(&predicates, &HashMap::default()).has_string_of(&event, &Sightings::default()), values.iter().any(passes), "{}", record);
             }
         }
     }
 
     #[test]
+    fn globs_are_on_lists_with_words() {
+        let texts = ["wget", "curl"].map(|text| (text.to_owned(), true));
+        assert_eq!(kinds(&texts).len(), 4, "no kind is left out");
+        let short = [("a".to_owned(), true)];
+        assert!(
+            kinds(&short).iter().all(|kind| matches!(kind[0].test, Test::Equals(_))),
+            "what is too short is not looked for"
+        );
+    }
+
+    #[test]
     fn what_seems_to_hold_everything_is_gone_through() {
         let texts: Vec<(String, bool)> = (2..40).map(|length| ("A".repeat(length), false)).collect();
-        let list = Listed::of(&predicates(&texts, Test::Contains), &HashMap::default());
+        let list = Listed::of(&predicates(&texts, |_| MAKE[0]), &HashMap::default());
         assert!(!list.has(&"a".repeat(100_000)));
         assert!(list.has(&format!("{}AA", "a".repeat(100_000))));
         let has_string_of = |text: &str| {

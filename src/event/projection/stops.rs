@@ -197,6 +197,24 @@ pub(crate) mod tests {
                 stops.find("\"\"\"");
                 dispatch!(level, simd => stops.find_by(simd, text.as_bytes()));
                 prop_assert_eq!(stops.all(), expected.as_slice(), "{:?}", level);
+                prop_assert_eq!(stops.stand_in_bare_ascii(), text.is_ascii() && !text.contains('\\'), "{:?}", level);
+            }
+        }
+    }
+
+    #[test]
+    fn a_backslash_or_what_is_beyond_ascii_is_seen_wherever_it_stands() {
+        for level in levels() {
+            let mut stops = Stops::default();
+            for length in [1, 63, 64, 65, PART, PART + 1, 2 * PART + 70] {
+                for (byte, is_bare) in [(b'a', true), (b'"', true), (b'\n', true), (b'\\', false), (0xc3, false)] {
+                    for place in [0, length / 2, length - 1] {
+                        let mut text = vec![b'a'; length];
+                        text[place] = byte;
+                        dispatch!(level, simd => stops.find_by(simd, &text));
+                        assert_eq!(stops.stand_in_bare_ascii(), is_bare, "{level:?}: {byte} at {place} of {length}");
+                    }
+                }
             }
         }
     }
