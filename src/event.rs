@@ -301,11 +301,6 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
-    /// Whether the text is ASCII without any backslash.
-    pub(crate) fn is_bare_ascii(&self) -> bool {
-        self.fields.is_bare_ascii()
-    }
-
     /// Whether the text is ASCII in which every string is written as it is, with neither control characters nor a space behind it.
     /// Found out once.
     pub(crate) fn is_plain(&self) -> bool {

@@ -26,7 +26,7 @@ mod walk;
 
 #[cfg(test)]
 pub(crate) use stops::tests::levels;
-pub(crate) use stops::write_down;
+pub(crate) use stops::{is_bare_ascii, write_down};
 pub(crate) use unescape::unescape;
 pub use walk::DEPTH_MAX;
 
@@ -363,12 +363,7 @@ impl Fields {
         let (strings, rest) = self.stops.all().as_chunks();
         let is_plain =
             |&[start, end]: &[u32; 2]| at(start) == Some(&b'"') && at(end) == Some(&b'"') && at(end + 1) != Some(&b' ');
-        self.is_bare_ascii() && rest.is_empty() && strings.iter().all(is_plain)
-    }
-
-    /// Whether the text that was read last is ASCII without any backslash.
-    pub(crate) fn is_bare_ascii(&self) -> bool {
-        self.stops.stand_in_bare_ascii()
+        is_bare_ascii(text) && rest.is_empty() && strings.iter().all(is_plain)
     }
 
     /// Where the string is that a place of such a text is in. Names of members are none.

@@ -11,7 +11,6 @@ pub(super) struct Stops {
     /// Room for more than there are.
     places: Vec<u32>,
     count: usize,
-    has_others: bool,
 }
 
 /// So many bytes are looked at together: as many as a word has bits.
@@ -34,20 +33,12 @@ impl Stops {
         &self.places[..self.count]
     }
 
-    /// Whether every byte of the text is ASCII that stands for itself: none is a backslash.
-    pub fn stand_in_bare_ascii(&self) -> bool {
-        !self.has_others
-    }
-
     #[inline(always)]
     fn find_by<S: Simd>(&mut self, simd: S, text: &[u8]) {
         self.count = 0;
-        self.has_others = false;
         for (number, part) in text.chunks(PART).enumerate() {
             let room = self.room(part.len());
-            let (count, others) = find_in(simd, part, (number * PART) as u32, room);
-            self.count += count;
-            self.has_others |= others;
+            self.count += find_in(simd, part, (number * PART) as u32, room);
         }
     }
 
@@ -61,32 +52,53 @@ impl Stops {
     }
 }
 
-/// Writes down the stops of a part that starts at a place, and says how many there are, and whether there are backslashes, or
-/// bytes beyond ASCII. How many there are so far and how much room is left stays in registers.
+/// Writes down the stops of a part that starts at a place, and says how many there are. How many there are so far and how much
+/// room is left stays in registers.
 #[inline(always)]
-fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> (usize, bool) {
+fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> usize {
     let (blocks, rest) = part.as_chunks();
     let (mut count, mut at) = (0, start);
-    let mut others = mask8x64::splat(simd, false);
     for block in blocks {
-        let (stops, other) = stops(simd, block);
-        count += write_down::<FEW, S>(simd, stops, at, &mut room[count..count + BLOCK]);
-        others |= other;
+        count += write_down::<FEW, S>(simd, stops(simd, block), at, &mut room[count..count + BLOCK]);
         at += BLOCK as u32;
     }
-    let mut block = [b' '; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    let (stops, other) = stops(simd, &block);
-    count += write_down::<FEW, S>(simd, stops, at, &mut room[count..count + BLOCK]);
-    (count, (others | other).any_true())
+    count + write_down::<FEW, S>(simd, stops(simd, &filled_up(rest)), at, &mut room[count..count + BLOCK])
 }
 
-/// The stops of a block, and those of its bytes that are backslashes or beyond ASCII.
+/// The last bytes of a text and spaces.
+fn filled_up(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [b' '; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// The stops of a block.
 #[inline(always)]
-fn stops<S: Simd>(simd: S, block: &[u8; BLOCK]) -> (mask8x64<S>, mask8x64<S>) {
+fn stops<S: Simd>(simd: S, block: &[u8; BLOCK]) -> mask8x64<S> {
     let bytes = u8x64::from_slice(simd, block);
-    let backslashes = bytes.simd_eq(b'\\');
-    (bytes.simd_eq(b'"') | backslashes | bytes.simd_lt(b' '), backslashes | bytes.simd_ge(0x80))
+    bytes.simd_eq(b'"') | bytes.simd_eq(b'\\') | bytes.simd_lt(b' ')
+}
+
+/// Whether a text is ASCII without any backslash.
+pub(crate) fn is_bare_ascii(text: &str) -> bool {
+    dispatch!(Level::new(), simd => is_bare_by(simd, text.as_bytes()))
+}
+
+#[inline(always)]
+fn is_bare_by<S: Simd>(simd: S, text: &[u8]) -> bool {
+    let (blocks, rest) = text.as_chunks();
+    let mut others = others(simd, &filled_up(rest));
+    for block in blocks {
+        others |= self::others(simd, block);
+    }
+    !others.any_true()
+}
+
+/// The bytes of a block that are backslashes or beyond ASCII.
+#[inline(always)]
+fn others<S: Simd>(simd: S, block: &[u8; BLOCK]) -> mask8x64<S> {
+    let bytes = u8x64::from_slice(simd, block);
+    bytes.simd_eq(b'\\') | bytes.simd_ge(0x80)
 }
 
 /// Writes down the places that were found in a block that starts at a place, and something behind them; says how many there are.
@@ -197,7 +209,8 @@ pub(crate) mod tests {
                 stops.find("\"\"\"");
                 dispatch!(level, simd => stops.find_by(simd, text.as_bytes()));
                 prop_assert_eq!(stops.all(), expected.as_slice(), "{:?}", level);
-                prop_assert_eq!(stops.stand_in_bare_ascii(), text.is_ascii() && !text.contains('\\'), "{:?}", level);
+                let is_bare = dispatch!(level, simd => is_bare_by(simd, text.as_bytes()));
+                prop_assert_eq!(is_bare, text.is_ascii() && !text.contains('\\'), "{:?}", level);
             }
         }
     }
@@ -205,14 +218,13 @@ pub(crate) mod tests {
     #[test]
     fn a_backslash_or_what_is_beyond_ascii_is_seen_wherever_it_stands() {
         for level in levels() {
-            let mut stops = Stops::default();
-            for length in [1, 63, 64, 65, PART, PART + 1, 2 * PART + 70] {
+            for length in [1, 63, 64, 65, 200] {
                 for (byte, is_bare) in [(b'a', true), (b'"', true), (b'\n', true), (b'\\', false), (0xc3, false)] {
                     for place in [0, length / 2, length - 1] {
                         let mut text = vec![b'a'; length];
                         text[place] = byte;
-                        dispatch!(level, simd => stops.find_by(simd, &text));
-                        assert_eq!(stops.stand_in_bare_ascii(), is_bare, "{level:?}: {byte} at {place} of {length}");
+                        let found = dispatch!(level, simd => is_bare_by(simd, &text));
+                        assert_eq!(found, is_bare, "{level:?}: {byte} at {place} of {length}");
                     }
                 }
             }
