@@ -222,7 +222,7 @@ impl Sieved {
     #[inline(always)]
     fn look_at(&self, at: usize, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
         let rest = &text[at..];
-        // Few texts end so near behind.
+        // Zeros behind the text's end pass for spaces; a string that goes on there is not in it.
         let four = rest.first_chunk().copied().unwrap_or_else(|| {
             let mut four = [0; LONGEST];
             four[..rest.len()].copy_from_slice(rest);
