@@ -307,7 +307,7 @@ impl Index {
             }
             match event.string_at(start) {
                 Some(string) => memo.sightings.note(number, string),
-                // Between strings.
+                // Between strings, or in a name that ends far behind.
                 None if event.is_plain() => return ControlFlow::Continue(0),
                 None => memo.sightings.are_all = false,
             }

@@ -20,7 +20,7 @@ pub struct AtomId(u32);
 pub enum Atom {
     /// One of the field's values passes the test.
     Test(Slot, Test),
-    /// One of the field's strings is on the list, or holds one that is.
+    /// One of the field's strings is on the list, or passes one of its tests.
     Listed(Slot, Listed),
     /// The strings of two fields stand to each other so.
     Relates(Slot, Relation, Slot),

@@ -344,7 +344,10 @@ proptest! {
 
 /// Words to look for wherever there are strings, some as long as is looked for at once and longer.
 fn words() -> impl Strategy<Value = Vec<String>> {
-    vec(prop_oneof![6 => "[abAB\":1,]{3,5}", 1 => "[ab]{31,34}", 1 => "[ab]{1,2}|éa[ab]"], 1..6)
+    vec(
+        prop_oneof![6 => "[abAB\":1,]{3,5}", 1 => "[ab]{31,34}", 1 => "[ab]{1,2}|éa[ab]", 1 => "[ab]\\\\[ab]|[ab]\n[ab]"],
+        1..6,
+    )
 }
 
 proptest! {
@@ -352,16 +355,19 @@ proptest! {
 
     #[test]
     fn words_anywhere_are_found_where_the_naive_evaluator_finds_them(
-        rules in vec((words(), any::<bool>(), any::<bool>(), "|eventName = \"x\"\n"), 1..6),
+        rules in vec((words(), any::<bool>(), 0..6_u8, "|eventName = \"x\"\n"), 1..6),
         values in vec(prop_oneof![9 => "[abAB:1]{0,9}", 1 => "[abAB\\\\\"é]{0,6}"], 1..5),
         planted in vec((any::<prop::sample::Index>(), "[ab]{0,3}", "[ab]{0,3}", any::<bool>()), 0..4),
         name in "[abAB]{0,6}",
         is_pretty in any::<bool>(),
     ) {
-        let rule = |(words, cased, is_open, call): &(Vec<String>, bool, bool, String)| {
+        let rule = |(words, cased, kind, call): &(Vec<String>, bool, u8, String)| {
             let modifier = if *cased { "" } else { "nocase|" };
-            let open = |word: &String| format!("*{word}*a*");
-            let (test, words) = if *is_open { ("glob", words.iter().map(open).collect()) } else { ("contains", words.clone()) };
+            let open = |word: &String| {
+                let word = word.replace('\\', "\\\\");
+                [format!("{word}*a*"), format!("*{word}?*"), format!("*a*{word}")][usize::from(*kind % 3)].clone()
+            };
+            let (test, words) = if *kind < 3 { ("glob", words.iter().map(open).collect()) } else { ("contains", words.clone()) };
             format!("title = \"t\"\nseverity = \"low\"\n[match]\n{call}\"**|{modifier}{test}\" = {words:?}\n")
         };
         let texts: Vec<String> = rules.iter().map(rule).collect();

@@ -59,7 +59,7 @@ impl Listed {
         }
     }
 
-    /// Whether a string is on the list, or holds one that is.
+    /// Whether a string is on the list, or passes one of its tests.
     pub fn has(&self, text: &str) -> bool {
         match self {
             Self::Is(texts) => texts.contains(text),
@@ -68,7 +68,7 @@ impl Listed {
         }
     }
 
-    /// Whether one of an event's strings is on the list, or holds one that is.
+    /// Whether one of an event's strings is on the list, or passes one of its tests.
     pub fn has_string_of(&self, event: &Event<'_>, sightings: &Sightings) -> bool {
         let in_text = match self {
             Self::Holds(_, tests, Some(numbers)) if sightings.are_all => {
