@@ -27,8 +27,8 @@ pub mod time;
 pub use derived::Derived;
 pub use identity::{Actor, ActorKind};
 pub use path::{Case, Path};
-use projection::Turn;
 pub use projection::{FieldId, Fields, Projection, Value, Values};
+use projection::{Turn, is_bare_ascii};
 use raw::Member;
 
 /// One event, owned, cheap to send between tasks.
@@ -229,6 +229,7 @@ pub struct Event<'a> {
     kind: OnceCell<EventKind>,
     actor: OnceCell<Actor<'a>>,
     strings: OnceCell<Vec<Cow<'a, str>>>,
+    is_bare: OnceCell<bool>,
     is_plain: OnceCell<bool>,
     envelope_source: OnceCell<Option<String>>,
     record: OnceCell<Option<&'a RawValue>>,
@@ -251,6 +252,7 @@ impl<'a> Event<'a> {
             kind: OnceCell::new(),
             actor: OnceCell::new(),
             strings: OnceCell::new(),
+            is_bare: OnceCell::new(),
             is_plain: OnceCell::new(),
             envelope_source: OnceCell::new(),
             record: OnceCell::new(),
@@ -301,10 +303,14 @@ impl<'a> Event<'a> {
         self.strings.get_or_init(|| self.fields.strings(self.text))
     }
 
-    /// Whether the text is ASCII in which every string is written as it is, with neither control characters nor a space behind it.
-    /// Found out once.
+    /// Whether the text is ASCII in which every string is written as it is. Found out once.
+    pub(crate) fn is_bare(&self) -> bool {
+        *self.is_bare.get_or_init(|| is_bare_ascii(self.text))
+    }
+
+    /// The same, with neither control characters nor a space behind any string. Found out once.
     pub(crate) fn is_plain(&self) -> bool {
-        *self.is_plain.get_or_init(|| self.fields.is_plain(self.text))
+        *self.is_plain.get_or_init(|| self.is_bare() && self.fields.is_plain(self.text))
     }
 
     /// Where the string is that a place of the text is in, if the text is plain.

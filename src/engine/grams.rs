@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::sieve::{Sieve, Three};
+use super::sieve::{self, Sieve};
 
 /// Strings to look for.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ const COMPARED_MAX: usize = 16_384;
 const SIEVED_MAX: usize = 2_048;
 
 /// How many bytes those have at least.
-const SIEVED: usize = size_of::<Three>();
+const SIEVED: usize = sieve::SHORTEST;
 
 /// How long grams are at most, in bytes.
 const LONGEST: usize = 4;

@@ -18,7 +18,6 @@ use super::program::Memo;
 use super::{RuleId, Slot};
 use crate::condition::Field;
 use crate::condition::test::digits;
-use crate::event::projection::is_bare_ascii;
 use crate::event::{Event, FieldId, Value};
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -284,7 +283,7 @@ impl Index {
     /// The record's text is passed once for all its strings, with the signs between them and with names, which are left out
     /// where they are plain. Only what is written with escapes has to be looked at by itself.
     fn look_up_anywhere(&self, event: &Event<'_>, memo: &mut Memo, buffers: &mut Buffers) {
-        if is_bare_ascii(event.text()) {
+        if event.is_bare() {
             return self.sight(event, memo);
         }
         self.anywhere.look_up_in_any_case(event.text(), memo, &mut buffers.folded, is_no_name);

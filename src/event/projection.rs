@@ -356,14 +356,14 @@ impl Fields {
         reader::strings(&source).map(string).collect()
     }
 
-    /// Whether the text that was read last is ASCII in which every string is written as it is, with neither control characters
-    /// nor a space behind it: which places are within one, and whether it is a name, is plain from the quotes and one byte more.
+    /// Whether the text that was read last, in which every string is written as it is, has neither control characters nor a space
+    /// behind any: which places are within one, and whether it is a name, is plain from the quotes and one byte more.
     pub(crate) fn is_plain(&self, text: &str) -> bool {
         let at = |place: u32| text.as_bytes().get(place as usize);
         let (strings, rest) = self.stops.all().as_chunks();
         let is_plain =
             |&[start, end]: &[u32; 2]| at(start) == Some(&b'"') && at(end) == Some(&b'"') && at(end + 1) != Some(&b' ');
-        is_bare_ascii(text) && rest.is_empty() && strings.iter().all(is_plain)
+        rest.is_empty() && strings.iter().all(is_plain)
     }
 
     /// Where the string is that a place of such a text is in. Names of members are none.

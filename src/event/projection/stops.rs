@@ -3,7 +3,7 @@
 //! They are found a block of bytes at a time, with what the processor has. What is called while that goes on is inlined,
 //! closures too: what stays a function of its own is not compiled for that processor, and is half as fast.
 
-use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x64};
+use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x64};
 
 /// Where they stand. Used again and again.
 #[derive(Debug, Default)]
@@ -162,23 +162,14 @@ fn write_together<S: Simd>(simd: S, found: mask8x64<S>, start: u32, room: &mut [
         }
         numbers
     };
-    let (low, high) = simd.compress_u8x64(u8x64::from_slice(simd, &NUMBERS), found).split();
-    let (first, second) = low.split();
-    write_sixteen(first, start, &mut room[..16]);
+    let (low, high) = simd.compress_u8x64(u8x64::from_slice(simd, &NUMBERS), found).widen();
+    let (first, second) = low.widen();
+    (first + start).store_slice(&mut room[..16]);
     if found.to_bitmask().count_ones() > 16 {
-        let (third, fourth) = high.split();
-        write_sixteen(second, start, &mut room[16..32]);
-        write_sixteen(third, start, &mut room[32..48]);
-        write_sixteen(fourth, start, &mut room[48..]);
-    }
-}
-
-#[inline(always)]
-fn write_sixteen<S: Simd>(numbers: u8x16<S>, start: u32, room: &mut [u32]) {
-    let (low, high) = numbers.widen();
-    let ((a, b), (c, d)) = (low.widen(), high.widen());
-    for (number, four) in [a, b, c, d].into_iter().enumerate() {
-        (four + start).store_slice(&mut room[number * 4..number * 4 + 4]);
+        let (third, fourth) = high.widen();
+        for (sixteen, room) in [second, third, fourth].into_iter().zip(room[16..].as_chunks_mut::<16>().0) {
+            (sixteen + start).store_slice(room);
+        }
     }
 }
 
