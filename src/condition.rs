@@ -111,6 +111,13 @@ impl Condition {
             Self::Is(predicate) => visit(predicate),
         }
     }
+
+    /// Whether some predicate reads a field, and not only the strings that stand anywhere.
+    pub fn reads_fields(&self) -> bool {
+        let mut reads = false;
+        self.visit(&mut |predicate| reads |= predicate.fields().any(|field| *field != Field::Anywhere));
+        reads
+    }
 }
 
 impl Predicate {

@@ -39,6 +39,8 @@ pub struct RuleSet {
     atoms: Vec<Atom>,
     /// By rule.
     programs: Vec<Program>,
+    /// By rule: whether it asks for more than what stands anywhere in the text.
+    reads_fields: Vec<bool>,
     index: Index,
 }
 
@@ -100,7 +102,8 @@ impl RuleSet {
         builder.reads_first(index.always().iter().map(|rule| &conditions[rule.0 as usize]));
         let programs = conditions.iter().map(|condition| builder.program(condition)).collect();
         let projection = builder.paths.projection(&builder.of_every, &builder.of_concerned);
-        Self { rules, projection, atoms: builder.atoms, programs, index }
+        let reads_fields = conditions.iter().map(Condition::reads_fields).collect();
+        Self { rules, projection, atoms: builder.atoms, programs, reads_fields, index }
     }
 
     /// The rules, in their order.
@@ -125,7 +128,7 @@ impl RuleSet {
         memo.next_event(self.atoms.len(), self.rules.len());
         self.projection.read(text, fields)?;
         self.index.candidates(&Event::view(text, fields), memo, buffers);
-        if !memo.candidates().is_empty() {
+        if memo.candidates().iter().any(|id| self.reads_fields[id.0 as usize]) {
             self.projection.read_rest(text, fields);
         }
         memo.propose_all(self.index.always());
@@ -419,16 +422,20 @@ mod tests {
 
     #[test]
     fn only_events_that_concern_a_rule_are_read_for_all_that_rules_ask() {
-        let set = set(&["[match]\neventName = \"A\"\nrequestParameters.x = \"1\"\n".to_owned()]);
+        let set = set(&[
+            "[match]\neventName = \"A\"\nrequestParameters.x = \"1\"\n".to_owned(),
+            "[match]\n\"**|contains\" = \"kali\"\n".to_owned(),
+        ]);
         let mut scratch = Scratch::default();
         let mut read = |event: &str| {
             set.evaluate(event, &mut scratch).unwrap();
             scratch.fields.found().len()
         };
-        let (other, concerned) = (
+        let (other, concerned, of_words) = (
             r#"{"requestParameters":{"x":"2"},"eventName":"B"}"#,
             r#"{"requestParameters":{"x":"2"},"eventName":"A"}"#,
+            r#"{"requestParameters":{"x":"kali"},"eventName":"B"}"#,
         );
-        assert_eq!((read(other), read(concerned), read(other)), (1, 2, 1));
+        assert_eq!((read(other), read(concerned), read(of_words)), (1, 2, 1));
     }
 }

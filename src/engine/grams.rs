@@ -6,7 +6,7 @@
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
 //! Grams are four bytes, fewer in strings of less than five. But short strings would shorten the steps for all. So where there are
-//! some, three bytes of each string are remembered and looked for at every place, by way of a sieve (`sieve`): of all strings if
+//! some, four bytes of each string are remembered and looked for at every place, by way of a sieve (`sieve`): of all strings if
 //! they are few, of the short ones if those are. Only strings of two bytes never go that way.
 
 use std::collections::HashMap;
@@ -58,7 +58,7 @@ struct Grams {
     places: Places,
 }
 
-/// Strings that are looked for at every place, by way of a sieve; the four bytes that start where its three do tell more.
+/// Strings that are looked for at every place, by way of a sieve; then by the four bytes that they go by there.
 #[derive(Debug)]
 struct Sieved {
     sieve: Sieve,
