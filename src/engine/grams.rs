@@ -1,13 +1,14 @@
 //! Looking for many strings within a text at once, whatever the case of ASCII letters.
 //!
-//! Of each string a row of grams is remembered, two to four that start one byte after the other, and where in the string they
+//! Of up to some thousand strings four bytes each are remembered and looked for at every place of a text, by way of a sieve
+//! (`sieve`), and only where it lets something pass are strings compared.
+//! Of more, a row of grams is remembered, two to four that start one byte after the other, and where in the string they
 //! stand; of all such rows one that few of the other strings have. A text is gone through in steps as long as the row, so
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
-//! Grams are four bytes, fewer in strings of less than five. But short strings would shorten the steps for all. So where there are
-//! some, four bytes of each string are remembered and looked for at every place, by way of a sieve (`sieve`): of all strings if
-//! they are few, of the short ones if those are. Only strings of two bytes never go that way.
+//! Grams are four bytes, fewer in strings of less than five. But short strings would shorten the steps for all: they go through
+//! the sieve even then, if they are not too many. Only strings of two bytes never go that way.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -101,13 +102,11 @@ impl Strings {
     fn sieving(texts: Vec<Box<str>>, sieved_max: usize) -> Self {
         debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
         let shorter = |bytes: usize| texts.iter().filter(move |text| text.len() < bytes).count();
-        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes through the sieve.
-        // With all others, unless those are many: two ways take longer than one, but where all are long, grams alone do less.
+        // All go through the sieve, unless they are many. From so many bytes on strings leave steps as long as can be, or their
+        // grams; what is shorter goes through the sieve even then.
         const LONG: usize = LONGEST + LONG_STEP - 1;
-        let from = match shorter(LONG) {
-            0 => Some(0),
-            _ => [usize::MAX, LONG, LONGEST + STEP - 1, LONGEST].into_iter().find(|&from| shorter(from) <= sieved_max),
-        };
+        let from =
+            [usize::MAX, LONG, LONGEST + STEP - 1, LONGEST].into_iter().find(|&from| shorter(from) <= sieved_max);
         let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
         let numbered = (0..).zip(texts.iter().map(|text| &**text));
         let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
@@ -431,13 +430,14 @@ mod tests {
     }
 
     #[test]
-    fn long_strings_go_through_a_sieve_only_beside_short_ones() {
+    fn all_strings_go_through_a_sieve_or_the_short_ones_of_many() {
         let ways = |texts: &[&str], sieved_max: usize| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
             let strings = strings(&texts, sieved_max);
             (strings.sieved.is_some(), strings.grams.len())
         };
-        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), (false, 1));
+        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), (true, 0));
+        assert_eq!(ways(&["mimikatz", "sqlmap/"], 1), (false, 1));
         assert_eq!(ways(&["mimikatz", "nmap"], 2), (true, 0));
         assert_eq!(ways(&["mimikatz", "sqlmap/", "nmap"], 2), (true, 1));
         assert_eq!(ways(&["mimikatz", "nmap", "hydra"], 1), (true, 1));

@@ -199,14 +199,21 @@ impl Dealer {
         f64::from(strings + 1).powi(2) * (USUAL.often(four) + CHOSEN)
     }
 
+    /// The fours of a string, what it costs to go by each, and where they stand: those first that cost least.
+    fn by_crowd(&self, text: &str) -> Vec<(f64, usize, Four)> {
+        let is_short = text.len() == SHORTEST;
+        let fours = fours(text).chain(threes(text).filter(|_| is_short)).enumerate();
+        let mut by_crowd: Vec<_> = fours.map(|(place, four)| (self.crowd(four), place, four)).collect();
+        by_crowd.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
+        by_crowd
+    }
+
     /// Deals a string into a bucket by some of its bytes; where in it those stand.
     fn deal(&mut self, text: &str) -> usize {
         let mut best: Option<(f64, usize, usize, Four)> = None;
         // Those that are empty are all alike.
         let empty = self.buckets.iter().position(Bucket::is_empty).unwrap_or_default();
-        let is_short = text.len() == SHORTEST;
-        for (place, four) in fours(text).chain(threes(text).filter(|_| is_short)).enumerate() {
-            let crowd = self.crowd(four);
+        for (crowd, place, four) in self.by_crowd(text) {
             let differing = |&(number, bucket): &(usize, &Bucket)| !bucket.is_empty() || number == empty;
             for (number, bucket) in self.buckets.iter().enumerate().filter(differing) {
                 let left = best.map_or(f64::INFINITY, |(least, ..)| least - crowd);

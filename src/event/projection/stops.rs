@@ -16,8 +16,8 @@ pub(super) struct Stops {
 /// So many bytes are looked at together: as many as a word has bits.
 const BLOCK: usize = 64;
 
-/// So many bytes come between looks at how much room there is.
-const PART: usize = 64 * BLOCK;
+/// So many blocks come between looks at how much room there is.
+const PART: usize = 64;
 
 /// Hardly a block has more stops.
 const FEW: usize = 16;
@@ -36,9 +36,17 @@ impl Stops {
     #[inline(always)]
     fn find_by<S: Simd>(&mut self, simd: S, text: &[u8]) {
         self.count = 0;
-        for (number, part) in text.chunks(PART).enumerate() {
-            let room = self.room(part.len());
-            self.count += find_in(simd, part, (number * PART) as u32, room);
+        let (blocks, rest) = text.as_chunks();
+        for (number, part) in blocks.chunks(PART).enumerate() {
+            let room = self.room(part.len() * BLOCK);
+            self.count += find_in(simd, part, (number * PART * BLOCK) as u32, room);
+        }
+        if !rest.is_empty() {
+            let (found, at) = match text.last_chunk() {
+                Some(block) => (stops(simd, block) & behind(simd, BLOCK - rest.len()), text.len() - BLOCK),
+                None => (stops(simd, &filled_up(rest)), 0),
+            };
+            self.count += write_down::<FEW, S>(simd, found, at as u32, self.room(BLOCK));
         }
     }
 
@@ -55,17 +63,22 @@ impl Stops {
 /// Writes down the stops of a part that starts at a place, and says how many there are. How many there are so far and how much
 /// room is left stays in registers.
 #[inline(always)]
-fn find_in<S: Simd>(simd: S, part: &[u8], start: u32, room: &mut [u32]) -> usize {
-    let (blocks, rest) = part.as_chunks();
+fn find_in<S: Simd>(simd: S, part: &[[u8; BLOCK]], start: u32, room: &mut [u32]) -> usize {
     let (mut count, mut at) = (0, start);
-    for block in blocks {
+    for block in part {
         count += write_down::<FEW, S>(simd, stops(simd, block), at, &mut room[count..count + BLOCK]);
         at += BLOCK as u32;
     }
-    count + write_down::<FEW, S>(simd, stops(simd, &filled_up(rest)), at, &mut room[count..count + BLOCK])
+    count
 }
 
-/// The last bytes of a text and spaces.
+/// All places of a block but so many at its start.
+#[inline(always)]
+pub(crate) fn behind<S: Simd>(simd: S, places: usize) -> mask8x64<S> {
+    mask8x64::from_bitmask(simd, u64::MAX << places)
+}
+
+/// The bytes of a text that is shorter than a block, and spaces.
 fn filled_up(rest: &[u8]) -> [u8; BLOCK] {
     let mut block = [b' '; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
@@ -86,12 +99,12 @@ pub(crate) fn is_bare_ascii(text: &str) -> bool {
 
 #[inline(always)]
 fn is_bare_by<S: Simd>(simd: S, text: &[u8]) -> bool {
-    let (blocks, rest) = text.as_chunks();
-    let mut others = others(simd, &filled_up(rest));
-    for block in blocks {
-        others |= self::others(simd, block);
-    }
-    !others.any_true()
+    let last = match text.last_chunk() {
+        Some(block) => others(simd, block),
+        None => others(simd, &filled_up(text)),
+    };
+    let found = text.as_chunks().0.iter().fold(last, |found, block| found | others(simd, block));
+    !found.any_true()
 }
 
 /// The bytes of a block that are backslashes or beyond ASCII.
