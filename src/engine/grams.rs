@@ -21,7 +21,7 @@ use super::sieve::{self, Sieve};
 #[derive(Debug, Default)]
 pub struct Strings {
     texts: Vec<Box<str>>,
-    sieved: Option<Sieved>,
+    sieved: Option<Box<Sieved>>,
     /// Of the others, by the length of the grams.
     grams: Vec<Grams>,
 }
@@ -110,7 +110,7 @@ impl Strings {
         let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
         let numbered = (0..).zip(texts.iter().map(|text| &**text));
         let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
-        let sieved = (!sieved.is_empty()).then(|| Sieved::of(&sieved));
+        let sieved = (!sieved.is_empty()).then(|| Box::new(Sieved::of(&sieved)));
         let mut grams: Vec<Grams> = (1..=LONGEST).map(|bytes| Grams::of(&others, bytes)).collect();
         grams.retain(|grams| !grams.places.is_empty());
         Self { texts, sieved, grams }

@@ -384,7 +384,7 @@ mod tests {
         let (sieve, places) = Sieve::of(&strs(&texts));
         assert!(places.iter().any(|place| *place > 0), "they are told apart by what they do not share");
         let usual = dealer::USUAL_RECORD;
-        let passing = found(Level::new(), &sieve, &usual).len();
+        let passing = found(Level::new(), &sieve, usual).len();
         assert!(passing * 30 < usual.len(), "{passing} of {}", usual.len());
     }
 }
