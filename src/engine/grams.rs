@@ -1,21 +1,22 @@
 //! Looking for many strings within a text at once, whatever the case of ASCII letters.
 //!
-//! Of up to some thousand strings four bytes each are remembered and looked for at every place of a text, by way of a sieve
-//! (`sieve`), and only where it lets something pass are strings compared.
-//! Of more, a row of grams is remembered, two to four that start one byte after the other, and where in the string they
+//! Of few strings four bytes each are remembered and looked for at every place of a text, by way of a sieve (`sieve`), and only
+//! where it lets something pass are strings compared.
+//! Of many, a row of grams is remembered, two to four that start one byte after the other, and where in the string they
 //! stand; of all such rows one that few of the other strings have. A text is gone through in steps as long as the row, so
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
-//! Grams are four bytes, fewer in strings of less than five. But short strings would shorten the steps for all: they go through
-//! the sieve even then, if they are not too many. Only strings of two bytes never go that way.
+//! Grams are four bytes, fewer in strings of less than five. But short strings would shorten the steps for all. So where there are
+//! some, all go through the sieve up to some thousand, or the short ones if those are no more. Only strings of two bytes never go
+//! that way.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::sieve::{self, Sieve};
+use super::sieve::{FEW_STRINGS, SHORTEST, Sieve};
 
 /// Strings to look for.
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ const COMPARED_MAX: usize = 16_384;
 const SIEVED_MAX: usize = 2_048;
 
 /// How many bytes those have at least.
-const SIEVED: usize = sieve::SHORTEST;
+const SIEVED: usize = SHORTEST;
 
 /// How long grams are at most, in bytes.
 const LONGEST: usize = 4;
@@ -102,11 +103,13 @@ impl Strings {
     fn sieving(texts: Vec<Box<str>>, sieved_max: usize) -> Self {
         debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
         let shorter = |bytes: usize| texts.iter().filter(move |text| text.len() < bytes).count();
-        // All go through the sieve, unless they are many. From so many bytes on strings leave steps as long as can be, or their
-        // grams; what is shorter goes through the sieve even then.
+        // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes through the sieve.
+        // With all others, unless those are many: two ways take longer than one, but where many are all long, grams alone do less.
         const LONG: usize = LONGEST + LONG_STEP - 1;
-        let from =
-            [usize::MAX, LONG, LONGEST + STEP - 1, LONGEST].into_iter().find(|&from| shorter(from) <= sieved_max);
+        let from = match shorter(LONG) {
+            0 if texts.len() >= FEW_STRINGS.min(sieved_max) => Some(0),
+            _ => [usize::MAX, LONG, LONGEST + STEP - 1, LONGEST].into_iter().find(|&from| shorter(from) <= sieved_max),
+        };
         let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
         let numbered = (0..).zip(texts.iter().map(|text| &**text));
         let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
@@ -430,14 +433,14 @@ mod tests {
     }
 
     #[test]
-    fn all_strings_go_through_a_sieve_or_the_short_ones_of_many() {
+    fn strings_go_through_a_sieve_if_they_are_few_or_short() {
         let ways = |texts: &[&str], sieved_max: usize| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
             let strings = strings(&texts, sieved_max);
             (strings.sieved.is_some(), strings.grams.len())
         };
-        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), (true, 0));
-        assert_eq!(ways(&["mimikatz", "sqlmap/"], 1), (false, 1));
+        assert_eq!(ways(&["mimikatz", "sqlmap/"], 3), (true, 0));
+        assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), (false, 1));
         assert_eq!(ways(&["mimikatz", "nmap"], 2), (true, 0));
         assert_eq!(ways(&["mimikatz", "sqlmap/", "nmap"], 2), (true, 1));
         assert_eq!(ways(&["mimikatz", "nmap", "hydra"], 1), (true, 1));

@@ -43,7 +43,7 @@ type Whole = [[u8; LETTERS]; FOUR];
 type Halves = [[[u8; 16]; 2]; FOUR];
 
 /// For fewer strings there are eight buckets.
-const FEW_STRINGS: usize = 96;
+pub const FEW_STRINGS: usize = 96;
 
 /// For more there are twice as many, and eight more for each so many.
 const EIGHT_STRINGS: usize = 600;
