@@ -112,7 +112,7 @@ impl Condition {
         }
     }
 
-    /// Whether some predicate reads a field, and not only the strings that stand anywhere.
+    /// Whether some predicate reads another field than [`Field::Anywhere`].
     pub fn reads_fields(&self) -> bool {
         let mut reads = false;
         self.visit(&mut |predicate| reads |= predicate.fields().any(|field| *field != Field::Anywhere));

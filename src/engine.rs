@@ -1,7 +1,7 @@
 //! All rules compiled together for matching, as `RegexSet` is to regexes.
 //!
 //! The path of an event: its bytes are projected onto the few fields that rules are found by; their values lead to
-//! candidate rules; only if there are any is the rest read that rules ask for, and each predicate is judged at most
+//! candidate rules; only if some of those ask for fields is the rest read, and each predicate is judged at most
 //! once. An event that concerns no rule costs a short projection and a few look-ups, whatever the number of rules, and
 //! allocates nothing.
 
@@ -39,7 +39,7 @@ pub struct RuleSet {
     atoms: Vec<Atom>,
     /// By rule.
     programs: Vec<Program>,
-    /// By rule: whether it asks for more than what stands anywhere in the text.
+    /// By rule: whether it asks for other fields than what stands anywhere.
     reads_fields: Vec<bool>,
     index: Index,
 }
@@ -437,5 +437,8 @@ mod tests {
             r#"{"requestParameters":{"x":"kali"},"eventName":"B"}"#,
         );
         assert_eq!((read(other), read(concerned), read(of_words)), (1, 2, 1));
+        let of_both = r#"{"requestParameters":{"x":"1","y":"kali"},"eventName":"A"}"#;
+        assert_eq!(read(of_both), 2);
+        assert_eq!(set.evaluate(of_both, &mut Scratch::default()).unwrap().matches.len(), 2);
     }
 }

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::sieve::{FEW_STRINGS, SHORTEST, Sieve};
+use super::sieve::{self, FEW_STRINGS, Sieve};
 
 /// Strings to look for.
 #[derive(Debug, Default)]
@@ -37,11 +37,8 @@ const COMPARED_MAX: usize = 16_384;
 /// So many strings go through a sieve at most.
 const SIEVED_MAX: usize = 2_048;
 
-/// How many bytes those have at least.
-const SIEVED: usize = SHORTEST;
-
-/// How long grams are at most, in bytes.
-const LONGEST: usize = 4;
+/// How long grams are at most, in bytes: as long as what strings go by in a sieve.
+const LONGEST: usize = sieve::FOUR;
 
 /// The steps in which a text is gone through where some string is short.
 const STEP: usize = 2;
@@ -110,7 +107,7 @@ impl Strings {
             0 if texts.len() >= FEW_STRINGS.min(sieved_max) => Some(0),
             _ => [usize::MAX, LONG, LONGEST + STEP - 1, LONGEST].into_iter().find(|&from| shorter(from) <= sieved_max),
         };
-        let is_sieved = |text: &str| (SIEVED..from.unwrap_or_default()).contains(&text.len());
+        let is_sieved = |text: &str| (sieve::SHORTEST..from.unwrap_or_default()).contains(&text.len());
         let numbered = (0..).zip(texts.iter().map(|text| &**text));
         let (sieved, others): (Vec<_>, Vec<_>) = numbered.partition(|(_, text)| is_sieved(text));
         let sieved = (!sieved.is_empty()).then(|| Box::new(Sieved::of(&sieved)));
@@ -204,14 +201,14 @@ impl Sieved {
         let (mut fours, mut threes) = (Places::default(), Places::default());
         for (&(number, text), before) in texts.iter().zip(starts) {
             let rest = &text.as_bytes()[before..];
-            let places = match (rest.first_chunk::<LONGEST>(), rest.first_chunk::<SIEVED>()) {
+            let places = match (rest.first_chunk::<LONGEST>(), rest.first_chunk::<{ sieve::SHORTEST }>()) {
                 (Some(four), _) => fours.entry(gram(four)).or_default(),
                 (None, Some(three)) => threes.entry(gram(three)).or_default(),
                 (None, None) => continue,
             };
             places.push(Place::new(number, before, text));
         }
-        Self { sieve, fours: Grams::at(LONGEST, 1, fours), threes: Grams::at(SIEVED, 1, threes) }
+        Self { sieve, fours: Grams::at(LONGEST, 1, fours), threes: Grams::at(sieve::SHORTEST, 1, threes) }
     }
 
     /// Calls `compare` with each place of a text where a gram stands, and the strings that have it.

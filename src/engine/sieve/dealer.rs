@@ -1,6 +1,6 @@
 //! Which bytes strings go by in a sieve, and which bucket each is dealt into: chosen so that little else passes.
 //!
-//! What passes is reckoned against a record as it usually is: by how often each letter stands in it, and by all the places of
+//! What passes is reckoned against a record as it usually is: by how often each code stands in it, and by all the places of
 //! text that most records have or many.
 
 use std::array;
@@ -10,28 +10,28 @@ use std::sync::LazyLock;
 
 use foldhash::fast::RandomState;
 
-use super::{FOUR, LETTERS, SHORTEST, letter};
+use super::{CODES, FOUR, SHORTEST, code};
 use crate::engine::anchor::USUAL_VALUES;
 
-/// How letters are looked up.
+/// What codes are looked up in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// In one table.
+pub enum Tables {
+    /// One for all.
     Whole,
-    /// Each half in a table of its own: a bucket lets pass whatever has a half that some of its letters have and another that some
+    /// One for each half: a bucket lets pass whatever has a half that some of its codes have and another that some
     /// have.
     Halves,
 }
 
-/// A bit for each of some letters.
-pub type Letters = u64;
+/// A bit for each of some codes.
+pub type Codes = u64;
 
 /// What four neighbouring bytes may be.
-type Four = [Letters; FOUR];
+pub type Four = [Codes; FOUR];
 
 /// Deals strings into buckets.
 struct Dealer {
-    kind: Kind,
+    tables: Tables,
     buckets: Vec<Bucket>,
     /// How many strings go by each four.
     crowds: HashMap<Four, u32, RandomState>,
@@ -39,18 +39,20 @@ struct Dealer {
 
 /// What usual text is made of.
 struct Usual {
-    /// By letter: of how many bytes it is one.
-    shares: [f64; LETTERS],
-    /// In how many records a four stands.
+    /// By code: what share of bytes have it.
+    shares: [f64; CODES],
+    /// How often a four stands in a record.
     fours: HashMap<Four, f64, RandomState>,
-    /// By byte of a four, and by its letter: the places of fours that have it there.
-    marks: [[Marks; LETTERS]; FOUR],
+    /// By byte of a four, and by its code: the places of fours that have it there.
+    marks: Vec<[Marks; CODES]>,
 }
 
-/// Some of the places of usual text: a bit for each, so many words of them for what stands in nearly every record.
-type Marks = [u64; MARKS];
-const MARKS: usize = 64;
-const IN_EVERY: usize = 20;
+/// Some of the places of usual text: a bit for each.
+type Marks = [u64; WORDS];
+
+/// So many words of bits, and how many of them are for what stands in nearly every record.
+const WORDS: usize = 52;
+const WORDS_OF_EVERY: usize = 20;
 
 /// Worked out once.
 static USUAL: LazyLock<Usual> = LazyLock::new(Usual::new);
@@ -59,12 +61,13 @@ static USUAL: LazyLock<Usual> = LazyLock::new(Usual::new);
 #[derive(Debug, Clone)]
 struct Bucket {
     /// By byte of a four.
-    letters: Four,
-    /// By byte of a four: of how many bytes of any text it is one of those letters.
+    codes: Four,
+    /// By byte of a four: what share of bytes have such codes.
     shares: [f64; FOUR],
-    /// By byte of a four: the places of usual text that have such letters.
+    /// By byte of a four: the places of usual text that have such codes.
     marks: [Marks; FOUR],
-    /// How many places of usual text pass, in a record.
+    /// How many places of a record pass by chance, and how many of usual text.
+    by_chance: f64,
     usual: f64,
 }
 
@@ -107,23 +110,23 @@ const IN_MANY: f64 = 1.0 / 4.0;
 const CHOSEN: f64 = 0.000_25;
 
 /// What passes each of so many buckets that strings are dealt into, and where in each string the bytes stand that it goes by.
-pub fn deal(kind: Kind, buckets: usize, texts: &[&str]) -> (Vec<[Letters; FOUR]>, Vec<usize>) {
-    let mut dealer = Dealer { kind, buckets: vec![Bucket::EMPTY; buckets], crowds: HashMap::default() };
+pub fn deal(tables: Tables, buckets: usize, texts: &[&str]) -> (Vec<Four>, Vec<usize>) {
+    let mut dealer = Dealer { tables, buckets: vec![Bucket::EMPTY; buckets], crowds: HashMap::default() };
     let mut places = vec![0; texts.len()];
     // What is short has few fours to go by, so it comes first; what is long finds some that pass already.
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&number| texts[number].len());
     order.iter().for_each(|&number| places[number] = dealer.deal(texts[number]));
-    (dealer.buckets.iter().map(|bucket| bucket.letters).collect(), places)
+    (dealer.buckets.iter().map(|bucket| bucket.codes).collect(), places)
 }
 
-impl Kind {
-    /// What passes where some letters are to pass.
-    fn passing(self, letters: Letters) -> Letters {
+impl Tables {
+    /// What passes where some codes are to pass.
+    fn passing(self, codes: Codes) -> Codes {
         if self == Self::Whole {
-            return letters;
+            return codes;
         }
-        let rows = || (0..LETTERS as u32).step_by(16).map(|row| (row, letters >> row & 0xffff));
+        let rows = || (0..CODES as u32).step_by(16).map(|row| (row, codes >> row & 0xffff));
         let low = rows().fold(0, |all, (_, low)| all | low);
         rows().filter(|&(_, low)| low > 0).fold(0, |all, (row, _)| all | low << row)
     }
@@ -131,23 +134,23 @@ impl Kind {
 
 /// The fours of a text, in their order.
 fn fours(text: &str) -> impl Iterator<Item = Four> {
-    text.as_bytes().array_windows().map(|four: &[u8; FOUR]| four.map(|byte| 1 << letter(byte)))
+    text.as_bytes().array_windows().map(|four: &[u8; FOUR]| four.map(|byte| 1 << code(byte)))
 }
 
 /// What those pass for who look no further than at three bytes.
 fn threes(text: &str) -> impl Iterator<Item = Four> {
     text.as_bytes().array_windows().map(|three| {
-        let [a, b, c] = three.map(|byte| 1 << letter(byte));
-        [a, b, c, Letters::MAX]
+        let [a, b, c] = three.map(|byte| 1 << code(byte));
+        [a, b, c, Codes::MAX]
     })
 }
 
-/// The numbers of the letters that are among some.
-fn each(mut letters: Letters) -> impl Iterator<Item = usize> {
+/// The numbers of the codes that are among some.
+fn each(mut codes: Codes) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let lowest = letters.trailing_zeros();
-        letters &= letters.wrapping_sub(1);
-        (lowest < Letters::BITS).then_some(lowest as usize)
+        let lowest = codes.trailing_zeros();
+        codes &= codes.wrapping_sub(1);
+        (lowest < Codes::BITS).then_some(lowest as usize)
     })
 }
 
@@ -156,14 +159,14 @@ impl Usual {
         let every = [USUAL_RECORD, USUAL_VALUES];
         // Numbers, versions and addresses are everywhere; and what is in no usual text is not never there.
         let numbers = std::iter::repeat_n("0123456789.-/", 30);
-        let mut counts = [1_u32; LETTERS];
+        let mut counts = [1_u32; CODES];
         let bytes = every.into_iter().chain([OFTEN]).chain(numbers).flat_map(str::bytes);
-        bytes.for_each(|byte| counts[letter(byte)] += 1);
+        bytes.for_each(|byte| counts[code(byte)] += 1);
         let total: u32 = counts.iter().sum();
         let shares = counts.map(|count| f64::from(count) / f64::from(total));
-        let mut made = Self { shares, fours: HashMap::default(), marks: [[[0; MARKS]; LETTERS]; FOUR] };
-        made.know(&every, 0..IN_EVERY, 1.0);
-        made.know(&[OFTEN], IN_EVERY..MARKS, IN_MANY);
+        let mut made = Self { shares, fours: HashMap::default(), marks: vec![[[0; WORDS]; CODES]; FOUR] };
+        made.know(&every, 0..WORDS_OF_EVERY, 1.0);
+        made.know(&[OFTEN], WORDS_OF_EVERY..WORDS, IN_MANY);
         made
     }
 
@@ -171,8 +174,8 @@ impl Usual {
     fn know(&mut self, texts: &[&str], words: Range<usize>, records: f64) {
         let places = words.flat_map(|word| (0..u64::BITS).map(move |bit| (word, 1 << bit)));
         for (four, (word, place)) in texts.iter().flat_map(|text| fours(text)).zip(places) {
-            for (marks, letters) in self.marks.iter_mut().zip(four) {
-                each(letters).for_each(|letter| marks[letter][word] |= place);
+            for (marks, codes) in self.marks.iter_mut().zip(four) {
+                each(codes).for_each(|code| marks[code][word] |= place);
             }
         }
         let all = texts.iter().flat_map(|text| fours(text).chain(threes(text)));
@@ -181,13 +184,13 @@ impl Usual {
 
     /// How often a four stands in a record.
     fn often(&self, four: Four) -> f64 {
-        let by_chance: f64 = four.into_iter().map(|letters| self.share(letters)).product();
+        let by_chance: f64 = four.into_iter().map(|codes| self.share(codes)).product();
         by_chance * PLACES + self.fours.get(&four).copied().unwrap_or_default()
     }
 
-    /// Of how many bytes it is one of some letters.
-    fn share(&self, letters: u64) -> f64 {
-        each(letters).map(|letter| self.shares[letter]).sum()
+    /// What share of bytes have one of some codes.
+    fn share(&self, codes: Codes) -> f64 {
+        each(codes).map(|code| self.shares[code]).sum()
     }
 }
 
@@ -214,66 +217,72 @@ impl Dealer {
         // Those that are empty are all alike.
         let empty = self.buckets.iter().position(Bucket::is_empty).unwrap_or_default();
         for (crowd, place, four) in self.by_crowd(text) {
+            // None of those that come now is better.
+            if best.is_some_and(|(least, ..)| crowd >= least) {
+                break;
+            }
             let differing = |&(number, bucket): &(usize, &Bucket)| !bucket.is_empty() || number == empty;
             for (number, bucket) in self.buckets.iter().enumerate().filter(differing) {
                 let left = best.map_or(f64::INFINITY, |(least, ..)| least - crowd);
-                if let Some(more) = bucket.more_with(bucket.opened(self.kind, four), left) {
+                if let Some(more) = bucket.more_with(bucket.opened(self.tables, four), left) {
                     best = Some((crowd + more, place, number, four));
                 }
             }
         }
+        debug_assert!(best.is_some(), "a string has at least three bytes");
         let Some((_, place, number, four)) = best else { return 0 };
         let bucket = &mut self.buckets[number];
-        bucket.take(bucket.opened(self.kind, four));
+        bucket.take(bucket.opened(self.tables, four));
         *self.crowds.entry(four).or_default() += 1;
         place
     }
 }
 
 impl Bucket {
-    const EMPTY: Self = Self { letters: [0; FOUR], shares: [0.0; FOUR], marks: [[0; MARKS]; FOUR], usual: 0.0 };
+    const EMPTY: Self =
+        Self { codes: [0; FOUR], shares: [0.0; FOUR], marks: [[0; WORDS]; FOUR], by_chance: 0.0, usual: 0.0 };
 
     fn is_empty(&self) -> bool {
-        self.letters == Self::EMPTY.letters
+        self.codes == Self::EMPTY.codes
     }
 
     /// What else would pass, byte for byte, if a four is to.
-    fn opened(&self, kind: Kind, four: Four) -> Four {
-        array::from_fn(|byte| kind.passing(self.letters[byte] | four[byte]) & !self.letters[byte])
+    fn opened(&self, tables: Tables, four: Four) -> Four {
+        array::from_fn(|byte| tables.passing(self.codes[byte] | four[byte]) & !self.codes[byte])
     }
 
     /// Lets more pass.
     fn take(&mut self, opened: Four) {
-        self.usual = self.usual_with(opened);
-        for (byte, letters) in opened.into_iter().enumerate() {
-            self.letters[byte] |= letters;
-            self.shares[byte] += USUAL.share(letters);
-            each(letters).for_each(|letter| add(&mut self.marks[byte], &USUAL.marks[byte][letter]));
+        (self.by_chance, self.usual) = (self.by_chance_with(opened), self.usual_with(opened));
+        for (byte, codes) in opened.into_iter().enumerate() {
+            self.codes[byte] |= codes;
+            self.shares[byte] += USUAL.share(codes);
+            each(codes).for_each(|code| add(&mut self.marks[byte], &USUAL.marks[byte][code]));
         }
     }
 
-    /// How many more places of a record would pass with those letters besides, if that is less than so many.
+    /// How many more places of a record would pass with those codes besides, if that is less than so many.
     fn more_with(&self, opened: Four, most: f64) -> Option<f64> {
         let is_less = |&more: &f64| more < most;
-        let by_chance = Some(self.by_chance_with(opened) - self.by_chance_with([0; FOUR])).filter(is_less)?;
+        let by_chance = Some(self.by_chance_with(opened) - self.by_chance).filter(is_less)?;
         // This takes longer.
         Some(by_chance + self.usual_with(opened) - self.usual).filter(is_less)
     }
 
     fn by_chance_with(&self, opened: Four) -> f64 {
-        let shares = self.shares.iter().zip(opened).map(|(share, letters)| share + USUAL.share(letters));
+        let shares = self.shares.iter().zip(opened).map(|(share, codes)| share + USUAL.share(codes));
         shares.product::<f64>() * PLACES
     }
 
     fn usual_with(&self, opened: Four) -> f64 {
-        let mut passing = [u64::MAX; MARKS];
-        for (byte, letters) in opened.into_iter().enumerate() {
+        let mut passing = [u64::MAX; WORDS];
+        for (byte, codes) in opened.into_iter().enumerate() {
             let mut marks = self.marks[byte];
-            each(letters).for_each(|letter| add(&mut marks, &USUAL.marks[byte][letter]));
+            each(codes).for_each(|code| add(&mut marks, &USUAL.marks[byte][code]));
             passing.iter_mut().zip(marks).for_each(|(passing, marks)| *passing &= marks);
         }
         let count = |words: &[u64]| f64::from(words.iter().map(|word| word.count_ones()).sum::<u32>());
-        let (every, many) = passing.split_at(IN_EVERY);
+        let (every, many) = passing.split_at(WORDS_OF_EVERY);
         count(every) + count(many) * IN_MANY
     }
 }
@@ -288,20 +297,20 @@ mod tests {
 
     #[test]
     fn all_of_usual_text_has_its_marks() {
-        assert!(USUAL_RECORD.len() + USUAL_VALUES.len() <= IN_EVERY * 64);
-        assert!(OFTEN.len() <= (MARKS - IN_EVERY) * 64);
+        assert!(USUAL_RECORD.len() + USUAL_VALUES.len() <= WORDS_OF_EVERY * 64);
+        assert!(OFTEN.len() <= (WORDS - WORDS_OF_EVERY) * 64);
     }
 
     #[test]
     fn of_halves_all_that_they_make_up_passes() {
-        for (letters, passing) in [
+        for (codes, passing) in [
             (0, 0),
             (1 << 0x35, 1 << 0x35),
             (1 << 0x31 | 1 << 0x05, 1 << 0x31 | 1 << 0x35 | 1 << 0x01 | 1 << 0x05),
             (u64::MAX, u64::MAX),
         ] {
-            assert_eq!(Kind::Halves.passing(letters), passing, "{letters:x}");
-            assert_eq!(Kind::Whole.passing(letters), letters);
+            assert_eq!(Tables::Halves.passing(codes), passing, "{codes:x}");
+            assert_eq!(Tables::Whole.passing(codes), codes);
         }
     }
 }
