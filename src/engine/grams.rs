@@ -1,22 +1,21 @@
 //! Looking for many strings within a text at once, whatever the case of ASCII letters.
 //!
-//! Of few strings four bytes each are remembered and looked for at every place of a text, by way of a sieve (`sieve`), and only
-//! where it lets something pass are strings compared.
-//! Of many, a row of grams is remembered, two to four that start one byte after the other, and where in the string they
+//! Of each string a row of grams is remembered, two to four that start one byte after the other, and where in the string they
 //! stand; of all such rows one that few of the other strings have. A text is gone through in steps as long as the row, so
 //! that one gram of it is come by. Each gram of the text that a step leads to is looked up in a filter of some kilobytes,
 //! and only where that says so are strings compared. No such look waits for the one before, as the steps of an automaton
 //! do, so several are made at the same time. (After Wu and Manber, A Fast Algorithm for Multi-Pattern Searching, 1994.)
 //! Grams are four bytes, fewer in strings of less than five. But short strings would shorten the steps for all. So where there are
-//! some, all go through the sieve up to some thousand, or the short ones if those are no more. Only strings of two bytes never go
-//! that way.
+//! some, four bytes of each string are remembered and looked for at every place, by way of a sieve (`sieve`): of all strings if
+//! they are few, of the short ones if those are. Only strings of two bytes never go that way.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use foldhash::fast::RandomState;
 
-use super::sieve::{self, FEW_STRINGS, Sieve};
+use super::sieve::{self, Sieve};
+use crate::event::projection::filled_up;
 
 /// Strings to look for.
 #[derive(Debug, Default)]
@@ -101,10 +100,10 @@ impl Strings {
         debug_assert!(texts.iter().all(|text| text.len() >= STEP), "too short to be come by");
         let shorter = |bytes: usize| texts.iter().filter(move |text| text.len() < bytes).count();
         // From so many bytes on strings leave steps as long as can be, or their grams; what is shorter goes through the sieve.
-        // With all others, unless those are many: two ways take longer than one, but where many are all long, grams alone do less.
+        // With all others, unless those are many: two ways take longer than one, but where all are long, grams alone do less.
         const LONG: usize = LONGEST + LONG_STEP - 1;
         let from = match shorter(LONG) {
-            0 if texts.len() >= FEW_STRINGS.min(sieved_max) => Some(0),
+            0 => Some(0),
             _ => [usize::MAX, LONG, LONGEST + STEP - 1, LONGEST].into_iter().find(|&from| shorter(from) <= sieved_max),
         };
         let is_sieved = |text: &str| (sieve::SHORTEST..from.unwrap_or_default()).contains(&text.len());
@@ -221,12 +220,8 @@ impl Sieved {
     #[inline(always)]
     fn look_at(&self, at: usize, text: &[u8], compare: &mut impl Compare) -> ControlFlow<Result<(), TooMuch>> {
         let rest = &text[at..];
-        // Zeros behind the text's end pass for spaces; a string that goes on there is not in it.
-        let four = rest.first_chunk().copied().unwrap_or_else(|| {
-            let mut four = [0; LONGEST];
-            four[..rest.len()].copy_from_slice(rest);
-            four
-        });
+        // A string that goes on behind the text's end is not in it.
+        let four = rest.first_chunk().copied().unwrap_or_else(|| filled_up(rest));
         self.fours.look_up(at, gram(&four), compare)?;
         if self.threes.places.is_empty() {
             return ControlFlow::Continue(());
@@ -430,13 +425,12 @@ mod tests {
     }
 
     #[test]
-    fn strings_go_through_a_sieve_if_they_are_few_or_short() {
+    fn long_strings_go_through_a_sieve_only_beside_short_ones() {
         let ways = |texts: &[&str], sieved_max: usize| {
             let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
             let strings = strings(&texts, sieved_max);
             (strings.sieved.is_some(), strings.grams.len())
         };
-        assert_eq!(ways(&["mimikatz", "sqlmap/"], 3), (true, 0));
         assert_eq!(ways(&["mimikatz", "sqlmap/"], 2), (false, 1));
         assert_eq!(ways(&["mimikatz", "nmap"], 2), (true, 0));
         assert_eq!(ways(&["mimikatz", "sqlmap/", "nmap"], 2), (true, 1));

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 
 use fearless_simd::{Level, Simd, dispatch, mask8x64, prelude::*, u8x16, u8x64};
 
-use crate::event::projection::{behind, write_down};
+use crate::event::projection::{behind, filled_up, write_down};
 use dealer::{Four, Tables};
 
 /// What lets strings pass.
@@ -42,8 +42,8 @@ type Whole = [[u8; CODES]; FOUR];
 /// By byte of a four and by the halves of its code, the low one first, with two more bits above the high one.
 type Halves = [[[u8; 16]; 2]; FOUR];
 
-/// For fewer strings there are eight buckets, and going through a text takes least.
-pub const FEW_STRINGS: usize = 96;
+/// For fewer strings there are eight buckets.
+const FEW_STRINGS: usize = 96;
 
 /// For more there are twice as many, and eight more for each so many.
 const EIGHT_STRINGS: usize = 600;
@@ -213,7 +213,6 @@ fn list<S: Simd>(
         room[count] = (text.len() - SHORTEST) as u32;
         return (text.len(), count + 1);
     }
-    // Zeros behind the text pass for spaces.
     let passing = passing(simd, eights, &filled_up(&text[start..]));
     count += write_down::<FEW, S>(simd, passing, start as u32, &mut room[count..count + BLOCK]);
     (text.len(), room[..count].partition_point(|&place| (place as usize) < text.len()))
@@ -238,13 +237,6 @@ fn codes<S: Simd>(simd: S, block: &[u8; BLOCK_BYTES], behind: usize) -> u8x64<S>
 /// What is kept of a byte: all its bits but the highest, and the one that tells letters of one case from those of the other.
 fn code(byte: u8) -> usize {
     usize::from(byte & 0x1f | byte >> 1 & 0x20)
-}
-
-/// The last bytes of a text, as a block.
-fn filled_up(rest: &[u8]) -> [u8; BLOCK_BYTES] {
-    let mut block = [0; BLOCK_BYTES];
-    block[..rest.len()].copy_from_slice(rest);
-    block
 }
 
 /// What a processor does best: one with AVX-512, as since Ice Lake, looks up sixty-four whole codes in one step.

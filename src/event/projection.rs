@@ -26,7 +26,7 @@ mod walk;
 
 #[cfg(test)]
 pub(crate) use stops::tests::levels;
-pub(crate) use stops::{behind, is_bare_ascii, write_down};
+pub(crate) use stops::{behind, filled_up, is_bare_ascii, write_down};
 pub(crate) use unescape::unescape;
 pub use walk::DEPTH_MAX;
 

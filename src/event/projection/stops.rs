@@ -78,9 +78,9 @@ pub(crate) fn behind<S: Simd>(simd: S, places: usize) -> mask8x64<S> {
     mask8x64::from_bitmask(simd, u64::MAX << places)
 }
 
-/// The bytes of a text that is shorter than a block, and spaces.
-fn filled_up(rest: &[u8]) -> [u8; BLOCK] {
-    let mut block = [b' '; BLOCK];
+/// The last bytes of a text, and spaces.
+pub(crate) fn filled_up<const BYTES: usize>(rest: &[u8]) -> [u8; BYTES] {
+    let mut block = [b' '; BYTES];
     block[..rest.len()].copy_from_slice(rest);
     block
 }
